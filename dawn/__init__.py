@@ -1,0 +1,1 @@
+"""What DAWN is: the features it consumes, its three models, losses, sampling, checkpoints. No Ray."""

@@ -1,0 +1,1 @@
+"""Metrics, statistics, leaderboards and the regression gate. No Ray."""

@@ -1,0 +1,1 @@
+"""The tables: schemas, storage and the DuckDB catalogue. Imports nothing else of the project."""

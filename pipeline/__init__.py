@@ -1,0 +1,1 @@
+"""Jobs on Ray and the command line `dawn`."""
