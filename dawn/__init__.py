@@ -1,1 +1,1 @@
-"""What DAWN is: the features it consumes, its three models, losses, sampling, checkpoints. No Ray."""
+"""What DAWN is: the features it consumes, its three models, losses and sampling. No Ray."""

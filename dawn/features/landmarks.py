@@ -1,0 +1,89 @@
+"""Face landmarks: MediaPipe's 478-point mesh behind one small interface.
+
+The mesh model ships in the mediapipe 0.10.21 wheel. When NumPy 2 is wanted, the newer Tasks
+landmarker (a `.task` file, same 478 indices) takes its place here and nowhere else.
+"""
+
+import os
+import warnings
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+LANDMARKS = 478
+"""Points of the mesh: 468 on the face, 5 on each iris."""
+
+# The 68-point (iBUG) scheme in mesh indices: jaw 0-16, brows 17-26, nose 27-35, eyes 36-47,
+# outer mouth 48-59, inner mouth 60-67. "Left" and "right" are the picture's, as in iBUG.
+MESH_TO_68: tuple[int, ...] = (
+    *(127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356),
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),
+    *(168, 197, 5, 4, 75, 97, 2, 326, 305),
+    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
+    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
+    *(78, 82, 13, 312, 308, 317, 14, 87),
+)
+
+
+class Landmarker(Protocol):
+    """Finds one face's landmarks in a picture, frame after frame."""
+
+    def detect(self, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """RGB (H, W, 3) to (478, 3): x, y in pixels, z in the same scale; None without a face."""
+
+
+class FaceMesh:
+    """MediaPipe's face mesh with irises. `still` looks at each picture afresh; without it the
+    mesh follows the face from frame to frame, which is steadier and faster.
+    """
+
+    def __init__(self, *, still: bool = False, min_confidence: float = 0.5) -> None:
+        mesh = _solutions().face_mesh
+        self._mesh = mesh.FaceMesh(
+            static_image_mode=still,
+            max_num_faces=1,
+            refine_landmarks=True,
+            min_detection_confidence=min_confidence,
+            min_tracking_confidence=min_confidence,
+        )
+
+    def detect(self, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """See `Landmarker.detect`."""
+        faces = self._mesh.process(np.ascontiguousarray(image)).multi_face_landmarks
+        if not faces:
+            return None
+        height, width = image.shape[:2]
+        points = np.array([(p.x, p.y, p.z) for p in faces[0].landmark], dtype=np.float32)
+        return points * np.array([width, height, width], dtype=np.float32)
+
+    def close(self) -> None:
+        """Free the graph."""
+        self._mesh.close()
+
+    def __enter__(self) -> "FaceMesh":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def to_68(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The 68-point subset of mesh landmarks, (..., 478, C) to (..., 68, C)."""
+    return landmarks[..., MESH_TO_68, :]
+
+
+def _solutions() -> Any:  # noqa: ANN401 - an untyped module
+    """`mediapipe.solutions`, imported late (it takes seconds) and quietly."""
+    os.environ.setdefault("GLOG_minloglevel", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mediapipe as mp
+    return mp.solutions
