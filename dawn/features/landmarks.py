@@ -40,7 +40,7 @@ class FaceMesh:
     """
 
     def __init__(self, *, still: bool = False, min_confidence: float = 0.5) -> None:
-        mesh = _solutions().face_mesh
+        mesh = mediapipe_solutions().face_mesh
         self._mesh = mesh.FaceMesh(
             static_image_mode=still,
             max_num_faces=1,
@@ -79,7 +79,7 @@ def to_68(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     return landmarks[..., MESH_TO_68, :]
 
 
-def _solutions() -> Any:  # noqa: ANN401 - an untyped module
+def mediapipe_solutions() -> Any:  # noqa: ANN401 - an untyped module
     """`mediapipe.solutions`, imported late (it takes seconds) and quietly."""
     os.environ.setdefault("GLOG_minloglevel", "3")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
