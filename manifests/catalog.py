@@ -1,0 +1,174 @@
+"""The dataset in DuckDB: views over the committed rows, macros, and safe SQL from users."""
+
+import time
+from typing import TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from manifests.errors import InputError
+from manifests.schema import COLUMNS, schema
+from manifests.store import COMPACT, Dataset
+
+_PARTS = {
+    "clips": "clips_part",
+    "frames": "frames_part",
+    "audio": "audio_part",
+    "decisions": "decisions_part",
+}
+
+# Kept from the files as they are; everything else is seen through the videos that name it.
+_VIDEOS = """
+SELECT * EXCLUDE (filename) FROM {files}
+QUALIFY row_number() OVER (
+    PARTITION BY video_id
+    ORDER BY parse_filename(filename) LIKE '{compact}%', parse_filename(filename) DESC
+) = 1
+"""
+_OF_VIDEOS = """
+SELECT * EXCLUDE (filename) FROM {files} AS part
+SEMI JOIN videos ON videos.{column} = parse_filename(part.filename)
+    AND videos.video_id = part.video_id
+"""
+
+MACROS = {
+    "funnel()": (
+        "how many sources and clips are left after each step",
+        """
+        WITH failed AS (
+            SELECT clip_id, filter, verdict,
+                   min(filter) FILTER (verdict = 'fail') OVER (PARTITION BY clip_id) AS first_fail
+            FROM decisions
+        )
+        SELECT step, count FROM (
+            SELECT 0 AS place, 'sources read' AS step, count(*) AS count FROM videos
+            UNION ALL SELECT 1, 'quarantined', count(*) FROM videos WHERE status = 'quarantined'
+            UNION ALL SELECT 2, 'without a face', count(*) FROM videos WHERE reason = 'no_face'
+            UNION ALL SELECT 3, 'clips', count(*) FROM clips
+            UNION ALL
+            SELECT 4, 'fail ' || filter, count(*) FILTER (verdict = 'fail')
+            FROM failed GROUP BY filter
+            UNION ALL SELECT 5, 'accepted clips', count(*) FROM clips WHERE accepted
+        ) ORDER BY place, step
+        """,
+    ),
+    "blinks_per_second()": (
+        "pooled blinks over pooled seconds of the accepted clips of each split",
+        """
+        SELECT split, sum(len(blinks)) AS blinks, sum(duration_s) AS seconds,
+               sum(len(blinks)) / sum(duration_s) AS blinks_per_second
+        FROM clips WHERE accepted GROUP BY split ORDER BY split
+        """,
+    ),
+    "what_if(filter_name, new_threshold)": (
+        "the clips whose acceptance would change with another threshold of one filter",
+        """
+        WITH changed AS (
+            SELECT clip_id, filter, score, rule, verdict,
+                   CASE WHEN filter <> filter_name OR verdict = 'not_judged' THEN verdict
+                        WHEN rule = 'min' THEN if(score >= new_threshold, 'pass', 'fail')
+                        ELSE if(score <= new_threshold, 'pass', 'fail') END AS then_verdict
+            FROM decisions
+        )
+        SELECT clip_id, max(score) FILTER (filter = filter_name) AS score,
+               bool_and(verdict <> 'fail') AS accepted_now,
+               bool_and(then_verdict <> 'fail') AS accepted_then
+        FROM changed GROUP BY clip_id
+        HAVING accepted_now <> accepted_then ORDER BY clip_id
+        """,
+    ),
+}
+
+_READ_ONLY = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+_ATTEMPTS = 5
+
+T = TypeVar("T")
+
+
+def connect(dataset: Dataset, *, locked: bool = True) -> duckdb.DuckDBPyConnection:
+    """An in-memory connection with the dataset's views and macros.
+
+    `locked` shuts everything but files under the dataset's root, for good.
+    """
+    connection = duckdb.connect()
+    if not dataset.local:
+        connection.register_filesystem(dataset.fs)
+    for table in COLUMNS:
+        _create_view(connection, dataset, table)
+    for signature, (_, sql) in MACROS.items():
+        connection.execute(f"CREATE MACRO {signature} AS TABLE {sql}")
+    if locked:
+        # The root as it is, for the files, and as the views' patterns spell it.
+        roots = ", ".join(_quoted(f"{form}/") for form in (dataset.uri, _glob(dataset.uri)))
+        connection.execute(f"SET allowed_directories = [{roots}]")
+        connection.execute("SET python_enable_replacements = false")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def query(dataset: Dataset, sql: str) -> pa.Table:
+    """Run one read-only statement of a user's. Raises InputError with DuckDB's reason."""
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        raise InputError(f"SQL: {_reason(error)}") from error
+    if len(statements) != 1:
+        raise InputError(f"SQL: give one statement, not {len(statements)}")
+    if statements[0].type not in _READ_ONLY:
+        raise InputError(
+            "SQL: only SELECT is allowed here; the dataset is changed by `dawn ingest`"
+        )
+    for attempt in range(_ATTEMPTS):
+        try:
+            return connect(dataset).sql(sql).to_arrow_table()
+        except duckdb.IOException as error:
+            # A part that was compacted away between listing and reading: list again.
+            if attempt == _ATTEMPTS - 1:
+                raise InputError(f"SQL: {_reason(error)}") from error
+            time.sleep(0.05 * 2**attempt)
+        except duckdb.Error as error:
+            raise InputError(f"SQL: {_reason(error)}") from error
+    raise AssertionError("unreachable")
+
+
+def rows(dataset: Dataset, sql: str) -> list[dict[str, object]]:
+    """Our own queries, as a list of rows."""
+    return query(dataset, sql).to_pylist()
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, table: str) -> None:
+    if not any(name.endswith(".parquet") for name in dataset.names(table)):
+        connection.register(f"_no_{table}", schema(COLUMNS[table]).empty_table())
+        connection.execute(f"CREATE VIEW {table} AS SELECT * FROM _no_{table}")  # noqa: S608
+        return
+    files = _files(f"{dataset.uri}/{table}")
+    if table == "videos":
+        sql = _VIDEOS.format(files=files, compact=COMPACT)
+    elif table in _PARTS:
+        sql = _OF_VIDEOS.format(files=files, column=_PARTS[table])
+    else:
+        sql = f"SELECT * EXCLUDE (filename) FROM {files}"  # noqa: S608 - quoted by _files
+    connection.execute(f"CREATE VIEW {table} AS {sql}")
+
+
+def _files(folder: str) -> str:
+    """The parts of a folder as a table expression; glob characters in its path are escaped.
+
+    A view takes no parameters, hence the quoting by hand.
+    """
+    pattern = _quoted(_glob(folder) + "/*.parquet")
+    return f"read_parquet({pattern}, union_by_name = true, filename = true)"
+
+
+def _glob(path: str) -> str:
+    """A path as a pattern that matches only itself."""
+    return "".join(f"[{c}]" if c in "[]*?" else c for c in path)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _reason(error: duckdb.Error) -> str:
+    return str(error).strip().splitlines()[0]

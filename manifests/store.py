@@ -1,0 +1,278 @@
+"""A dataset on disk or in an object store: parts, the commit, and what is left after a kill.
+
+A part is an immutable Parquet file. It is written under `.tmp/` and moved into place whole, so
+nobody ever sees half of one. A video's row in `videos/` names the parts that hold its clips,
+frames, audio and decisions: writing that row *is* the commit. Whatever no visible row names was
+left by a run that was killed, and is swept away by the next one.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.config import diff, stable_hash
+from manifests.errors import InputError
+from manifests.schema import FORMAT_VERSION, TABLES
+
+STAGED = ".staged"
+SCRATCH = ".tmp"
+COMPACT = "compact-"
+"""Parts that hold many videos begin so; a video's own part goes before them."""
+
+_INFO = "dataset.json"
+_LOCK = ".lock"
+
+
+class Dataset:
+    """A folder or object-store prefix that holds the tables. `root` is a path or a URI."""
+
+    def __init__(self, root: str) -> None:
+        self.fs, self.path = fsspec.core.url_to_fs(root)
+        self.path = self.path.rstrip("/") or "/"
+        self.local = "file" in self._protocols()
+        self.uri = self.path if self.local else f"{self._protocols()[0]}://{self.path}"
+
+    def _protocols(self) -> tuple[str, ...]:
+        protocol = self.fs.protocol
+        return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+    # --- what kind of dataset this is ---------------------------------------------------------
+
+    @property
+    def exists(self) -> bool:
+        """Whether a dataset is there."""
+        return bool(self.fs.exists(self._at(_INFO)))
+
+    def info(self) -> dict[str, Any]:
+        """The content of `dataset.json`. Raises InputError when there is no usable one."""
+        try:
+            info = json.loads(self.fs.cat_file(self._at(_INFO)))
+            version = info["format"]
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{self.uri}: is not a dataset (no {_INFO}); make one with `dawn ingest`"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.uri}/{_INFO}: cannot be read ({error}); restore it from a copy"
+            ) from error
+        if version > FORMAT_VERSION:
+            raise InputError(
+                f"{self.uri}: has format {version}, this version reads up to {FORMAT_VERSION}; "
+                "install a newer dawn-pipeline"
+            )
+        return cast("dict[str, Any]", info)
+
+    def ensure(self, recipe: dict[str, Any], *, update: bool = False) -> list[str]:
+        """Create the dataset with this recipe, or check that it has it.
+
+        Returns the lines in which an updated recipe differs. Raises InputError with those lines
+        when the recipes differ and `update` is not set.
+        """
+        changes: list[str] = []
+        if self.exists:
+            changes = diff(self.info()["recipe"], recipe)
+            if changes and not update:
+                raise InputError(
+                    f"{self.uri}: was made with another recipe ({'; '.join(changes)}); use "
+                    "another --dataset, or pass --update-recipe to redo what depends on it"
+                )
+            if not changes:
+                return []
+        elif self.local and Path(self.path).exists():
+            self._refuse_foreign_folder(Path(self.path))
+        info = {"format": FORMAT_VERSION, "recipe": recipe, "recipe_hash": stable_hash(recipe)}
+        text = json.dumps(info, indent=2, sort_keys=True) + "\n"
+        if self.local:
+            Path(self.path).mkdir(parents=True, exist_ok=True)
+            temporary = Path(self.path) / f"{_INFO}.{uuid.uuid4().hex}"
+            temporary.write_text(text, encoding="utf-8")
+            _move(temporary, Path(self.path) / _INFO)
+        else:
+            self.fs.pipe_file(self._at(_INFO), text.encode())
+        return changes
+
+    @staticmethod
+    def _refuse_foreign_folder(path: Path) -> None:
+        if not path.is_dir():
+            raise InputError(f"{path}: is a file; --dataset needs a folder")
+        known = {*TABLES, "media", STAGED, SCRATCH, _LOCK}
+        if any(entry.name not in known for entry in path.iterdir()):
+            raise InputError(f"{path}: holds other files; give --dataset a new or empty folder")
+
+    # --- files --------------------------------------------------------------------------------
+
+    def _at(self, name: str) -> str:
+        return f"{self.path}/{name}"
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
+        return bool(self.fs.exists(self._at(name)))
+
+    def names(self, folder: str) -> list[str]:
+        """Sorted names of the entries of a folder; empty when there is none."""
+        try:
+            entries = self.fs.ls(self._at(folder), detail=False, refresh=True)
+        except FileNotFoundError:
+            return []
+        return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries)
+
+    def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """A part as a table."""
+        with self.fs.open(self._at(name), "rb") as file:
+            return pq.read_table(file, columns=columns)
+
+    def open_part(self, name: str) -> contextlib.AbstractContextManager[Any]:
+        """The open file of a part, for reading in pieces."""
+        return cast("contextlib.AbstractContextManager[Any]", self.fs.open(self._at(name), "rb"))
+
+    def local_copy(self, name: str, folder: Path) -> Path:
+        """A path at which plain libraries can open the file; a download for object stores."""
+        if self.local:
+            return Path(self._at(name))
+        target = folder / name.rsplit("/", 1)[-1]
+        self.fs.get_file(self._at(name), str(target))
+        return target
+
+    def publish(self, temporary: Path, name: str) -> None:
+        """Move a finished local file into place, whole, replacing what was there."""
+        if self.local:
+            target = Path(self._at(name))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _move(temporary, target)
+        else:
+            self.fs.put_file(str(temporary), self._at(name))
+            temporary.unlink()
+
+    def publish_table(self, table: pa.Table, name: str, scratch: Path) -> None:
+        """Write a table as a part."""
+        temporary = scratch / f"{uuid.uuid4().hex}.parquet"
+        write_parquet(temporary, table)
+        self.publish(temporary, name)
+
+    def move(self, name: str, target: str) -> None:
+        """Rename a file inside the dataset."""
+        if self.local:
+            Path(self._at(target)).parent.mkdir(parents=True, exist_ok=True)
+            Path(self._at(name)).replace(self._at(target))
+        else:
+            self.fs.mv(self._at(name), self._at(target))
+
+    def delete(self, name: str) -> None:
+        """Remove a file or a folder; nothing happens when it is not there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm(self._at(name), recursive=True)
+
+    # --- one writer at a time -----------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator["Session"]:
+        """Hold the dataset for writing. Raises InputError while another process does.
+
+        The lock is the kernel's (flock), so that it goes with its holder, however that ends.
+        Object stores have none: start one writer at a time there.
+        """
+        with contextlib.ExitStack() as stack:
+            if self.local:
+                lock = stack.enter_context((Path(self.path) / _LOCK).open("w"))
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise InputError(
+                        f"{self.uri}: another dawn command is writing to it; wait for it to end"
+                    ) from error
+            unclean = bool(self.names(SCRATCH))
+            self.delete(SCRATCH)
+            name = f"{SCRATCH}/{uuid.uuid4().hex}"
+            scratch = Path(self._at(name)) if self.local else Path(tempfile.mkdtemp())
+            scratch.mkdir(parents=True, exist_ok=True)
+            if not self.local:
+                self.fs.pipe_file(self._at(name), b"")  # a trace that a kill leaves behind
+            yield Session(self, scratch, unclean)
+            # Not in a `finally`: a run that ends by an error leaves its trace, so that the next
+            # one sweeps.
+            shutil.rmtree(scratch, ignore_errors=True)
+            self.delete(SCRATCH)
+
+
+class Session:
+    """A dataset held for writing, with a scratch folder on the same disk."""
+
+    def __init__(self, dataset: Dataset, scratch: Path, unclean: bool) -> None:
+        self.dataset = dataset
+        self.scratch = scratch
+        self.unclean = unclean
+        """The writer before this one did not end in good order."""
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write one table with the settings that all parts share, and flush it to the disk."""
+    with part_writer(path, table.schema) as writer:
+        writer.write_table(table)
+
+
+@contextlib.contextmanager
+def part_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A writer of row groups with the settings that all parts share.
+
+    Floating-point columns are byte-split before zstd, which halves landmarks.
+    """
+    split = [
+        name
+        for name in _leaves(schema)
+        if name.rsplit(".", 1)[-1] != "start" and _is_float(schema, name)
+    ]
+    with (
+        path.open("wb") as file,
+        pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            use_dictionary=[n for n in schema.names if pa.types.is_string(schema.field(n).type)],
+            use_byte_stream_split=split,
+        ) as writer,
+    ):
+        yield writer
+        writer.close()
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Column paths as Parquet names them."""
+    return [
+        f"{field.name}.list.element" if _is_float_list(field.type) else field.name
+        for field in schema
+    ]
+
+
+def _is_float(schema: pa.Schema, leaf: str) -> bool:
+    kind = schema.field(leaf.split(".")[0]).type
+    return pa.types.is_floating(kind) or _is_float_list(kind)
+
+
+def _is_float_list(kind: pa.DataType) -> bool:
+    return pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename durably: the file's bytes and the folder's entry survive a power cut."""
+    with source.open("rb") as file:
+        os.fsync(file.fileno())
+    source.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
