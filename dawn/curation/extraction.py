@@ -1,0 +1,297 @@
+"""One span of a video to clips: shots, faces, tracks, then crops, landmarks and measures.
+
+The span is read twice: small and in full colour only where a face is. The first pass finds
+cuts and faces; a track's square is known only at its end, so the second pass cuts it out,
+follows the face with the mesh and encodes, streaming. No pass holds the span's pictures.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn.curation.clip import ClipFollower, RawClip, face_boxes
+from dawn.features.crop import CropConfig, Square, still_square
+from dawn.features.encode import ClipWriter, write_flac
+from dawn.features.eyes import BlinkConfig, eye_ratios, find_blinks, mouth_opening
+from dawn.features.faces import FaceConfig, FaceDetector, Track, link
+from dawn.features.fingerprint import difference_hash, hash_frames, motion_signature
+from dawn.features.pose import head_pose
+from dawn.features.quality import brightness, face_patch, sharpness, voiced_share
+from dawn.features.shots import ShotConfig, ShotDetector, shots
+from dawn.features.sound import SAMPLES_PER_FRAME, read_sound
+from dawn.features.video import FPS, Limits, VideoInfo, read_frames
+
+VERSION = 1
+"""Raised when the same video and configuration would give other results."""
+
+_CONTEXT = 10
+"""Frames beyond a span's ends that the shot detector sees, so that spans join without a seam."""
+_SMALL_SIDE = 320
+_KEEP_EVERY = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractConfig:
+    """Everything that decides what `clips`, `frames` and media hold."""
+
+    limits: Limits = Limits()
+    span_seconds: int = 60
+    """A longer video is cut into spans of this length, which several workers share. A clip
+    never crosses a span's end, so this is the longest clip too."""
+    shots: ShotConfig = ShotConfig()
+    faces: FaceConfig = FaceConfig()
+    crop: CropConfig = CropConfig()
+    blinks: BlinkConfig = BlinkConfig()
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.span_seconds <= 600:
+            raise ValueError(f"span_seconds: {self.span_seconds} is not between 4 and 600")
+
+
+@dataclass(slots=True)
+class Clip:
+    """One face over consecutive frames, with everything that is measured of it."""
+
+    start: int
+    track: int
+    shot: int
+    square: Square
+    size: int
+    video: Path
+    sound: Path
+    samples: NDArray[np.float32]
+    found: NDArray[np.bool_]
+    landmarks: NDArray[np.float32]
+    pose: NDArray[np.float32]
+    head: NDArray[np.float32]
+    eyes: NDArray[np.float32]
+    mouth: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    blinks: list[tuple[int, int]]
+    measures: dict[str, float]
+    picture_hashes: list[int]
+    mirror_hashes: list[int]
+    motion: NDArray[np.float32]
+    kept: dict[int, NDArray[np.uint8]]
+    """Every fifth crop, RGB: for embeddings, never stored."""
+
+    @property
+    def frames(self) -> int:
+        """Length of the clip."""
+        return len(self.landmarks)
+
+
+@dataclass(slots=True)
+class SpanResult:
+    """What one span gave."""
+
+    clips: list[Clip]
+    cuts: list[int]
+    tracks_ignored: int
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+
+def spans(
+    info: VideoInfo, ranges: list[tuple[int, int]], config: ExtractConfig
+) -> list[tuple[int, int]]:
+    """The [start, stop) frames that are worked on apart: the ranges, or the whole video, cut
+    at multiples of the span length. They depend on the video and the configuration alone.
+    """
+    length = config.span_seconds * FPS
+    result = []
+    for begin, end in ranges or [(0, info.frames)]:
+        stop = min(end, info.frames)
+        edges = [begin, *range((begin // length + 1) * length, stop, length), stop]
+        result += [(a, b) for a, b in pairwise(edges) if b > a]
+    return result
+
+
+def extract_span(
+    path: Path, info: VideoInfo, start: int, stop: int, config: ExtractConfig, folder: Path
+) -> SpanResult:
+    """Work on frames [start, stop) of a video; clip files are written into `folder`.
+
+    Raises UnreadableVideoError when the file turns out to be corrupt.
+    """
+    begin = time.perf_counter()
+    frames, cuts, detections = _analyse(path, info, start, stop, config)
+    tracks: list[tuple[int, Track, range]] = []
+    ignored = 0
+    for number, shot in enumerate(shots(frames, cuts)):
+        inside = [(i, boxes) for i, boxes in detections if shot[0] <= i <= shot[-1]]
+        for track in link(inside, config.faces):
+            span = _extent(track, shot, config.faces.detect_every)
+            if len(span) >= config.faces.min_track_frames:
+                tracks.append((number, track, span))
+            else:
+                ignored += 1
+    analysed = time.perf_counter()
+    result = SpanResult([], [cut for cut in cuts if start <= cut < stop], ignored)
+    followers = _follow(path, info, tracks, config, folder)
+    raw = [(number, i, *pair) for i, (number, f) in enumerate(followers) for pair in f.clips]
+    sound = read_sound(path, info, start, stop) if raw else np.zeros(0, np.float32)
+    for number, i, clip, writer in raw:
+        first = (clip.start - start) * SAMPLES_PER_FRAME
+        samples = sound[first : first + clip.frames * SAMPLES_PER_FRAME]
+        _finish(clip, writer, samples)
+        if clip.frames < config.faces.min_track_frames:
+            result.tracks_ignored += 1
+            clip.video.unlink()
+            continue
+        others = [(t, span) for j, (_, t, span) in enumerate(tracks) if j != i]
+        result.clips.append(_describe(clip, number, i, samples, info, others, config))
+    result.clips.sort(key=lambda clip: (clip.start, clip.track))
+    for _, follower in followers:
+        for step, seconds in follower.seconds.items():
+            result.seconds[step] += seconds
+    result.seconds["analyse"] = analysed - begin
+    result.seconds["total"] = time.perf_counter() - begin
+    return result
+
+
+def _analyse(
+    path: Path, info: VideoInfo, start: int, stop: int, config: ExtractConfig
+) -> tuple[list[int], list[int], list[tuple[int, list[NDArray[np.float64]]]]]:
+    """First pass: the frames there are, cuts, and detections in upright source pixels."""
+    detector = FaceDetector(config.faces.min_confidence)
+    shot_detector = ShotDetector(config.shots)
+    frames: list[int] = []
+    detections = []
+    first, last = max(0, start - _CONTEXT), stop + _CONTEXT
+    for index, picture in read_frames(path, info, first, last, max_side=_SMALL_SIDE):
+        shot_detector.add(index, picture)
+        if not start <= index < stop:
+            continue
+        frames.append(index)
+        if index % config.faces.detect_every == 0:
+            scale = info.width / picture.shape[1]
+            detections.append((index, [box * scale for box in detector.detect(picture)]))
+    return frames, shot_detector.cuts, detections
+
+
+def _extent(track: Track, shot: list[int], every: int) -> range:
+    """Frames of a track: from just after the last look without it to just before the next."""
+    begin = max(shot[0], track.frames[0] - every + 1)
+    end = min(shot[-1], track.frames[-1] + every - 1)
+    return range(begin, end + 1)
+
+
+def _follow(
+    path: Path,
+    info: VideoInfo,
+    tracks: list[tuple[int, Track, range]],
+    config: ExtractConfig,
+    folder: Path,
+) -> list[tuple[int, ClipFollower]]:
+    """Second pass: every track's clips, encoded but without sound."""
+    if not tracks:
+        return []
+    followers = []
+    for i, (number, track, span) in enumerate(tracks):
+        boxes = track.boxes_at(np.array(span))
+        square = still_square(boxes, info.width, info.height, config.crop)
+        gap = config.faces.max_gap_frames
+        followers.append(
+            (number, ClipFollower(square, config.crop, folder, f"{i}", gap, _KEEP_EVERY))
+        )
+    begin = min(span.start for _, _, span in tracks)
+    end = max(span.stop for _, _, span in tracks)
+    for index, picture in read_frames(path, info, begin, end):
+        for (_, _, span), (_, follower) in zip(tracks, followers, strict=True):
+            if index in span:
+                follower.add(index, picture)
+            if index == span.stop - 1:
+                follower.close()
+    for _, follower in followers:
+        follower.close()
+    return followers
+
+
+def _finish(clip: RawClip, writer: ClipWriter, samples: NDArray[np.float32]) -> None:
+    with writer:
+        writer.add_sound(samples)
+    write_flac(clip.video.with_suffix(".flac"), samples)
+
+
+def _describe(
+    raw: RawClip,
+    shot: int,
+    track: int,
+    samples: NDArray[np.float32],
+    info: VideoInfo,
+    others: list[tuple[Track, range]],
+    config: ExtractConfig,
+) -> Clip:
+    landmarks, found = raw.filled()
+    pose, head = head_pose(landmarks)
+    eyes, mouth, boxes = eye_ratios(landmarks), mouth_opening(landmarks), face_boxes(landmarks)
+    hashed = [_nearest(raw.kept, t) for t in hash_frames(raw.frames)]
+    to_source = raw.square.side / config.crop.size
+    measures = {
+        "landmarks_found": float(found.mean()),
+        "face_px": float((boxes[:, 1] - boxes[:, 0]).mean()) * to_source,
+        "other_faces": _other_faces(raw, others),
+        "cut_off": _cut_off(boxes * to_source, raw.square, info),
+        "yaw_p95": float(np.percentile(np.abs(pose[:, 0]), 95)),
+        "pitch_p95": float(np.percentile(np.abs(pose[:, 1]), 95)),
+        "voiced": voiced_share(samples),
+        **_light(raw.kept, boxes),
+    }
+    return Clip(
+        start=raw.start, track=track, shot=shot, square=raw.square, size=config.crop.size,
+        video=raw.video, sound=raw.video.with_suffix(".flac"), samples=samples, found=found,
+        landmarks=landmarks, pose=pose, head=head, eyes=eyes, mouth=mouth, boxes=boxes,
+        blinks=find_blinks(eyes, config.blinks), measures=measures,
+        picture_hashes=[difference_hash(frame) for frame in hashed],
+        mirror_hashes=[difference_hash(frame[:, ::-1]) for frame in hashed],
+        motion=motion_signature(mouth, pose[:, 1]), kept=raw.kept,
+    )  # fmt: skip
+
+
+def _nearest(kept: dict[int, NDArray[np.uint8]], t: int) -> NDArray[np.uint8]:
+    return kept[min(kept, key=lambda k: abs(k - t))]
+
+
+def _light(kept: dict[int, NDArray[np.uint8]], boxes: NDArray[np.float32]) -> dict[str, float]:
+    """Median sharpness and brightness of the face over the kept frames."""
+    patches = [face_patch(frame, tuple(boxes[t])) for t, frame in kept.items()]
+    seen = [patch for patch in patches if patch is not None]
+    median: Callable[[list[float]], float] = lambda x: float(np.median(x)) if x else 0.0  # noqa: E731
+    return {
+        "sharpness": median([sharpness(patch) for patch in seen]),
+        "brightness": median([brightness(patch) for patch in seen]),
+    }
+
+
+def _other_faces(raw: RawClip, others: list[tuple[Track, range]]) -> float:
+    """Share of the clip's frames in which another track's face has its middle in the crop."""
+    frames = np.arange(raw.start, raw.start + raw.frames)
+    crowded = np.zeros(raw.frames, bool)
+    square = raw.square
+    for track, span in others:
+        boxes = track.boxes_at(frames)
+        x, y = (
+            (boxes[:, 0] + boxes[:, 2]) / 2 - square.x,
+            (boxes[:, 1] + boxes[:, 3]) / 2 - square.y,
+        )
+        inside = (x >= 0) & (x < square.side) & (y >= 0) & (y < square.side)
+        crowded |= inside & (frames >= span.start) & (frames < span.stop)
+    return float(crowded.mean())
+
+
+def _cut_off(boxes: NDArray[np.float32], square: Square, info: VideoInfo) -> float:
+    """Share of frames in which over 2 % of the face's side lies outside the source picture."""
+    slack = 0.02 * (boxes[:, 1] - boxes[:, 0])
+    outside = (
+        (boxes[:, 0] + square.x < -slack)
+        | (boxes[:, 1] + square.x > info.width + slack)
+        | (boxes[:, 2] + square.y < -slack)
+        | (boxes[:, 3] + square.y > info.height + slack)
+    )
+    return float(outside.mean())
