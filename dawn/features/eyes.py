@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import percentile_filter
+from scipy.signal import find_peaks
 
 from dawn.features.landmarks import to_68
 from dawn.features.video import FPS
@@ -13,17 +15,19 @@ from dawn.features.video import FPS
 class BlinkConfig:
     """When a dip of the eye ratio is a blink.
 
-    The threshold follows the clip's own open eye (faces, lenses and landmark models differ),
-    with hysteresis; a closure longer than `max_seconds` is a closed eye, not a blink.
+    Everything is relative to the open eye of the moment, because faces, lenses and landmark
+    models differ. A long closure is a closed eye, not a blink.
     """
 
-    close_below: float = 0.7
-    """Share of the open-eye ratio (90th percentile around the frame) at which a blink begins."""
-    open_above: float = 0.82
+    close_below: float = 0.65
+    """Share of the open eye's ratio that a blink must fall below."""
+    min_depth: float = 0.25
+    """How far it must fall from both sides, as a share of the open eye's ratio."""
     window_seconds: float = 4.0
-    min_frames: int = 2
-    max_seconds: float = 0.6
-    merge_gap_frames: int = 2
+    """The open eye is the 90th percentile of the ratio over this window."""
+    min_frames: float = 1.0
+    max_frames: float = 12.0
+    """Width at half depth, in frames of 1/25 s: blinks take 0.1 to 0.5 s."""
 
 
 def eye_ratios(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -49,42 +53,31 @@ def find_blinks(
     config: BlinkConfig = BlinkConfig(),
 ) -> list[tuple[int, int]]:
     """Blinks as [first frame, frame after the last) from (T, 2) eye ratios."""
-    openness = ratios.mean(axis=1)
-    if not np.isfinite(openness).any():
+    openness = ratios.mean(axis=1).astype(np.float64)
+    known = np.isfinite(openness)
+    if known.sum() < 3:
         return []
+    openness = np.interp(np.arange(len(openness)), np.flatnonzero(known), openness[known])
     relative = openness / _open_level(openness, round(config.window_seconds * FPS))
-    spans: list[tuple[int, int]] = []
-    begin: int | None = None
-    for t, value in enumerate(relative):
-        if begin is None and value < config.close_below:
-            begin = t
-            while begin > 0 and relative[begin - 1] < config.open_above:
-                begin -= 1
-        elif begin is not None and not value < config.open_above:
-            spans = _append(spans, (begin, t), config.merge_gap_frames)
-            begin = None
-    if begin is not None:
-        spans = _append(spans, (begin, len(relative)), config.merge_gap_frames)
-    longest = round(config.max_seconds * FPS)
-    return [(a, b) for a, b in spans if config.min_frames <= b - a <= longest]
+    _, dips = find_peaks(
+        -relative,
+        height=-config.close_below,
+        prominence=config.min_depth,
+        width=(config.min_frames, config.max_frames),
+        rel_height=0.5,
+    )
+    begins, ends = np.floor(dips["left_ips"]), np.ceil(dips["right_ips"]) + 1
+    return [(int(a), int(b)) for a, b in zip(begins, ends, strict=True)]
 
 
-def _open_level(openness: NDArray[np.float32], window: int) -> NDArray[np.float32]:
-    """The open eye's ratio around each frame: the 90th percentile over a sliding window."""
-    half = window // 2
-    level = np.empty_like(openness)
-    for t in range(len(openness)):
-        level[t] = np.nanpercentile(openness[max(0, t - half) : t + half + 1], 90)
-    return level
+def _open_level(openness: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """The open eye's ratio around each frame.
 
-
-def _append(spans: list[tuple[int, int]], span: tuple[int, int], gap: int) -> list[tuple[int, int]]:
-    """Add a span, joined to the last one when the gap between them is small."""
-    if spans and span[0] - spans[-1][1] <= gap:
-        return [*spans[:-1], (spans[-1][0], span[1])]
-    return [*spans, span]
+    Never under half of the whole clip's, so that flutter of a shut eye does not count as blinks.
+    """
+    local = percentile_filter(openness, 90, size=min(window, len(openness)), mode="nearest")
+    return np.maximum(local, max(0.5 * float(np.percentile(openness, 90)), 1e-3))
 
 
 def _distance(points: NDArray[np.float32], a: int, b: int) -> NDArray[np.float32]:
-    distance: NDArray[np.float32] = np.linalg.norm(points[:, a] - points[:, b], axis=-1)
-    return distance
+    return np.linalg.norm(points[:, a] - points[:, b], axis=-1)
