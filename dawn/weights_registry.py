@@ -1,0 +1,178 @@
+"""The table of third-party model files: what each is for, its licence, source and digest.
+
+`sha256` is the whole digest, or `abcd…wxyz` where the publisher prints only its ends, or None
+where none is published. `url` is the file, or the page that offers it; None where unknown.
+A repository's licence is not always that of its training data: read it before you ship.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightFile:
+    """One third-party file (HuBERT: one folder) that the project can use but does not carry."""
+
+    file_names: tuple[str, ...]
+    """Paths under a weights folder, the preferred one first; others are its upstream names."""
+    purpose: str
+    enables: str
+    licence: str
+    url: str | None
+    sha256: str | None = None
+
+
+_SYNCNET = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
+_SYNCNET_LICENCE = "Creative Commons Attribution, for research"
+_DAWN = "https://huggingface.co/Hanbo-Cheng/DAWN/tree/main"
+_DAWN_LICENCE = "MIT by its model page; the LFG code it derives from grants none"
+_3DDFA = "https://github.com/cleardusk/3DDFA_V2/raw/1b6c67601abffc1e9f248b291708aef0e43b55ae/"
+
+REGISTRY: dict[str, WeightFile] = {
+    "syncnet_v2": WeightFile(
+        file_names=("syncnet_v2.model",),
+        purpose="SyncNet v2: does the mouth match the sound",
+        enables="metrics lse_c, lse_d and av_offset",
+        licence=_SYNCNET_LICENCE,
+        url=_SYNCNET + "syncnet_v2.model",
+        sha256="961e8696…5442",
+    ),
+    "s3fd": WeightFile(
+        file_names=("sfd_face.pth",),
+        purpose="S3FD face detector of the SyncNet pipeline",
+        enables="lse_c and lse_d on tracked crops as their authors cut them",
+        licence=_SYNCNET_LICENCE,
+        url=_SYNCNET + "sfd_face.pth",
+        sha256="d54a87c2…c491",
+    ),
+    "fid_inception": WeightFile(
+        file_names=("pt_inception-2015-12-05-6726825d.pth",),
+        purpose="Inception-2015-12-05, the network that defines FID",
+        enables="metric fid_incep2015",
+        licence="Apache-2.0 (pytorch-fid)",
+        url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+        "pt_inception-2015-12-05-6726825d.pth",
+        sha256="6726825d…",
+    ),
+    "i3d_k400": WeightFile(
+        file_names=("i3d_torchscript.pt",),
+        purpose="I3D on Kinetics-400 as TorchScript (StyleGAN-V's conversion from TF-Hub)",
+        enables="metrics fvd16_i3d400 and fvd32_i3d400",
+        licence="not stated; converted from TF-Hub deepmind/i3d-kinetics-400 (Apache-2.0)",
+        url="https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
+    ),
+    "hubert_large": WeightFile(
+        file_names=("hubert-large-ls960-ft",),
+        purpose="HuBERT-large (a folder): the audio features that DAWN was trained on",
+        enables="paper audio features, and so the official DAWN checkpoints",
+        licence="Apache-2.0",
+        url="https://huggingface.co/facebook/hubert-large-ls960-ft/tree/main",
+    ),
+    "vgg19": WeightFile(
+        file_names=("vgg19-dcbb9e9d.pth",),
+        purpose="VGG19 on ImageNet: the perceptual loss of the flow autoencoder",
+        enables="training LFG with the paper's loss",
+        licence="BSD-3-Clause (torchvision)",
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        sha256="dcbb9e9d…",
+    ),
+    "arcface": WeightFile(
+        file_names=("w600k_r50.onnx",),
+        purpose="ArcFace R50 on WebFace600K (from insightface's buffalo_l): identity embedding",
+        enables="metric csim_src_arcface-w600k_r50",
+        licence="non-commercial research only (insightface model zoo)",
+        url="https://github.com/deepinsight/insightface/releases/download/v0.7/buffalo_l.zip",
+    ),
+    "mobilefacenet": WeightFile(
+        file_names=("MobileFaceNet.onnx",),
+        purpose="MobileFaceNet: small 128-d identity embedding",
+        enables="metric csim_src_mbf128 (proxy), identity-disjoint splits",
+        licence="Apache-2.0 (repository); trained on MS-Celeb-1M: research in spirit",
+        url="https://github.com/foamliu/MobileFaceNet/raw/"
+        "a6cc9032a659b615f477833e1a70b5e7931bcccc/weights/MobileFaceNet.onnx",
+        sha256="b7120c095d60094f28a4a54ba6a8bf51b297a6273fb40ef6350dfec1f63d9507",
+    ),
+    "lr_asd": WeightFile(
+        file_names=("lr_asd_ava.model", "pretrain_AVA.model"),
+        purpose="LR-ASD on AVA: is this face speaking this sound",
+        enables="metric asd_margin_lrasd (proxy), active-speaker filter",
+        licence="MIT (repository)",
+        url="https://github.com/Junhua-Liao/LR-ASD/raw/"
+        "1b6dcd2d8fc2895683de6508ec6294ec47d388ca/weight/pretrain_AVA.model",
+        sha256="85e6c77fc981595234790d1e128ebb60352d37726b2445e0ef8891e2512fe9e3",
+    ),
+    "3ddfa_mb05": WeightFile(
+        file_names=("3ddfa_v2_mb05_120x120.pth", "mb05_120x120.pth"),
+        purpose="3DDFA_V2 MobileNet x0.5: 3DMM parameters, and so head pose",
+        enables="pose backend 3ddfa (with 3ddfa_mean_std)",
+        licence="MIT (repository)",
+        url=_3DDFA + "weights/mb05_120x120.pth",
+        sha256="f93ed7f1c4c0382b16d7c18480a5f67473c1917a47475a9823924f38aeb27280",
+    ),
+    "3ddfa_mean_std": WeightFile(
+        file_names=(
+            "3ddfa_v2_param_mean_std_62d_120x120.pkl",
+            "param_mean_std_62d_120x120.pkl",
+        ),
+        purpose="mean and deviation of the 62 3DMM parameters",
+        enables="pose backend 3ddfa (with 3ddfa_mb05)",
+        licence="MIT (repository)",
+        url=_3DDFA + "configs/param_mean_std_62d_120x120.pkl",
+        sha256="090d7150f77cb66c29ddae21e4508fbde59123dcd1dea7facc24a7ed06d1c795",
+    ),
+    "face_landmarker": WeightFile(
+        file_names=(
+            "mediapipe_face_landmarker_v2_with_blendshapes.task",
+            "face_landmarker_v2_with_blendshapes.task",
+            "face_landmarker.task",
+        ),
+        purpose="MediaPipe face landmarker: 478 points, 52 blendshapes",
+        enables="landmarks with mediapipe releases that carry no models",
+        licence="Apache-2.0 (Google)",
+        url="https://github.com/antgroup/echomimic/raw/a53e97040398ddae5d26df0d2054a8f1e9f9df6d/"
+        "src/utils/mp_models/face_landmarker_v2_with_blendshapes.task",
+        sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    ),
+    "dawn_lfg_128": WeightFile(
+        file_names=("LFG_128_1000ep.pth",),
+        purpose="official DAWN flow autoencoder, 128 px",
+        enables="importing the official 128 px model",
+        licence=_DAWN_LICENCE,
+        url=_DAWN,
+    ),
+    "dawn_lfg_256": WeightFile(
+        file_names=("LFG_256_400ep.pth",),
+        purpose="official DAWN flow autoencoder, 256 px",
+        enables="importing the official 256 px model",
+        licence=_DAWN_LICENCE,
+        url=_DAWN,
+    ),
+    "dawn_a2v_128": WeightFile(
+        file_names=("DAWN_128.pth",),
+        purpose="official DAWN flow diffusion model, 128 px",
+        enables="importing the official 128 px model",
+        licence=_DAWN_LICENCE,
+        url=_DAWN,
+    ),
+    "dawn_a2v_256": WeightFile(
+        file_names=("DAWN_256.pth",),
+        purpose="official DAWN flow diffusion model, 256 px",
+        enables="importing the official 256 px model",
+        licence=_DAWN_LICENCE,
+        url=_DAWN,
+    ),
+    "dawn_pbnet_pose": WeightFile(
+        file_names=("pbnet/pose/checkpoint_40000.pth.tar",),
+        purpose="official PBNet, head pose",
+        enables="generation with the official pose generator",
+        licence=_DAWN_LICENCE,
+        url=_DAWN,
+    ),
+    "dawn_pbnet_blink": WeightFile(
+        file_names=("pbnet/blink/checkpoint_95000.pth.tar",),
+        purpose="official PBNet, blinks",
+        enables="generation with the official blink generator",
+        licence=_DAWN_LICENCE,
+        url=_DAWN,
+    ),
+}
+"""By the name that `dawn weights` and the code use."""
