@@ -4,7 +4,7 @@ A rigid template of the upper face is fitted to the mesh by weighted least squar
 1991), which gives rotation, scale and translation at once. Angles follow 3DDFA_V2, the
 network behind the official models: x to the picture's right, y up, z toward the viewer;
 `yaw = asin(R20)`, `pitch = atan2(R21, R22)`, `roll = atan2(R10, R00)` in degrees. So positive
-yaw turns the face to the picture's left, positive pitch raises the chin, positive roll tilts
+yaw turns the face to the picture's left, positive pitch lowers the chin, positive roll tilts
 the head anticlockwise.
 
 The template is the mean of MediaPipe's mesh over mirrored and rescaled copies of one portrait,
@@ -62,18 +62,17 @@ TEMPLATE_CM: dict[int, tuple[float, float, float]] = {
 CROP_120 = 120
 """Side of 3DDFA's input crop, the frame of its scale and translation."""
 
-_UNITS_PER_CM = 1e4
-"""3DDFA's face model is in micrometres."""
+_UNITS_PER_CM = 1.048e4
+"""3DDFA's face model is in micrometres; the template's scale was fitted to it on real clips."""
 
 _INDEX = np.array(list(TEMPLATE_CM))
 _TEMPLATE = np.array(list(TEMPLATE_CM.values()))
 # The template's depth is less certain toward the ears than around eyes and nose.
 _WEIGHTS = 1.0 / (1.0 + (np.abs(_TEMPLATE[:, 0]) / 5.0) ** 2)
 
-# Constant differences to 3DDFA_V2 (its model's zero pitch and origin are placed otherwise),
-# measured on real clips; docs/dataset.md says how well the two then agree.
-_PITCH_ZERO_DEG = 0.0
-_ORIGIN_CM = np.array([0.0, 0.0, 0.0])
+# Where 3DDFA's face model has its origin in the template, fitted to 3DDFA_V2 on real clips. The
+# angles needed no such constant: their offsets are below half a degree.
+_ORIGIN_CM = np.array([0.0, -2.7, -6.7])
 
 POSE_FIELDS = ("yaw", "pitch", "roll", "scale", "tx", "ty", "tz")
 
@@ -99,7 +98,7 @@ def _fit(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.f
     target = points[_INDEX] * (1, -1, -1)  # to y up, z toward the viewer
     scale, rotation, shift = similarity(_TEMPLATE, target, _WEIGHTS)
     yaw = np.degrees(np.arcsin(np.clip(rotation[2, 0], -1, 1)))
-    pitch = np.degrees(np.arctan2(rotation[2, 1], rotation[2, 2])) + _PITCH_ZERO_DEG
+    pitch = np.degrees(np.arctan2(rotation[2, 1], rotation[2, 2]))
     roll = np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0]))
     origin = scale * rotation @ _ORIGIN_CM + shift
     x, y = origin[0], -origin[1]
@@ -110,12 +109,13 @@ def _fit(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.f
 
 
 def roi_120(points: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Left, top and side of the square that 3DDFA_V2 crops around 68 tracked landmarks."""
+    """Left, top and side of the square that 3DDFA_V2 crops around a face box (the 68 points')."""
     face = to_68(points)[:, :2]  # type: ignore[arg-type]
     low, high = face.min(axis=0), face.max(axis=0)
-    side = float((high - low).max() * np.sqrt(2))
+    mean_side = float((high - low).mean())
+    side = 1.58 * mean_side
     left, top = (low + high) / 2 - side / 2
-    return float(left), float(top), side
+    return float(left), float(top) + 0.14 * mean_side, side
 
 
 def similarity(

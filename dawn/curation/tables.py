@@ -1,0 +1,121 @@
+"""Clips as rows of the dataset's tables."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dawn.curation.extraction import Clip
+from dawn.features.landmarks import to_68
+from dawn.features.mel import loudness_db
+from dawn.features.video import FPS
+from manifests.identity import clip_id
+from manifests.schema import EXTRACTED, FRAMES, audio_columns, schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What a source list says of a file, or of a part of it."""
+
+    start: int = 0
+    """First frame at 25 fps that the label covers."""
+    stop: int | None = None
+    speaker: str | None = None
+    licence: str | None = None
+    split: str | None = None
+
+    def covers(self, frame: int) -> bool:
+        """Whether the label holds for that frame."""
+        return self.start <= frame and (self.stop is None or frame < self.stop)
+
+
+def clip_row(
+    video: str, name: str, clip: Clip, media: dict[str, str], extra: dict[str, object]
+) -> dict[str, object]:
+    """A clip's row of `clips` before filters and splits.
+
+    `media` has its `video_path` and `sound_path`; `extra` what optional networks measured.
+    """
+    return {
+        "clip_id": clip_id(video, clip.start, clip.track),
+        "video_id": video,
+        "shot": clip.shot,
+        "start_frame": clip.start,
+        "frames": clip.frames,
+        "start_s": clip.start / FPS,
+        "duration_s": clip.frames / FPS,
+        "crop_x": clip.square.x,
+        "crop_y": clip.square.y,
+        "crop_side": clip.square.side,
+        "size": clip.size,
+        "blinks": [{"start": a, "stop": b} for a, b in clip.blinks],
+        **clip.measures,
+        "picture_hashes": clip.picture_hashes,
+        "mirror_hashes": clip.mirror_hashes,
+        "motion": clip.motion.tolist(),
+        "source_name": name,
+        **dict.fromkeys(("speaker", "licence", "asked_split")),
+        **dict.fromkeys(("agreement", "agreement_by", "agreement_offset", "embedding")),
+        **media,
+        **extra,
+    }
+
+
+def clips_table(rows: list[dict[str, object]]) -> pa.Table:
+    """Rows of `clip_row` as a table, in the order of their ids."""
+    rows = sorted(rows, key=lambda row: str(row["clip_id"]))
+    return pa.Table.from_pylist(rows, schema(EXTRACTED))
+
+
+def frames_table(video: str, clip: Clip) -> pa.Table:
+    """A clip's rows of `frames`."""
+    count = clip.frames
+    blinking = np.zeros(count, bool)
+    for start, stop in clip.blinks:
+        blinking[start:stop] = True
+    columns = [
+        *_keys(video, clip, count),
+        pa.array((clip.start + np.arange(count)) / FPS),
+        pa.array(clip.found),
+        fixed_lists(clip.landmarks.reshape(count, -1)),
+        fixed_lists(to_68(clip.landmarks)[..., :2].reshape(count, -1)),
+        fixed_lists(clip.pose),
+        fixed_lists(clip.head),
+        pa.array(clip.eyes[:, 0]),
+        pa.array(clip.eyes[:, 1]),
+        pa.array(blinking),
+        pa.array(clip.mouth),
+        fixed_lists(clip.boxes),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema(FRAMES))
+
+
+def audio_table(
+    video: str, clip: str, samples: NDArray[np.float32], features: NDArray[np.float32]
+) -> pa.Table:
+    """A clip's rows of `audio`: (T * 640,) samples and (T, D) features."""
+    count = len(features)
+    columns = [
+        pa.array([clip] * count),
+        pa.array([video] * count),
+        pa.array(np.arange(count, dtype=np.int32)),
+        pa.array(loudness_db(samples)),
+        fixed_lists(features),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema(audio_columns(features.shape[1])))
+
+
+def fixed_lists(values: NDArray[np.float32]) -> pa.Array:
+    """(T, N) float32 as T fixed-size lists."""
+    item = pa.field("item", pa.float32(), nullable=False)
+    flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, type=pa.list_(item, values.shape[1]))
+
+
+def _keys(video: str, clip: Clip, count: int) -> list[pa.Array]:
+    return [
+        pa.array([clip_id(video, clip.start, clip.track)] * count),
+        pa.array([video] * count),
+        pa.array(np.arange(count, dtype=np.int32)),
+    ]

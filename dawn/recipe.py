@@ -1,0 +1,91 @@
+"""The recipe of a dataset: everything that decides what its tables hold, and its hashes.
+
+Each stage's results are keyed by what they depend on. A new threshold changes only the judge's
+key, so only the filters run again; a new crop changes them all.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dawn.curation import extraction
+from dawn.curation.extraction import ExtractConfig
+from dawn.curation.filters import FilterConfig
+from dawn.curation.splits import SplitConfig
+from dawn.curation.tables import Label
+from dawn.weights import find, sha256
+from manifests.config import as_dict, stable_hash
+from manifests.errors import InputError
+
+_OPTIONAL = {"identity": "mobilefacenet", "lr_asd": "lr_asd", "syncnet": "syncnet"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioConfig:
+    """Which audio features `audio` holds."""
+
+    features: Literal["auto", "log_mel", "hubert"] = "auto"
+    """`auto` is HuBERT-large where its weights are, else log-mel; the dataset remembers which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestConfig:
+    """The settings of `dawn ingest --config FILE`."""
+
+    extract: ExtractConfig = ExtractConfig()
+    audio: AudioConfig = AudioConfig()
+    filters: FilterConfig = FilterConfig()
+    splits: SplitConfig = SplitConfig()
+    use_weights: bool = True
+    """Measure identity and audio-visual agreement with the networks whose weights are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A configuration together with the weights it resolved to."""
+
+    config: IngestConfig
+    weights: dict[str, str]
+    """Network -> first 16 hex digits of its file's SHA-256."""
+
+    @classmethod
+    def resolve(cls, config: IngestConfig) -> "Recipe":
+        """Fix which optional networks take part. Raises InputError when one asked for is absent."""
+        weights = {}
+        for name, registered in _OPTIONAL.items():
+            path = find(registered) if config.use_weights else None
+            if path is not None:
+                weights[name] = sha256(path)[:16]
+        hubert = find("hubert_large") if config.audio.features != "log_mel" else None
+        if hubert is not None:
+            weights["hubert"] = hashlib.sha256(str(hubert.name).encode()).hexdigest()[:16]
+        elif config.audio.features == "hubert":
+            raise InputError(
+                "audio.features: hubert: its weights are not there; see `dawn weights`"
+            )
+        return cls(config, weights)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `dataset.json` records."""
+        return {
+            "extract_version": extraction.VERSION,
+            "config": as_dict(self.config),
+            "weights": self.weights,
+        }
+
+    def extract_key(self, labels: tuple[Label, ...]) -> str:
+        """Of `clips`, `frames` and media of a video; labels that cut it into parts belong to it."""
+        networks = {k: v for k, v in self.weights.items() if k != "hubert"}
+        ranges = [[label.start, label.stop] for label in labels]
+        extract = as_dict(self.config.extract)
+        return stable_hash([extraction.VERSION, extract, networks, ranges])
+
+    def audio_key(self, extract_key: str) -> str:
+        """Of `audio`."""
+        return stable_hash([extract_key, self.weights.get("hubert")])
+
+    def judge_key(self, extract_key: str, labels: tuple[Label, ...]) -> str:
+        """Of `decisions` and of what filters and splits add to `clips`."""
+        marks = [[label.speaker, label.licence, label.split] for label in labels]
+        config = [as_dict(self.config.filters), as_dict(self.config.splits)]
+        return stable_hash([extract_key, config, marks])
