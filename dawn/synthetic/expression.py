@@ -15,6 +15,9 @@ from dawn.synthetic.cutout import HEIGHT, WIDTH, Floats, Image
 from dawn.synthetic.identity import Identity
 from dawn.synthetic.portrait import CHIN, EYES, LIPS, NOSE_BASE, build_portrait
 
+LASHES = 6.0
+"""Texels of a lid's edge that keep their shape while the skin above them stretches."""
+
 GAPE = 30.0
 """Texels between the lips when the mouth is wide open (the face is 216 high)."""
 
@@ -77,15 +80,17 @@ def _lid(mesh: Floats, upper: tuple[int, ...], lower: tuple[int, ...]) -> _Lid:
     top = _along(mesh, upper, columns)
     bottom = _along(mesh, lower, columns)
     gap = np.maximum(bottom - top, 0)
-    lash = 1.5 * np.clip(gap / 6, 0, 1)  # the lashes travel with the lid
-    crease = float(gap.max()) * 1.1
+    full = np.clip(gap / 6, 0, 1)  # 0 at the corners, where nothing moves
+    # Shut eyes meet a little below the lower lid's line, where the upper lashes lie on the cheek.
+    lash = 1.5 * full  # the edge's lower side, so that the lashes travel with the lid
+    crease = float(gap.max()) * 1.3
     return _Lid(
         left=left,
         right=right,
         top=int(top.min() - crease) - 3,
         bottom=int(bottom.max()) + 6,
         edge=top + lash,
-        gap=np.maximum(gap - lash + 0.5 * np.clip(gap / 6, 0, 1), 0),
+        gap=np.maximum(gap - lash + 3 * full, 0),
         crease=crease,
     )
 
@@ -97,7 +102,9 @@ def _close_lid(texels: Image, lid: _Lid, closure: float) -> None:
     start = lid.edge - lid.crease
     edge = lid.edge + closure * lid.gap
     below = np.maximum(rows - start, 0)
-    source = np.where(rows > start, start + below * lid.crease / (edge - start), rows)
+    stretch = (lid.crease - LASHES) / (edge - start - LASHES)
+    source = np.where(rows > start, start + below * stretch, rows)
+    source = np.where(rows > edge - LASHES, rows - edge + lid.edge, source)
     skin = _sample(texels, np.broadcast_to(columns, source.shape), source)
     over = _step(edge - rows)[..., None]
     window = texels[lid.top : lid.bottom, lid.left : lid.right]
