@@ -46,6 +46,8 @@ class Cutout:
     """Bare skin of the head."""
     clothes: Floats
     """The rest of the person."""
+    ring: Floats
+    """All within the suit's neck ring, also what the head hides of it."""
     mesh: Floats
     """(478, 3) landmarks in texels, z growing away from the camera."""
 
@@ -59,8 +61,7 @@ def cut_out(*, mirrored: bool) -> Cutout:
         if mesh is None:
             raise ValueError("MediaPipe finds no face in skimage.data.astronaut()")
         upright = _upright(mesh)
-        head, skin, person = _masks(source, mesh)
-        parts = [_warp(part, upright) for part in (head, skin, person)]
+        parts = [_warp(part, upright) for part in _masks(source, mesh)]
         rgb: Image = cv2.warpAffine(
             source, upright, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
         )
@@ -70,8 +71,9 @@ def cut_out(*, mirrored: bool) -> Cutout:
         fine = finder.detect(rgb)  # again: finer on the larger picture
     if fine is None:
         raise ValueError("MediaPipe loses the portrait's face once it is upright")
-    head, skin, person = parts
-    return Cutout(rgb, head, np.minimum(skin, head), np.clip(person - head, 0, 1), fine)
+    head, skin, person, ring = parts
+    clothes = np.clip(person - head, 0, 1)
+    return Cutout(rgb, head, np.minimum(skin, head), clothes, ring, fine)
 
 
 def _upright(mesh: Floats) -> Floats:
@@ -93,8 +95,8 @@ def _warp(mask: Floats, upright: Floats) -> Floats:
     return soft
 
 
-def _masks(source: Image, mesh: Floats) -> tuple[Floats, Floats, Floats]:
-    """Head, skin and person of the source, as 0/1 masks (512, 512)."""
+def _masks(source: Image, mesh: Floats) -> tuple[Floats, ...]:
+    """Head, skin, person and neck ring of the source, as 0/1 masks (512, 512)."""
     hull = cv2.convexHull(np.ascontiguousarray(mesh[:, :2])).reshape(-1, 2)
     inner = _polygon(source, hull.mean(axis=0) + 0.93 * (hull - hull.mean(axis=0)))
     crown = _ellipse(source, (_SOURCE_HEAD[0], 75), (50, 45), upper=True)
@@ -108,7 +110,7 @@ def _masks(source: Image, mesh: Floats) -> tuple[Floats, Floats, Floats]:
     rows = np.arange(source.shape[0])[:, None]
     columns = np.arange(source.shape[1])[None, :]
     cheeks = inner & (rows > 96)
-    neck = (rows > 145) & (np.abs(columns - 221) < 40)
+    neck = (rows > 124) & (np.abs(columns - 223) < 46)
     bare = _like(source, _ellipse(source, (224, 125), (26, 34)), crown)
     skin = head & (bare | cheeks | neck)
 
@@ -118,13 +120,13 @@ def _masks(source: Image, mesh: Floats) -> tuple[Floats, Floats, Floats]:
 
     red, blue = source[..., 0].astype(int), source[..., 2].astype(int)
     suit = (red - blue > 80) & (rows > 150)
-    ring = cv2.fitEllipse(np.array(_RING, np.float32))
+    rim = cv2.fitEllipse(np.array(_RING, np.float32))
+    ring = _ellipse(source, rim[0], (rim[1][0] / 2, rim[1][1] / 2), tilt=rim[2])
     seed = np.full(source.shape[:2], _BACK, np.uint8)
     seed[rows[:, 0] > 140] = _MAYBE_BACK
-    seed[_ellipse(source, ring[0], (ring[1][0] / 2, ring[1][1] / 2), tilt=ring[2])] = _FRONT
-    seed[suit | head] = _FRONT
+    seed[suit | head | ring] = _FRONT
     person = _grab(source, seed)
-    return head.astype(np.float32), skin.astype(np.float32), person.astype(np.float32)
+    return tuple(mask.astype(np.float32) for mask in (head, skin, person, ring))
 
 
 def _grab(source: Image, seed: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.synthetic.encode import mark_turned, write_video
-from dawn.synthetic.head import FRAME_HEIGHT, FRAME_WIDTH, render
+from dawn.synthetic.head import render
 from dawn.synthetic.identity import Identity, make_identity
 from dawn.synthetic.motion import Motion, make_motion
+from dawn.synthetic.portrait import FRAME_HEIGHT, FRAME_WIDTH
 from dawn.synthetic.truth import Frames, Shot, Truth, truth_path
 from dawn.synthetic.voice import RATE, mouth_curve, speak
 

@@ -14,13 +14,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dawn.synthetic.cutout import HEIGHT, WIDTH, Floats, Image
+from dawn.synthetic.cutout import HEIGHT, Floats, Image
 from dawn.synthetic.expression import express
 from dawn.synthetic.identity import Identity
-from dawn.synthetic.portrait import GRID, Portrait, build_portrait
-
-FRAME_HEIGHT, FRAME_WIDTH = 320, 288
-"""Size of a frame in pixels; the face takes 45 % of its height."""
+from dawn.synthetic.portrait import FRAME_HEIGHT, FRAME_WIDTH, GRID, Portrait, build_portrait
 
 _SCALE = HEIGHT / FRAME_HEIGHT  # texels a pixel
 _COARSE = 2  # pixels between the points where the warp is inverted
@@ -46,11 +43,10 @@ def render(identity: Identity, state: HeadState) -> Image:
     texels = express(identity, state.mouth, state.eye)
     sources = _sources(portrait, rotation(state.yaw, state.pitch, state.roll))
     head = cv2.remap(texels, sources, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    plate = cv2.resize(
-        portrait.plate, (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_LINEAR
-    ).astype(np.float32)
     cover = head[..., 3:].astype(np.float32) / 255
-    frame: Image = np.round(plate + cover * (head[..., :3] - plate)).astype(np.uint8)
+    frame: Image = np.round(portrait.plate + cover * (head[..., :3] - portrait.plate)).astype(
+        np.uint8
+    )
     return frame
 
 
@@ -85,6 +81,3 @@ def _sources(portrait: Portrait, turn: Floats) -> Floats:
     columns = (np.arange(FRAME_WIDTH, dtype=np.float32) + 0.5) * _SCALE - 0.5
     sources: Floats = np.stack(np.meshgrid(columns, rows), axis=-1) - fine
     return sources
-
-
-assert HEIGHT * FRAME_WIDTH == WIDTH * FRAME_HEIGHT  # noqa: S101 - one scale both ways

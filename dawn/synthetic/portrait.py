@@ -16,6 +16,9 @@ from scipy.interpolate import RBFInterpolator
 from dawn.synthetic.cutout import HEIGHT, WIDTH, Cutout, Floats, Image, cut_out
 from dawn.synthetic.identity import RGB, Identity
 
+FRAME_HEIGHT, FRAME_WIDTH = 320, 288
+"""Size of a frame in pixels; the face takes 45 % of its height."""
+
 GRID = 4
 """Texels between the knots of the coarse fields."""
 
@@ -42,8 +45,8 @@ class Portrait:
     identity: Identity
     head: Image
     """(H, W, 4): colour and coverage of the head at rest."""
-    plate: Image
-    """(H, W, 3): the picture with the head taken out."""
+    plate: Floats
+    """(320, 288, 3) in 0..255: the frame with the head taken out."""
     mesh: Floats
     """(478, 3) landmarks at rest."""
     grid: Floats
@@ -61,7 +64,7 @@ def build_portrait(identity: Identity) -> Portrait:
     """Reshape and recolour the portrait (about half a second, then cached)."""
     cut = cut_out(mirrored=identity.mirrored)
     rgb = _recolour(cut, identity)
-    plate = _without(rgb, cut.head)
+    plate = _without(rgb, cut)
     moved = cut.mesh.copy()
     moved[:, :2] += _shape(identity, cut.mesh, cut.mesh[:, :2])
     sources = _inverse_shape(identity, cut.mesh)
@@ -181,11 +184,22 @@ def _tint(lab: Floats, mask: Floats, tint: RGB) -> Floats:
     )
 
 
-def _without(rgb: Image, head: Floats) -> Image:
-    """Fill the head's place from its surroundings, coarse to fine; the collar stays."""
-    solid = (head > 0.02).astype(np.uint8)
-    hole = cv2.dilate(solid, np.ones((7, 7), np.uint8)).astype(np.float32)
-    known = (1 - hole)[..., None]
+def _without(rgb: Image, cut: Cutout) -> Floats:
+    """The frame (320, 288, 3) without the head: its place is filled from the backdrop outside
+    the neck ring and from the suit inside.
+    """
+    solid = (cut.head > 0.02).astype(np.uint8)
+    hole = cv2.dilate(solid, np.ones((7, 7), np.uint8)).astype(np.float32)[..., None]
+    ring = cut.ring[..., None]
+    known = 1 - hole
+    filled = ring * _spread(rgb, known * ring) + (1 - ring) * _spread(rgb, known * (1 - ring))
+    plate = np.clip(rgb * known + filled * hole, 0, 255).astype(np.float32)
+    small: Floats = cv2.resize(plate, (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_LINEAR)
+    return small
+
+
+def _spread(rgb: Image, known: Floats) -> Floats:
+    """Spread the known texels' colours over the picture, fine detail before coarse."""
     filled = np.zeros(rgb.shape, np.float32)
     weight = np.zeros((*rgb.shape[:2], 1), np.float32)
     for sigma in (3, 8, 20, 60):
@@ -194,9 +208,8 @@ def _without(rgb: Image, head: Floats) -> Image:
         gain = np.clip(share * 4, 0, 1) * (1 - weight)
         filled += gain * colour / np.maximum(share, 1e-6)
         weight += gain
-    filled /= np.maximum(weight, 1e-6)
-    plate: Image = np.round(np.clip(rgb * known + filled * (1 - known), 0, 255)).astype(np.uint8)
-    return plate
+    spread: Floats = filled / np.maximum(weight, 1e-6)
+    return spread
 
 
 def _ramp(value: Floats, low: float, high: float) -> Floats:
