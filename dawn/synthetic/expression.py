@@ -149,11 +149,17 @@ def _part_lips(texels: Image, lips: _Mouth, opening: float) -> None:
     above = np.where(rows > start, start + (rows - start) * scale, rows)
     below = _under(lips, rows, opening)
     window = texels[lips.top : lips.bottom, lips.left : lips.right]
-    inside = _inside(window, lips, rows, lower)
-    low_lip, high_lip = _sample(texels, across, below), _sample(texels, across, above)
+    # Only a band of rows shows more than one of the three.
+    first, last = int(upper.min()) - lips.top - 2, int(lower.max()) - lips.top + 4
+    band = slice(first, last)
+    inside = _inside(window[band], lips, rows[band], lower)
+    high_lip = _sample(texels, across[:last], above[:last])
+    low_lip = _sample(texels, across[first:], below[first:])
     # Either lip reaches a texel past its edge, so that no inside shows where they touch.
-    seen = _blend(inside, low_lip, _step(rows - lower + 1)[..., None])
-    window[:] = _blend(seen, high_lip, _step(upper - rows + 1)[..., None])
+    seen = _blend(inside, low_lip[: last - first], _step(rows[band] - lower + 1)[..., None])
+    window[band] = _blend(seen, high_lip[band], _step(upper - rows[band] + 1)[..., None])
+    window[:first] = high_lip[:first]
+    window[last:] = low_lip[last - first :]
 
 
 def _under(lips: _Mouth, rows: Floats, opening: float) -> Floats:
@@ -177,7 +183,7 @@ def _inside(window: Image, lips: _Mouth, rows: Floats, lower: Floats) -> Image:
     """The mouth's inside: the upper teeth, which stay with the skull, over dark flesh."""
     gap = np.maximum(lips.lower - lips.upper, 1e-3)
     depth = np.clip((rows - lips.upper) / np.maximum(lower - lips.upper, 4), 0, 1)[..., None]
-    cave = _DARK + (_FLESH - _DARK) * depth**2
+    cave = _DARK + (_FLESH - _DARK) * depth * depth
     teeth = _step((lips.upper + 0.8 * gap - rows) / 1.5) * np.clip(gap / 8, 0, 1)
     shade = 0.45 + 0.4 * np.clip(gap / gap.max(), 0, 1)[..., None]
     colour = cave + teeth[..., None] * (window[..., :3] * shade - cave)
@@ -208,5 +214,5 @@ def _step(distance: Floats) -> Floats:
 
 
 def _blend(under: Image, over: Image, coverage: Floats) -> Image:
-    mixed: Image = np.round(under + coverage * (over.astype(np.float32) - under)).astype(np.uint8)
+    mixed: Image = (under + coverage * (over.astype(np.float32) - under) + 0.5).astype(np.uint8)
     return mixed

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,9 +133,7 @@ def render_clip(path: Path, kind: Kind, *, seconds: float = SECONDS, seed: int =
 
 def _take(kind: Kind, seed: int, shot: int) -> int:
     """The seed of one shot's voice and movement."""
-    names = [known.name for known in _KINDS]
-    place = names.index(kind.name) if kind.name in names else len(names)
-    return seed * 1000 + place * 10 + shot
+    return crc32(f"{seed}/{kind.name}/{shot}".encode())
 
 
 def _times(kind: Kind, seconds: float, seed: int) -> tuple[list[Fraction], Fraction]:

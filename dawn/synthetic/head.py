@@ -20,7 +20,7 @@ from dawn.synthetic.identity import Identity
 from dawn.synthetic.portrait import FRAME_HEIGHT, FRAME_WIDTH, GRID, Portrait, build_portrait
 
 _SCALE = HEIGHT / FRAME_HEIGHT  # texels a pixel
-_COARSE = 2  # pixels between the points where the warp is inverted
+_COARSE = 4  # pixels between the points where the warp is inverted
 _STEPS = 8
 
 
@@ -43,8 +43,8 @@ def render(identity: Identity, state: HeadState) -> Image:
     texels = express(identity, state.mouth, state.eye)
     sources = _sources(portrait, rotation(state.yaw, state.pitch, state.roll))
     head = cv2.remap(texels, sources, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    cover = head[..., 3:].astype(np.float32) / 255
-    frame: Image = np.round(portrait.plate + cover * (head[..., :3] - portrait.plate)).astype(
+    cover = head[..., 3:] * np.float32(1 / 255)
+    frame: Image = (portrait.plate + cover * (head[..., :3] - portrait.plate) + 0.5).astype(
         np.uint8
     )
     return frame

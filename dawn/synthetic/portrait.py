@@ -189,20 +189,21 @@ def _without(rgb: Image, cut: Cutout) -> Floats:
     the neck ring and from the suit inside.
     """
     solid = (cut.head > 0.02).astype(np.uint8)
-    hole = cv2.dilate(solid, np.ones((7, 7), np.uint8)).astype(np.float32)[..., None]
-    ring = cut.ring[..., None]
-    known = 1 - hole
-    filled = ring * _spread(rgb, known * ring) + (1 - ring) * _spread(rgb, known * (1 - ring))
-    plate = np.clip(rgb * known + filled * hole, 0, 255).astype(np.float32)
-    small: Floats = cv2.resize(plate, (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_LINEAR)
-    return small
+    hole = cv2.dilate(solid, np.ones((7, 7), np.uint8)).astype(np.float32)
+    size = (FRAME_WIDTH, FRAME_HEIGHT)
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    ring = cv2.resize(cut.ring, size)[..., None]
+    known = np.floor(1 - cv2.resize(hole, size))[..., None]
+    filled = ring * _spread(small, known * ring) + (1 - ring) * _spread(small, known * (1 - ring))
+    plate: Floats = np.clip(small * known + filled * (1 - known), 0, 255)
+    return plate
 
 
-def _spread(rgb: Image, known: Floats) -> Floats:
-    """Spread the known texels' colours over the picture, fine detail before coarse."""
+def _spread(rgb: Floats, known: Floats) -> Floats:
+    """Spread the known pixels' colours over the picture, fine detail before coarse."""
     filled = np.zeros(rgb.shape, np.float32)
     weight = np.zeros((*rgb.shape[:2], 1), np.float32)
-    for sigma in (3, 8, 20, 60):
+    for sigma in (2, 5, 13, 40):
         colour = cv2.GaussianBlur(rgb * known, (0, 0), sigma)
         share = cv2.GaussianBlur(known, (0, 0), sigma)[..., None]
         gain = np.clip(share * 4, 0, 1) * (1 - weight)
