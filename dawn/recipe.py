@@ -4,8 +4,8 @@ Each stage's results are keyed by what they depend on. A new threshold changes o
 key, so only the filters run again; a new crop changes them all.
 """
 
-import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from dawn.curation import extraction
@@ -17,7 +17,14 @@ from dawn.weights import find, sha256
 from manifests.config import as_dict, stable_hash
 from manifests.errors import InputError
 
-_OPTIONAL = {"identity": "mobilefacenet", "lr_asd": "lr_asd", "syncnet": "syncnet"}
+# Part of the key of whatever a network measures: its name here -> its name in the registry.
+_OPTIONAL = {"identity": "mobilefacenet", "lr_asd": "lr_asd", "syncnet": "syncnet_v2"}
+
+
+def hubert_file(folder: Path) -> Path:
+    """The weights inside HuBERT's folder."""
+    safe = folder / "model.safetensors"
+    return safe if safe.exists() else folder / "pytorch_model.bin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +65,9 @@ class Recipe:
                 weights[name] = sha256(path)[:16]
         hubert = find("hubert_large") if config.audio.features != "log_mel" else None
         if hubert is not None:
-            weights["hubert"] = hashlib.sha256(str(hubert.name).encode()).hexdigest()[:16]
+            weights["hubert"] = sha256(hubert_file(hubert))[:16]
         elif config.audio.features == "hubert":
-            raise InputError(
-                "audio.features: hubert: its weights are not there; see `dawn weights`"
-            )
+            raise InputError("audio.features: hubert: its weights are absent; see README, Weights")
         return cls(config, weights)
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,6 +88,10 @@ class Recipe:
     def audio_key(self, extract_key: str) -> str:
         """Of `audio`."""
         return stable_hash([extract_key, self.weights.get("hubert")])
+
+    def split_key(self) -> str:
+        """Of who is in which split."""
+        return stable_hash(as_dict(self.config.splits))
 
     def judge_key(self, extract_key: str, labels: tuple[Label, ...]) -> str:
         """Of `decisions` and of what filters and splits add to `clips`."""

@@ -40,6 +40,14 @@ def floats(length: int) -> pa.DataType:
 _TEXT, _INT, _F32, _F64, _BOOL = pa.string(), pa.int32(), pa.float32(), pa.float64(), pa.bool_()
 _SPANS = pa.list_(pa.struct([pa.field("start", _INT), pa.field("stop", _INT)]))
 
+LABEL = pa.struct(
+    [
+        pa.field("start", _INT),
+        pa.field("stop", _INT),
+        *(pa.field(name, _TEXT) for name in ("speaker", "licence", "split")),
+    ]
+)
+
 _VIDEO_ID = Column("video_id", _TEXT, "first 24 hex digits of the SHA-256 of the file's bytes")
 _CLIP_ID = Column("clip_id", _TEXT, "video_id, first frame and track number, joined by dashes")
 _FRAME = Column("frame", _INT, "frame of the clip, from 0", "1/25 s")
@@ -61,6 +69,7 @@ VIDEOS = (
     Column("duration_s", _F64, "from the frames' timestamps", "s", nullable=True),
     Column("audio_codec", _TEXT, "null: no sound", nullable=True),
     Column("sample_rate", _INT, "of the source's sound", "Hz", nullable=True),
+    Column("labels", pa.list_(LABEL), "what source lists said of it, by range of frames"),
     Column("cuts", pa.list_(_INT), "first frames of new shots, at 25 fps", nullable=True),
     Column("tracks_ignored", _INT, "faces seen too briefly to make a clip", nullable=True),
     Column("clips_total", _INT, "clips made from it"),
@@ -68,6 +77,7 @@ VIDEOS = (
     Column("extract_key", _TEXT, "hash of what `clips`, `frames` and media were made with"),
     Column("audio_key", _TEXT, "hash of what `audio` was made with", nullable=True),
     Column("judge_key", _TEXT, "hash of the filters, labels and split rule", nullable=True),
+    Column("split_key", _TEXT, "hash of the split rule alone", nullable=True),
     Column("clips_part", _TEXT, "file of clips/ that holds its rows", nullable=True),
     Column("frames_part", _TEXT, "file of frames/ that holds its rows", nullable=True),
     Column("audio_part", _TEXT, "file of audio/ that holds its rows", nullable=True),
@@ -112,15 +122,15 @@ EXTRACTED = (
     Column("blinks", _SPANS, "detected blinks as [start, stop) frames of the clip", "1/25 s"),
     *MEASURES,
     *FINGERPRINTS,
-    Column("speaker", _TEXT, "as labelled in the source list", nullable=True),
-    Column("licence", _TEXT, "as labelled in the source list", nullable=True),
-    Column("asked_split", _TEXT, "split asked for in the source list", nullable=True),
-    Column("source_name", _TEXT, "file name without extension; for split conventions"),
     Column("video_path", _TEXT, "crop with sound, under ROOT: H.264 and AAC at 25 fps"),
     Column("sound_path", _TEXT, "its sound, under ROOT: FLAC, mono 16 kHz, 640 samples a frame"),
 )
 
 JUDGED = (
+    Column("speaker", _TEXT, "as labelled in the source list", nullable=True),
+    Column("licence", _TEXT, "as labelled in the source list", nullable=True),
+    Column("asked_split", _TEXT, "split asked for in the source list", nullable=True),
+    Column("source_name", _TEXT, "file name without extension; for split conventions"),
     Column("identity", _TEXT, "who is seen: a label, a face cluster or the source video"),
     Column("split", _TEXT, "train, val, test, or excluded (by a convention or a split conflict)"),
     Column("duplicate_of", _TEXT, "the most similar clip that was kept, if any", nullable=True),

@@ -31,12 +31,9 @@ class Label:
 
 
 def clip_row(
-    video: str, name: str, clip: Clip, media: dict[str, str], extra: dict[str, object]
+    video: str, clip: Clip, video_path: str, sound_path: str, networks: dict[str, object]
 ) -> dict[str, object]:
-    """A clip's row of `clips` before filters and splits.
-
-    `media` has its `video_path` and `sound_path`; `extra` what optional networks measured.
-    """
+    """A clip's row of `clips` before filters and splits; `networks` is what those measured."""
     return {
         "clip_id": clip_id(video, clip.start, clip.track),
         "video_id": video,
@@ -54,11 +51,10 @@ def clip_row(
         "picture_hashes": clip.picture_hashes,
         "mirror_hashes": clip.mirror_hashes,
         "motion": clip.motion.tolist(),
-        "source_name": name,
-        **dict.fromkeys(("speaker", "licence", "asked_split")),
+        "video_path": video_path,
+        "sound_path": sound_path,
         **dict.fromkeys(("agreement", "agreement_by", "agreement_offset", "embedding")),
-        **media,
-        **extra,
+        **networks,
     }
 
 

@@ -1,0 +1,80 @@
+"""What optional networks say of a clip: who is seen, and whether the mouth goes with the sound.
+
+They take part where their weights are (`dawn weights list`); the recipe records which did. They
+are loaded once a process.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn.curation.extraction import Clip
+from dawn.features.identity import MobileFaceNet, align_112, clip_embedding, five_points
+from dawn.features.video import probe, read_frames
+from dawn.weights import require
+
+
+def measure(clip: Clip, networks: Iterable[str]) -> dict[str, Any]:
+    """Columns of `clips` that the named networks fill: embedding, agreement."""
+    networks = set(networks)
+    row: dict[str, Any] = {}
+    if "identity" in networks:
+        row["embedding"] = _embedding(clip).tolist()
+    if "syncnet" in networks:
+        row |= _syncnet_agreement(clip)
+    elif "lr_asd" in networks:
+        row |= _lr_asd_agreement(clip)
+    return row
+
+
+def _embedding(clip: Clip) -> NDArray[np.float32]:
+    """Mean embedding of up to eight crops in which the mesh found the face."""
+    seen = [t for t in clip.kept if clip.found[t]]
+    chosen = seen[:: max(1, len(seen) // 8)][:8]
+    points = five_points(clip.landmarks)
+    faces = np.stack([align_112(clip.kept[t], points[t]) for t in chosen])
+    return clip_embedding(_mobilefacenet().embed(faces))
+
+
+def _lr_asd_agreement(clip: Clip) -> dict[str, Any]:
+    from dawn.features.active_speaker import LEAST_FRAMES, speaker_crops
+
+    if clip.frames < LEAST_FRAMES or not np.any(clip.samples):
+        return {}
+    info = probe(clip.video)
+    pictures = (picture for _, picture in read_frames(clip.video, info))
+    crops = speaker_crops(pictures, clip.boxes[:, [0, 2, 1, 3]])
+    margin = _lr_asd().asd_margin(crops, _int16(clip.samples))
+    # Its offset is positive when the sound comes too early; ours when it lags.
+    return {
+        "agreement": float(margin.margin),
+        "agreement_by": "lr_asd",
+        "agreement_offset": -int(margin.offset_frames),
+    }
+
+
+def _int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    return np.round(samples * 32767).astype(np.int16)
+
+
+def _syncnet_agreement(clip: Clip) -> dict[str, Any]:
+    return {}
+
+
+def hubert_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    return samples
+
+
+@lru_cache(maxsize=1)
+def _mobilefacenet() -> MobileFaceNet:
+    return MobileFaceNet(require("mobilefacenet"))
+
+
+@lru_cache(maxsize=1)
+def _lr_asd() -> Any:  # noqa: ANN401 - imported late, torch is heavy
+    from dawn.features.active_speaker import ActiveSpeaker
+
+    return ActiveSpeaker(require("lr_asd"))

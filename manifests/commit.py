@@ -1,0 +1,127 @@
+"""Committing one video, and clearing away what no committed video names."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from manifests.catalog import rows
+from manifests.schema import CLIPS, DECISIONS, TIMINGS, VIDEOS, schema
+from manifests.store import COMPACT, STAGED, Dataset, Session
+
+DATA_TABLES = ("clips", "frames", "audio", "decisions")
+
+
+@dataclass(slots=True)
+class NewParts:
+    """What a commit puts in place. A table that is left out keeps the part it has."""
+
+    clips: list[dict[str, Any]] | None = None
+    decisions: list[dict[str, Any]] | None = None
+    staged: dict[str, str] = field(default_factory=dict)
+    """Table -> staged file that becomes its part."""
+    timings: list[dict[str, Any]] | None = None
+
+
+def commit(
+    session: Session, row: dict[str, Any], new: NewParts, old: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Make a video's rows visible; returns its `videos` row with the parts' names.
+
+    `row` carries the keys that name the parts; `old` is the row that is replaced, if any. The
+    row goes last: until it is there, nothing has happened; once it is, the old parts are litter.
+    """
+    dataset, video = session.dataset, row["video_id"]
+    row = dict.fromkeys(column.name for column in VIDEOS) | row
+    extract, audio = row["extract_key"][:8], (row["audio_key"] or "")[:8]
+    judged = f"{video}-{extract}-{(row['judge_key'] or '')[:8]}.parquet"
+    names = {"frames": f"{video}-{extract}.parquet", "audio": f"{video}-{audio}.parquet"}
+    if new.clips:
+        table = pa.Table.from_pylist(new.clips, schema(CLIPS))
+        dataset.publish_table(table, f"clips/{judged}", session.scratch)
+        row["clips_part"] = judged
+    if new.decisions:
+        table = pa.Table.from_pylist(new.decisions, schema(DECISIONS))
+        dataset.publish_table(table, f"decisions/{judged}", session.scratch)
+        row["decisions_part"] = judged
+    for name, staged in new.staged.items():
+        dataset.move(staged, f"{name}/{names[name]}")
+        row[f"{name}_part"] = names[name]
+    if new.timings:
+        table = pa.Table.from_pylist(new.timings, schema(TIMINGS))
+        dataset.publish_table(table, f"timings/{video}.parquet", session.scratch)
+    table = pa.Table.from_pylist([row], schema(VIDEOS))
+    dataset.publish_table(table, f"videos/{video}.parquet", session.scratch)
+    _delete_superseded(dataset, row, old)
+    return row
+
+
+def forget(session: Session, row: dict[str, Any]) -> None:
+    """Take a video out: its row first, so that readers never see parts of it."""
+    session.dataset.delete(f"videos/{row['video_id']}.parquet")
+    _delete_superseded(session.dataset, {}, row)
+
+
+def sweep(session: Session) -> int:
+    """Delete parts and media that no visible row names; returns how many."""
+    dataset = session.dataset
+    videos = rows(
+        dataset, "SELECT video_id, clips_part, frames_part, audio_part, decisions_part FROM videos"
+    )
+    count = 0
+    for name in DATA_TABLES:
+        named = {video[f"{name}_part"] for video in videos}
+        for part in dataset.names(name):
+            if part not in named:
+                dataset.delete(f"{name}/{part}")
+                count += 1
+    known = {f"{video['video_id']}.parquet" for video in videos}
+    for part in dataset.names("timings"):
+        if part not in known and not part.startswith(COMPACT):
+            dataset.delete(f"timings/{part}")
+            count += 1
+    return count + _sweep_media(dataset)
+
+
+def _sweep_media(dataset: Dataset) -> int:
+    named = {
+        str(path)
+        for clip in rows(dataset, "SELECT video_path, sound_path FROM clips")
+        for path in clip.values()
+    }
+    count = 0
+    for folder in dataset.names("media"):
+        for name in dataset.names(f"media/{folder}"):
+            if f"media/{folder}/{name}" not in named:
+                dataset.delete(f"media/{folder}/{name}")
+                count += 1
+    return count
+
+
+def _delete_superseded(dataset: Dataset, row: dict[str, Any], old: dict[str, Any] | None) -> None:
+    """Remove what the old row named and the new one does not; compacted parts are shared."""
+    for name in DATA_TABLES:
+        part = (old or {}).get(f"{name}_part")
+        if part is None or part == row.get(f"{name}_part") or str(part).startswith(COMPACT):
+            continue
+        if name == "clips":
+            _delete_old_media(dataset, f"clips/{part}", row.get("clips_part"))
+        dataset.delete(f"{name}/{part}")
+
+
+def _delete_old_media(dataset: Dataset, old_part: str, new_part: str | None) -> None:
+    columns = ["video_path", "sound_path"]
+    kept = set()
+    if new_part is not None:
+        table = dataset.read(f"clips/{new_part}", columns)
+        kept = {path for column in table.columns for path in column.to_pylist()}
+    old = dataset.read(old_part, columns)
+    for column in old.columns:
+        for path in column.to_pylist():
+            if path not in kept:
+                dataset.delete(path)
+
+
+def clear_staging(session: Session) -> None:
+    """Everything that was staged is committed."""
+    session.dataset.delete(STAGED)

@@ -1,0 +1,142 @@
+"""What the user points at: files, folders, globs and lists become sources with labels."""
+
+import csv
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dawn.curation.tables import Label
+from dawn.features.video import FPS
+from manifests.errors import InputError
+
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
+    + (".flv", ".wmv", ".3gp", ".ogv", ".mxf")
+)
+LIST_SUFFIXES = (".csv", ".parquet")
+LIST_COLUMNS = ("path", "speaker", "licence", "split", "start", "end")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One path to ingest and what is known of it."""
+
+    path: Path
+    labels: tuple[Label, ...] = ()
+
+
+def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Source]:
+    """Sources of files, folders (with their subfolders), globs and CSV or Parquet lists.
+
+    Sorted by path, each path once. Raises InputError for an argument that names nothing.
+    """
+    labels: dict[Path, set[Label]] = {}
+    for argument in arguments:
+        for path, label in _expand(argument):
+            found = labels.setdefault(path, set())
+            if label is not None:
+                found.add(label)
+    if not labels:
+        raise InputError("no source: give a video, a folder, a glob or a list")
+    order = sorted(labels, key=os.fsencode)
+    sources = [Source(path, tuple(sorted(labels[path], key=repr))) for path in order]
+    return sources[:limit]
+
+
+def _expand(argument: str) -> Iterator[tuple[Path, Label | None]]:
+    path = Path(argument)
+    if path.is_dir():
+        yield from _in_folder(path)
+    elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
+        yield from _in_list(path)
+    elif os.path.lexists(path):
+        yield _absolute(path), None
+    else:
+        matches = sorted(glob.glob(argument, recursive=True), key=os.fsencode)  # noqa: PTH207
+        if not matches:
+            raise InputError(f"{argument}: no such file, folder or match; check the path")
+        for match in matches:
+            if Path(match).is_dir():
+                yield from _in_folder(Path(match), may_be_empty=True)
+            elif Path(match).suffix.lower() in VIDEO_SUFFIXES:
+                yield _absolute(Path(match)), None
+
+
+def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Path, None]]:
+    """Videos below a folder, by suffix. Links to folders are not followed: they may loop."""
+    found = False
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if Path(name).suffix.lower() in VIDEO_SUFFIXES:
+                found = True
+                yield _absolute(Path(parent) / name), None
+    if not found and not may_be_empty:
+        suffixes = " ".join(sorted(VIDEO_SUFFIXES))
+        raise InputError(f"{folder}: holds no video (looked for {suffixes})")
+
+
+def _in_list(path: Path) -> Iterator[tuple[Path, Label]]:
+    for number, row in enumerate(_rows(path), start=1):
+        where = f"{path}: row {number}"
+        name = row.get("path")
+        if not name:
+            raise InputError(f"{where}: has no path")
+        split = row.get("split") or None
+        if split is not None and split not in SPLITS:
+            raise InputError(f"{where}: split {split!r} is not one of {', '.join(SPLITS)}")
+        start, end = _seconds(row.get("start"), where), _seconds(row.get("end"), where)
+        if start is not None and end is not None and end <= start:
+            raise InputError(f"{where}: end {end:g} s is not after start {start:g} s")
+        label = Label(
+            start=round((start or 0.0) * FPS),
+            stop=None if end is None else round(end * FPS),
+            speaker=row.get("speaker") or None,
+            licence=row.get("licence") or None,
+            split=split,
+        )
+        # A path in a list is relative to the list, so that both can be moved together.
+        yield _absolute(path.parent / name), label
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        if path.suffix.lower() == ".parquet":
+            rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+            columns = list(rows[0]) if rows else ["path"]
+        else:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.DictReader(file, strict=True)
+                rows = list(reader)
+                columns = list(reader.fieldnames or [])
+    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: cannot be read as a list: {error}") from error
+    unknown = [column for column in columns if column not in LIST_COLUMNS]
+    if "path" not in columns or unknown:
+        wanted = ", ".join(LIST_COLUMNS)
+        fault = f"unknown column {unknown[0]!r}" if unknown else "no column `path`"
+        raise InputError(f"{path}: {fault}; a list has the columns {wanted} (only path is needed)")
+    return rows
+
+
+def _seconds(value: object, where: str) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(str(value))
+    except ValueError as error:
+        raise InputError(f"{where}: {value!r} is not a time in seconds") from error
+    if not 0 <= seconds < 1e7:
+        raise InputError(f"{where}: {value!r} is not a time in seconds of 0 or more")
+    return seconds
+
+
+def _absolute(path: Path) -> Path:
+    """Absolute without following links, `..` removed: the name a person would recognise."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
