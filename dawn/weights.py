@@ -168,8 +168,14 @@ def load_state(path: Path) -> dict[str, "torch.Tensor"]:
 def load_into(
     module: "torch.nn.Module", state: Mapping[str, "torch.Tensor"], source: str | Path
 ) -> None:
-    """Strictly fill `module` from `state`; InputError names `source` and the first difference."""
+    """Strictly fill `module` from `state`; InputError names `source` and the first difference.
+
+    Only the batch counts of normalisation layers may be absent: files from before PyTorch 0.4.1
+    have none, and they serve training alone.
+    """
     own = module.state_dict()
+    counts = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")}
+    state = counts | dict(state)
     for problem, names in (("lacks", own.keys() - state), ("has an unknown", state.keys() - own)):
         if names:
             raise InputError(f"{source}: {problem} {min(names)!r} ({len(names)} such tensors)")
@@ -177,7 +183,7 @@ def load_into(
         if tensor.shape != state[name].shape:
             shapes = f"{tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
             raise InputError(f"{source}: {name!r} has shape {shapes}")
-    module.load_state_dict(dict(state))
+    module.load_state_dict(state)
 
 
 def sha256(path: Path) -> str:

@@ -57,7 +57,7 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("i3d_torchscript.pt",),
         purpose="I3D on Kinetics-400 as TorchScript (StyleGAN-V's conversion from TF-Hub)",
         enables="metrics fvd16_i3d400 and fvd32_i3d400",
-        licence="not stated; converted from TF-Hub deepmind/i3d-kinetics-400 (Apache-2.0)",
+        licence="not stated; converted from TF-Hub i3d-kinetics-400",
         url="https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
     ),
     "hubert_large": WeightFile(
