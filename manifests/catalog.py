@@ -1,7 +1,7 @@
 """The dataset in DuckDB: views over the committed rows, macros, and safe SQL from users."""
 
 import time
-from typing import TypeVar
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -55,7 +55,7 @@ MACROS = {
     "blinks_per_second()": (
         "pooled blinks over pooled seconds of the accepted clips of each split",
         """
-        SELECT split, sum(len(blinks)) AS blinks, sum(duration_s) AS seconds,
+        SELECT split, sum(len(blinks))::BIGINT AS blinks, sum(duration_s) AS seconds,
                sum(len(blinks)) / sum(duration_s) AS blinks_per_second
         FROM clips WHERE accepted GROUP BY split ORDER BY split
         """,
@@ -81,8 +81,6 @@ MACROS = {
 
 _READ_ONLY = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _ATTEMPTS = 5
-
-T = TypeVar("T")
 
 
 def connect(dataset: Dataset, *, locked: bool = True) -> duckdb.DuckDBPyConnection:
@@ -132,9 +130,10 @@ def query(dataset: Dataset, sql: str) -> pa.Table:
     raise AssertionError("unreachable")
 
 
-def rows(dataset: Dataset, sql: str) -> list[dict[str, object]]:
+def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
     """Our own queries, as a list of rows."""
-    return query(dataset, sql).to_pylist()
+    found: list[dict[str, Any]] = query(dataset, sql).to_pylist()
+    return found
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, table: str) -> None:

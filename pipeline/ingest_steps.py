@@ -189,6 +189,10 @@ def stage_audio(work: Work, sounds: list[tuple[str, str]]) -> None:
         dataset.publish(temporary, target)
 
 
+restage_audio = quarantined(stage_audio)
+"""`stage_audio` as a job of its own, for clips that are committed already."""
+
+
 def _audio_of(work: Work, clip: str, sound: Path) -> pa.Table:
     samples = read_flac(sound)
     return audio_table(work.video_id, clip, samples, _features(samples, work.recipe))

@@ -16,8 +16,8 @@ from dawn.features.video import FPS
 from manifests.errors import InputError
 
 VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
-    + (".flv", ".wmv", ".3gp", ".ogv", ".mxf")
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
+    | {".flv", ".wmv", ".3gp", ".ogv", ".mxf"}
 )
 LIST_SUFFIXES = (".csv", ".parquet")
 LIST_COLUMNS = ("path", "speaker", "licence", "split", "start", "end")

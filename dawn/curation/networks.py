@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 from dawn.curation.extraction import Clip
 from dawn.features.identity import MobileFaceNet, align_112, clip_embedding, five_points
+from dawn.features.sound import SAMPLES_PER_FRAME
 from dawn.features.video import probe, read_frames
 from dawn.weights import require
+
+_LEAST_FRAMES = 45
+"""Both agreement networks shift the sound by up to 15 frames either way."""
 
 
 def measure(clip: Clip, networks: Iterable[str]) -> dict[str, Any]:
@@ -40,13 +44,11 @@ def _embedding(clip: Clip) -> NDArray[np.float32]:
 
 
 def _lr_asd_agreement(clip: Clip) -> dict[str, Any]:
-    from dawn.features.active_speaker import LEAST_FRAMES, speaker_crops
+    from dawn.features.active_speaker import speaker_crops
 
-    if clip.frames < LEAST_FRAMES or not np.any(clip.samples):
+    if clip.frames < _LEAST_FRAMES or not np.any(clip.samples):
         return {}
-    info = probe(clip.video)
-    pictures = (picture for _, picture in read_frames(clip.video, info))
-    crops = speaker_crops(pictures, clip.boxes[:, [0, 2, 1, 3]])
+    crops = speaker_crops(_pictures(clip), clip.boxes[:, [0, 2, 1, 3]])
     margin = _lr_asd().asd_margin(crops, _int16(clip.samples))
     # Its offset is positive when the sound comes too early; ours when it lags.
     return {
@@ -61,11 +63,26 @@ def _int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
 
 
 def _syncnet_agreement(clip: Clip) -> dict[str, Any]:
-    return {}
+    from dawn.features.track_crop import track_crops
+
+    if clip.frames < _LEAST_FRAMES or not np.any(clip.samples):
+        return {}
+    crops = track_crops(_pictures(clip), clip.boxes[:, [0, 2, 1, 3]])
+    lse = _syncnet().lse(np.ascontiguousarray(crops[..., ::-1]), _int16(clip.samples))
+    return {
+        "agreement": float(lse.confidence),
+        "agreement_by": "syncnet",
+        "agreement_offset": -int(lse.offset_frames),
+    }
 
 
 def hubert_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    return samples
+    """Mono 16 kHz samples (T * 640,) to HuBERT features (T, 1024)."""
+    return _hubert().features(samples, len(samples) // SAMPLES_PER_FRAME)
+
+
+def _pictures(clip: Clip) -> Iterable[NDArray[np.uint8]]:
+    return (picture for _, picture in read_frames(clip.video, probe(clip.video)))
 
 
 @lru_cache(maxsize=1)
@@ -78,3 +95,17 @@ def _lr_asd() -> Any:  # noqa: ANN401 - imported late, torch is heavy
     from dawn.features.active_speaker import ActiveSpeaker
 
     return ActiveSpeaker(require("lr_asd"))
+
+
+@lru_cache(maxsize=1)
+def _syncnet() -> Any:  # noqa: ANN401 - imported late, torch is heavy
+    from dawn.features.sync import SyncNet
+
+    return SyncNet(require("syncnet_v2"))
+
+
+@lru_cache(maxsize=1)
+def _hubert() -> Any:  # noqa: ANN401 - imported late, transformers is heavy
+    from dawn.features.hubert import Hubert
+
+    return Hubert(require("hubert_large"))

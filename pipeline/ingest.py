@@ -1,0 +1,334 @@
+"""`dawn ingest`: decides what is to be done for each source, has it done, judges, commits.
+
+Sources go through in groups. Within a group everything expensive runs in parallel and in any
+order; the judge (duplicates, identities, splits) then sees the whole group at once, sorted, so
+that the result does not depend on who finished first.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dawn.curation.tables import Label
+from dawn.recipe import Recipe
+from manifests.catalog import rows
+from manifests.commit import NewParts, clear_staging, commit, forget, sweep
+from manifests.errors import InputError
+from manifests.identity import absent_id, label
+from manifests.reasons import Quarantine
+from manifests.store import Dataset, Session
+from pipeline import ingest_steps as steps
+from pipeline.executor import Executor, Failure
+from pipeline.ingest_steps import Identified, Quarantined, Work
+from pipeline.judging import Judge
+from pipeline.progress import IngestProgress
+from pipeline.sources import Source
+
+GROUP = 512
+"""Videos that are judged and committed together."""
+
+_TRY_AGAIN = {Quarantine.NOT_FOUND, Quarantine.CHANGED}
+"""What may have passed by the next run."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What an ingest did."""
+
+    outcomes: dict[str, int] = field(default_factory=dict)
+    """ok, rejected, quarantined, unchanged -> videos."""
+    clips: int = 0
+    recipe_changes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Video:
+    """One content of this run, under all its names."""
+
+    work: Work
+    sources: list[str]
+    old: dict[str, Any] | None
+    facts: dict[str, Any] | None = None
+    """Columns of `videos` from a fresh extraction."""
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    open_spans: int = 0
+    bytes_left: float = 0.0
+    """What the progress bar has not counted yet."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    audio_staged: bool = False
+
+
+def ingest(
+    sources: list[Source],
+    dataset: Dataset,
+    recipe: Recipe,
+    executor: Executor,
+    *,
+    update_recipe: bool = False,
+    retry: bool = False,
+) -> Summary:
+    """Bring the dataset to hold the sources under the recipe; what is there is not redone.
+
+    Raises InputError when the dataset has another recipe (and `update_recipe` is not set), is
+    being written to, or the disk is full. Videos never raise: they end as rows.
+    """
+    summary = Summary()
+    summary.recipe_changes = dataset.ensure(recipe.as_dict(), update=update_recipe)
+    with dataset.writing() as session:
+        run = _Run(session, recipe, executor, summary, retry)
+        sources = run.with_stale(sources)
+        total = sum(_size(source.path) for source in sources)
+        with IngestProgress(total, len(sources)) as run.progress:
+            for begin in range(0, len(sources), GROUP):
+                run.ingest_group(sources[begin : begin + GROUP])
+        clear_staging(session)
+        if session.unclean or summary.recipe_changes:
+            sweep(session)
+    return summary
+
+
+class _Run:
+    """One ingest: the dataset as it is, and the group that is worked on."""
+
+    def __init__(
+        self, session: Session, recipe: Recipe, executor: Executor, summary: Summary, retry: bool
+    ) -> None:
+        self._session, self._recipe, self._executor = session, recipe, executor
+        self._summary, self._retry = summary, retry
+        self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
+        self._judge = Judge(session.dataset, recipe)
+        self.progress: IngestProgress
+
+    def with_stale(self, sources: list[Source]) -> list[Source]:
+        """The sources, and those of videos that an older recipe made."""
+        given = {label(source.path) for source in sources}
+        stale = []
+        for row in self._committed.values():
+            labels = _labels(row)
+            key = self._recipe.extract_key(labels)
+            fresh = row["extract_key"] == key and row["judge_key"] in (
+                None,
+                self._recipe.judge_key(key, labels),
+            )
+            if not fresh and not given.intersection(row["sources"]):
+                stale.append(Source(Path(row["sources"][0])))
+        return [*sources, *sorted(stale, key=lambda source: str(source.path))]
+
+    def ingest_group(self, group: list[Source]) -> None:
+        """Take some sources all the way to their rows."""
+        videos = self._identify(group)
+        to_judge = [video for video in videos.values() if self._plan(video)]
+        for key, outcome in self._executor.results():
+            ready = self._advance(videos, key, outcome)
+            if ready is not None:
+                to_judge.append(ready)
+        self._commit_judged(sorted(to_judge, key=lambda video: video.work.video_id))
+
+    def _identify(self, group: list[Source]) -> dict[str, _Video]:
+        """Hash the group's files and gather the names and labels of each content."""
+        for source in group:
+            self._executor.submit(source.path, steps.identify, source.path)
+        found: dict[Any, Any] = dict(self._executor.results())
+        videos: dict[str, _Video] = {}
+        for source in group:
+            outcome = found[source.path]
+            if not isinstance(outcome, Identified):
+                self._quarantine_absent(source, outcome)
+                continue
+            self._drop_absent(source.path)
+            known = videos.get(outcome.video_id)
+            old = self._committed.get(outcome.video_id)
+            labels = source.labels or (known.work.labels if known else _labels(old))
+            if known is not None:
+                labels = tuple(sorted({*known.work.labels, *source.labels}, key=repr))
+            path = known.work.path if known else source.path
+            before = known.sources if known else list((old or {}).get("sources", []))
+            work = Work(
+                self._session.dataset.uri, str(self._session.scratch), self._recipe,
+                outcome.video_id, path, outcome.size, outcome.mtime_ns, labels,
+            )  # fmt: skip
+            names = sorted({*before, label(source.path)})
+            videos[outcome.video_id] = _Video(work, names, old, bytes_left=outcome.size)
+            if known is not None:
+                self.progress.count("unchanged")
+        return videos
+
+    def _plan(self, video: _Video) -> bool:
+        """Submit what is missing; True when only judging is."""
+        old, key = video.old, video.work.key
+        again = old is not None and old["status"] == "quarantined" and self._tries_again(old)
+        if old is None or old["extract_key"] != key or again:
+            self._executor.submit(("prepare", video.work.video_id), steps.prepare, video.work)
+            return False
+        if old["audio_part"] and old["audio_key"] != self._recipe.audio_key(key):
+            clips = self._judge.clips_of(old["video_id"], old["clips_part"])
+            sounds = [(clip["clip_id"], clip["sound_path"]) for clip in clips]
+            job = steps.restage_audio
+            self._executor.submit(("audio", video.work.video_id), job, video.work, sounds)
+            return False
+        if old["clips_part"] and old["judge_key"] != self._recipe.judge_key(key, video.work.labels):
+            return True
+        if old["sources"] != video.sources:
+            row = old | {"sources": video.sources}
+            self._committed[row["video_id"]] = commit(self._session, row, NewParts(), old)
+        self._end("unchanged", video)
+        return False
+
+    def _tries_again(self, old: dict[str, Any]) -> bool:
+        return self._retry or old["reason"] in _TRY_AGAIN
+
+    def _advance(self, videos: dict[str, _Video], key: Any, outcome: Any) -> _Video | None:  # noqa: ANN401
+        """Take in one finished job; the video when it is ready to be judged."""
+        step, video = key[0], videos[key[1]]
+        outcome = _failed(outcome, step)
+        if isinstance(outcome, Quarantined):
+            self._quarantine(video, outcome)
+        elif step == "prepare":
+            info, video.spans = outcome
+            video.facts, video.open_spans = info, len(video.spans)
+            for start, stop in video.spans:
+                job = ("extract", key[1], start, stop)
+                self._executor.submit(job, steps.extract, video.work, info, start, stop)
+            if not video.spans:
+                self._submit_finish(video)
+        elif step == "extract":
+            for name, seconds in outcome.items():
+                video.seconds[name] = video.seconds.get(name, 0.0) + seconds
+            video.open_spans -= 1
+            self._advance_bar(video, video.work.size / len(video.spans))
+            if video.open_spans == 0 and video.facts is not None:
+                self._submit_finish(video)
+        elif step == "finish":
+            video.facts, video.audio_staged = outcome, outcome["clips_total"] > 0
+            return video
+        else:
+            video.audio_staged = True
+            return video
+        return None
+
+    def _submit_finish(self, video: _Video) -> None:
+        key = ("finish", video.work.video_id)
+        self._executor.submit(key, steps.finish, video.work, video.facts, video.spans)
+
+    def _commit_judged(self, videos: list[_Video]) -> None:
+        """Judge a group's clips together and make them visible, video by video."""
+        judged = self._judge.judge(
+            [
+                (v.work, v.sources, None if v.facts else (v.old or {}).get("clips_part"))
+                for v in videos
+                if (v.facts or v.old or {}).get("clips_total")
+            ]
+        )
+        for video in videos:
+            clips, decisions = judged.get(video.work.video_id, ([], []))
+            row = self._judge.video_row(
+                video.work, video.sources, video.facts or video.old or {}, clips, decisions
+            )
+            staged = {}
+            if video.facts is not None and clips:
+                staged["frames"] = f"{video.work.stage}/frames.parquet"
+            if video.audio_staged:
+                audio = self._recipe.audio_key(video.work.key)
+                staged["audio"] = f"{video.work.stage}/audio-{audio}.parquet"
+            self._commit(video, row, NewParts(clips, decisions, staged, _timings(video)))
+
+    def _commit(self, video: _Video, row: dict[str, Any], new: NewParts) -> None:
+        keep = {} if video.facts is not None else _parts(video.old)
+        self._committed[row["video_id"]] = commit(self._session, keep | row, new, video.old)
+        self._session.dataset.delete(video.work.stage)
+        self._summary.clips += row["clips_accepted"]
+        self._end(row["status"], video)
+
+    def _quarantine(self, video: _Video, why: Quarantined) -> None:
+        row = {
+            "video_id": video.work.video_id,
+            "sources": video.sources,
+            "status": "quarantined",
+            "reason": str(why.reason),
+            "detail": why.detail,
+            "bytes": video.work.size,
+            "labels": _label_rows(video.work.labels),
+            "clips_total": 0,
+            "clips_accepted": 0,
+            "extract_key": video.work.key,
+        }
+        video.facts = {}
+        self._commit(video, row, NewParts())
+
+    def _quarantine_absent(self, source: Source, outcome: Any) -> None:  # noqa: ANN401 - a failure
+        """A source whose bytes cannot be read is known by its path."""
+        why = _failed(outcome, "identify")
+        name = label(source.path)
+        row = {
+            "video_id": absent_id(name),
+            "sources": [name],
+            "status": "quarantined",
+            "reason": str(why.reason),
+            "detail": why.detail,
+            "labels": _label_rows(source.labels),
+            "clips_total": 0,
+            "clips_accepted": 0,
+            "extract_key": self._recipe.extract_key(source.labels),
+        }
+        old = self._committed.get(row["video_id"])
+        self._committed[absent_id(name)] = commit(self._session, row, NewParts(), old)
+        self._end("quarantined")
+
+    def _drop_absent(self, path: Path) -> None:
+        """The file is there now: what was said of its absence no longer holds."""
+        old = self._committed.pop(absent_id(label(path)), None)
+        if old is not None:
+            forget(self._session, old)
+
+    def _end(self, outcome: str, video: _Video | None = None) -> None:
+        self._summary.outcomes[outcome] = self._summary.outcomes.get(outcome, 0) + 1
+        self.progress.count(outcome)
+        if video is not None:
+            self._advance_bar(video, video.bytes_left)
+
+    def _advance_bar(self, video: _Video, size: float) -> None:
+        video.bytes_left -= size
+        self.progress.advance(size)
+
+
+def _failed(outcome: Any, step: str) -> Any:  # noqa: ANN401 - any job's result
+    """A job's result, with what befell its process as a quarantine. Our own faults stop the run."""
+    if not isinstance(outcome, Failure):
+        return outcome
+    if outcome.kind == "error":
+        raise InputError(f"{step} failed: {outcome.detail}; free or mend it, then run again")
+    reason = Quarantine.TIMEOUT if outcome.kind == "timeout" else Quarantine.WORKER_CRASHED
+    return Quarantined(reason, f"{step}: {outcome.detail}")
+
+
+def _labels(row: dict[str, Any] | None) -> tuple[Label, ...]:
+    return tuple(Label(**entry) for entry in (row or {}).get("labels") or ())
+
+
+def _label_rows(labels: tuple[Label, ...]) -> list[dict[str, Any]]:
+    return [
+        {name: getattr(entry, name) for name in ("start", "stop", "speaker", "licence", "split")}
+        for entry in labels
+    ]
+
+
+def _parts(old: dict[str, Any] | None) -> dict[str, Any]:
+    """The parts that a row keeps when its video was not extracted again."""
+    return {key: value for key, value in (old or {}).items() if key.endswith("_part")}
+
+
+def _timings(video: _Video) -> list[dict[str, Any]] | None:
+    if not video.seconds or video.facts is None:
+        return None
+    footage = float(video.facts["duration_s"])
+    return [
+        {"video_id": video.work.video_id, "step": step, "seconds": value, "footage_s": footage}
+        for step, value in sorted(video.seconds.items())
+    ]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
