@@ -31,7 +31,7 @@ format: install
 	$(BIN)/ruff check --fix .
 
 docs: install
-	$(BIN)/python -m manifests.document > docs/dataset.md
+	$(BIN)/python -m manifests.document docs/dataset.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

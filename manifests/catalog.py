@@ -10,13 +10,6 @@ from manifests.errors import InputError
 from manifests.schema import COLUMNS, schema
 from manifests.store import COMPACT, Dataset
 
-_PARTS = {
-    "clips": "clips_part",
-    "frames": "frames_part",
-    "audio": "audio_part",
-    "decisions": "decisions_part",
-}
-
 # Kept from the files as they are; everything else is seen through the videos that name it.
 _VIDEOS = """
 SELECT * EXCLUDE (filename) FROM {files}
@@ -29,6 +22,11 @@ _OF_VIDEOS = """
 SELECT * EXCLUDE (filename) FROM {files} AS part
 SEMI JOIN videos ON videos.{column} = parse_filename(part.filename)
     AND videos.video_id = part.video_id
+"""
+
+_TIMINGS = """
+SELECT video_id, duration_s AS footage_s, step.step AS step, step.seconds AS seconds
+FROM (SELECT video_id, duration_s, unnest(step_seconds) AS step FROM videos)
 """
 
 MACROS = {
@@ -93,6 +91,7 @@ def connect(dataset: Dataset, *, locked: bool = True) -> duckdb.DuckDBPyConnecti
         connection.register_filesystem(dataset.fs)
     for table in COLUMNS:
         _create_view(connection, dataset, table)
+    connection.execute(f"CREATE VIEW timings AS {_TIMINGS}")
     for signature, (_, sql) in MACROS.items():
         connection.execute(f"CREATE MACRO {signature} AS TABLE {sql}")
     if locked:
@@ -144,10 +143,8 @@ def _create_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, table:
     files = _files(f"{dataset.uri}/{table}")
     if table == "videos":
         sql = _VIDEOS.format(files=files, compact=COMPACT)
-    elif table in _PARTS:
-        sql = _OF_VIDEOS.format(files=files, column=_PARTS[table])
     else:
-        sql = f"SELECT * EXCLUDE (filename) FROM {files}"  # noqa: S608 - quoted by _files
+        sql = _OF_VIDEOS.format(files=files, column=f"{table}_part")
     connection.execute(f"CREATE VIEW {table} AS {sql}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from manifests.catalog import rows
-from manifests.schema import CLIPS, DECISIONS, TIMINGS, VIDEOS, schema
+from manifests.schema import CLIPS, DECISIONS, VIDEOS, schema
 from manifests.store import COMPACT, STAGED, Dataset, Session
 
 DATA_TABLES = ("clips", "frames", "audio", "decisions")
@@ -20,7 +20,6 @@ class NewParts:
     decisions: list[dict[str, Any]] | None = None
     staged: dict[str, str] = field(default_factory=dict)
     """Table -> staged file that becomes its part."""
-    timings: list[dict[str, Any]] | None = None
 
 
 def commit(
@@ -47,9 +46,6 @@ def commit(
     for name, staged in new.staged.items():
         dataset.move(staged, f"{name}/{names[name]}")
         row[f"{name}_part"] = names[name]
-    if new.timings:
-        table = pa.Table.from_pylist(new.timings, schema(TIMINGS))
-        dataset.publish_table(table, f"timings/{video}.parquet", session.scratch)
     table = pa.Table.from_pylist([row], schema(VIDEOS))
     dataset.publish_table(table, f"videos/{video}.parquet", session.scratch)
     _delete_superseded(dataset, row, old)
@@ -75,11 +71,6 @@ def sweep(session: Session) -> int:
             if part not in named:
                 dataset.delete(f"{name}/{part}")
                 count += 1
-    known = {f"{video['video_id']}.parquet" for video in videos}
-    for part in dataset.names("timings"):
-        if part not in known and not part.startswith(COMPACT):
-            dataset.delete(f"timings/{part}")
-            count += 1
     return count + _sweep_media(dataset)
 
 

@@ -13,7 +13,7 @@ FORMAT_VERSION = 1
 
 LANDMARKS = 478
 AUDIO_LOG_MEL = 320
-TABLES = ("videos", "clips", "frames", "audio", "decisions", "timings")
+TABLES = ("videos", "clips", "frames", "audio", "decisions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,10 @@ LABEL = pa.struct(
     ]
 )
 
+STEP_SECONDS = pa.list_(pa.struct([pa.field("step", _TEXT), pa.field("seconds", _F64)]))
+MEASURED_ANEW = ("step_seconds",)
+"""Columns of `videos` that differ from run to run; everything else is fixed by bytes and recipe."""
+
 _VIDEO_ID = Column("video_id", _TEXT, "first 24 hex digits of the SHA-256 of the file's bytes")
 _CLIP_ID = Column("clip_id", _TEXT, "video_id, first frame and track number, joined by dashes")
 _FRAME = Column("frame", _INT, "frame of the clip, from 0", "1/25 s")
@@ -74,6 +78,7 @@ VIDEOS = (
     Column("tracks_ignored", _INT, "faces seen too briefly to make a clip", nullable=True),
     Column("clips_total", _INT, "clips made from it"),
     Column("clips_accepted", _INT, "clips that passed every filter"),
+    Column("step_seconds", STEP_SECONDS, "one core's time for each step", "s", nullable=True),
     Column("extract_key", _TEXT, "hash of what `clips`, `frames` and media were made with"),
     Column("audio_key", _TEXT, "hash of what `audio` was made with", nullable=True),
     Column("judge_key", _TEXT, "hash of the filters, labels and split rule", nullable=True),
@@ -192,20 +197,12 @@ DECISIONS = (
     Column("verdict", _TEXT, "pass, fail or not_judged"),
 )
 
-TIMINGS = (
-    _VIDEO_ID,
-    Column("step", _TEXT, "analyse, mesh, encode, sound, features or total"),
-    Column("seconds", _F64, "time of one core", "s"),
-    Column("footage_s", _F64, "footage that it covers", "s"),
-)
-
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "videos": VIDEOS,
     "clips": CLIPS,
     "frames": FRAMES,
     "audio": AUDIO,
     "decisions": DECISIONS,
-    "timings": TIMINGS,
 }
 
 

@@ -38,7 +38,6 @@ class Summary:
     outcomes: dict[str, int] = field(default_factory=dict)
     """ok, rejected, quarantined, unchanged -> videos."""
     clips: int = 0
-    recipe_changes: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -64,16 +63,16 @@ def ingest(
     recipe: Recipe,
     executor: Executor,
     *,
-    update_recipe: bool = False,
     retry: bool = False,
 ) -> Summary:
     """Bring the dataset to hold the sources under the recipe; what is there is not redone.
 
-    Raises InputError when the dataset has another recipe (and `update_recipe` is not set), is
-    being written to, or the disk is full. Videos never raise: they end as rows.
+    The dataset must have the recipe (`adopt` sees to that). Raises InputError when it is being
+    written to or the disk is full. Videos never raise: they end as rows. `retry` looks again at
+    quarantined ones.
     """
     summary = Summary()
-    summary.recipe_changes = dataset.ensure(recipe.as_dict(), update=update_recipe)
+    dataset.ensure(recipe.as_dict())
     with dataset.writing() as session:
         run = _Run(session, recipe, executor, summary, retry)
         sources = run.with_stale(sources)
@@ -82,9 +81,26 @@ def ingest(
             for begin in range(0, len(sources), GROUP):
                 run.ingest_group(sources[begin : begin + GROUP])
         clear_staging(session)
-        if session.unclean or summary.recipe_changes:
+        if session.unclean:
             sweep(session)
     return summary
+
+
+def adopt(dataset: Dataset, recipe: Recipe, *, update: bool) -> list[str]:
+    """Create the dataset, or check that it has this recipe; with `update`, change it to this one.
+
+    Returns the settings that changed. Raises InputError, before anything is changed, when the
+    recipes differ without `update`, or when a video would have to be read again and is gone.
+    """
+    if update and dataset.exists:
+        for row in rows(dataset, "SELECT extract_key, labels, sources FROM videos"):
+            stale = row["extract_key"] != recipe.extract_key(_labels(row))
+            if stale and not any(Path(source).exists() for source in row["sources"]):
+                raise InputError(
+                    f"{row['sources'][0]}: the changed recipe must read it again, but it is gone; "
+                    "put it back, or use another --dataset"
+                )
+    return dataset.ensure(recipe.as_dict(), update=update)
 
 
 class _Run:
@@ -111,7 +127,8 @@ class _Run:
                 self._recipe.judge_key(key, labels),
             )
             if not fresh and not given.intersection(row["sources"]):
-                stale.append(Source(Path(row["sources"][0])))
+                there = (s for s in row["sources"] if Path(s).exists())
+                stale.append(Source(Path(next(there, row["sources"][0]))))
         return [*sources, *sorted(stale, key=lambda source: str(source.path))]
 
     def ingest_group(self, group: list[Source]) -> None:
@@ -225,12 +242,14 @@ class _Run:
                 video.work, video.sources, video.facts or video.old or {}, clips, decisions
             )
             staged = {}
+            if video.facts is not None:
+                row["step_seconds"] = _step_seconds(video)
             if video.facts is not None and clips:
                 staged["frames"] = f"{video.work.stage}/frames.parquet"
             if video.audio_staged:
                 audio = self._recipe.audio_key(video.work.key)
                 staged["audio"] = f"{video.work.stage}/audio-{audio}.parquet"
-            self._commit(video, row, NewParts(clips, decisions, staged, _timings(video)))
+            self._commit(video, row, NewParts(clips, decisions, staged))
 
     def _commit(self, video: _Video, row: dict[str, Any], new: NewParts) -> None:
         keep = {} if video.facts is not None else _parts(video.old)
@@ -317,14 +336,8 @@ def _parts(old: dict[str, Any] | None) -> dict[str, Any]:
     return {key: value for key, value in (old or {}).items() if key.endswith("_part")}
 
 
-def _timings(video: _Video) -> list[dict[str, Any]] | None:
-    if not video.seconds or video.facts is None:
-        return None
-    footage = float(video.facts["duration_s"])
-    return [
-        {"video_id": video.work.video_id, "step": step, "seconds": value, "footage_s": footage}
-        for step, value in sorted(video.seconds.items())
-    ]
+def _step_seconds(video: _Video) -> list[dict[str, Any]]:
+    return [{"step": step, "seconds": value} for step, value in sorted(video.seconds.items())]
 
 
 def _size(path: Path) -> int:

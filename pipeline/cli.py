@@ -1,0 +1,133 @@
+"""The command line `dawn`. Commands import what they need when they run, so that help is quick."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manifests.errors import InputError
+from pipeline import dataset_commands
+
+app = typer.Typer(
+    name="dawn",
+    help="Datasets, models and evaluation for DAWN talking-head video.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(dataset_commands.app, name="dataset")
+
+Dataset = Annotated[str, typer.Option(metavar="ROOT", help="The dataset: a folder or s3://… URI.")]
+Address = Annotated[
+    str | None, typer.Option(help="Join the Ray cluster there ('auto': the one of this machine).")
+]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where to write footage and dataset.")] = Path("demo"),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: every CPU.")
+    ] = None,
+) -> None:
+    """Render sample footage with known truth, ingest it and query the result.
+
+    Needs no network and no file. Example: [bold]dawn demo --out demo[/bold]
+    """
+    from pipeline.demo import run_demo
+
+    run_demo(out, workers)
+
+
+@app.command()
+def ingest(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE…",
+            help="Videos, folders, globs, or CSV/Parquet lists with a column path and, if "
+            "wanted, speaker, licence, split, start, end (seconds).",
+        ),
+    ],
+    dataset: Dataset,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML of settings; unknown keys are errors.")
+    ] = None,
+    address: Address = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Tasks at once; default: all CPUs.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many videos.")] = None,
+    timeout_seconds: Annotated[
+        float, typer.Option(min=1, help="A step (at most a minute of footage) may take this long.")
+    ] = 900.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    update_recipe: Annotated[
+        bool, typer.Option("--update-recipe", help="Redo what a changed configuration affects.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try quarantined videos again.")] = False,
+) -> None:
+    """Turn talking videos into a dataset of face clips, landmarks, pose and audio features.
+
+    What is there already is not done again; a stopped run goes on where it was.
+    Example: [bold]dawn ingest footage/ --dataset data/[/bold]
+    """
+    from pipeline.ingest_command import IngestOptions, run_ingest
+
+    run_ingest(
+        IngestOptions(
+            sources=tuple(sources), dataset=dataset, config=config, address=address,
+            workers=workers, limit=limit, timeout_s=timeout_seconds, dry_run=dry_run,
+            update_recipe=update_recipe, retry=retry,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT statement.")],
+    dataset: Dataset,
+    output: Annotated[
+        str, typer.Option("--format", help="table, csv, json or parquet (csv, json: to stdout).")
+    ] = "table",
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead.")] = None,
+) -> None:
+    """Ask the dataset in SQL: views videos, clips, frames, audio, decisions, timings.
+
+    Macros: funnel(), blinks_per_second(), what_if(filter, threshold). Read-only.
+    Example: [bold]dawn query "FROM funnel()" --dataset data/[/bold]
+    """
+    from pipeline.query_command import run_query
+
+    run_query(dataset, sql, output, out)
+
+
+def main() -> None:
+    """Entry point: user errors become one line and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        _fail(str(error), 2)
+    except KeyboardInterrupt:
+        _fail("stopped; the same command goes on from here", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _fail("no space left on the disk; free some, then run the same command again", 2)
+
+
+def _fail(message: str, code: int) -> None:
+    text = " ".join(message.splitlines())
+    sys.stderr.write(f"error: {text}\n" if code == 2 else f"{text}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""`dawn demo`: renders sample footage, ingests it, shows what came of it."""
+
+import time
+from pathlib import Path
+
+from rich.table import Table
+
+from dawn.recipe import IngestConfig, Recipe
+from dawn.synthetic.footage import footage_kinds, write_footage
+from manifests.catalog import query, rows
+from manifests.errors import InputError
+from manifests.store import Dataset
+from pipeline.executor import OnRay
+from pipeline.ingest import adopt, ingest
+from pipeline.progress import console
+from pipeline.query_command import show
+from pipeline.sources import find_sources
+
+QUERIES = {
+    "How did 11 sources become these clips?": "SELECT * FROM funnel() WHERE count > 0",
+    "How often do people blink?": "SELECT * FROM blinks_per_second()",
+    "When is the mouth widest, and how loud is it then?": """
+SELECT clip_id, frame, mouth, loudness_db FROM frames JOIN audio USING (clip_id, frame)
+ORDER BY mouth DESC LIMIT 3""".strip(),
+}
+
+
+def run_demo(out: Path, workers: int | None) -> None:
+    """Render, ingest, query; everything is written under `out`."""
+    footage, root = out / "footage", out / "dataset"
+    if out.exists() and not footage.exists() and any(out.iterdir()):
+        raise InputError(f"{out}: holds other files; give --out a new or empty folder")
+    began = time.monotonic()
+    if not (footage / "done").exists():
+        console.print(
+            f"rendering {len(footage_kinds())} sample videos into {footage}", markup=False
+        )
+        write_footage(footage)
+        (footage / "done").touch()
+    dataset, recipe = Dataset(str(root)), Recipe.resolve(IngestConfig())
+    adopt(dataset, recipe, update=False)
+    console.print(f"ingesting them into {root}", markup=False)
+    executor = OnRay(workers)
+    try:
+        ingest(find_sources([str(footage)]), dataset, recipe, executor)
+    finally:
+        executor.close()
+    _print_outcomes(dataset)
+    for question, sql in QUERIES.items():
+        console.print(f'\n[bold]{question}[/bold]\ndawn query "{sql}" --dataset {root}')
+        show(query(dataset, sql))
+    console.print(
+        f"\n{time.monotonic() - began:.0f} s. Footage with its truth: {footage}", markup=False
+    )
+    console.print(f"next: dawn dataset validate {root}", markup=False)
+    console.print("      dawn ingest YOUR_VIDEOS --dataset data", markup=False)
+
+
+def _print_outcomes(dataset: Dataset) -> None:
+    """Kept, rejected and quarantined, and why."""
+    kinds = {kind.name: kind.description for kind in footage_kinds()}
+    table = Table("file", "what it is", "outcome", "clips", "why")
+    for row in rows(dataset, "SELECT *, sources[1] AS source FROM videos ORDER BY status, source"):
+        path = Path(row["source"])
+        why = row["detail"] or ""
+        table.add_row(path.name, kinds[path.stem], row["status"], str(row["clips_accepted"]), why)
+    console.print(table)

@@ -1,0 +1,71 @@
+"""`dawn query`: runs one SELECT and writes what it gives."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.table import Table
+
+from manifests.catalog import query
+from manifests.errors import InputError
+from manifests.store import Dataset
+from pipeline.progress import console
+
+FORMATS = ("table", "csv", "json", "parquet")
+_SHOWN = 50
+
+
+def run_query(root: str, sql: str, output: str, out: Path | None) -> None:
+    """Print or write the answer. Raises InputError for SQL that is refused or fails."""
+    if output not in FORMATS:
+        raise InputError(f"--format {output}: give one of {', '.join(FORMATS)}")
+    if output == "parquet" and out is None:
+        raise InputError("--format parquet: say where with --out FILE")
+    dataset = Dataset(root)
+    dataset.info()
+    answer = query(dataset, sql)
+    if output == "parquet":
+        pq.write_table(answer, out)
+    elif out is not None:
+        with out.open("w", newline="", encoding="utf-8") as file:
+            _write(answer, output, file)
+    elif output == "table":
+        show(answer)
+    else:
+        _write(answer, output, sys.stdout)
+
+
+def show(answer: pa.Table) -> None:
+    """Print a table; long ones and long cells are cut, and say so."""
+    table = Table(*answer.column_names)
+    for row in answer.slice(0, _SHOWN).to_pylist():
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print(table)
+    if answer.num_rows > _SHOWN:
+        console.print(f"{_SHOWN} of {answer.num_rows} rows; --format csv gives all")
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401 - any SQL value
+    from rich.markup import escape
+
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = "" if value is None else str(value)
+    return escape(text if len(text) <= 60 else f"{text[:57]}…")
+
+
+def _write(answer: pa.Table, output: str, file: IO[str]) -> None:
+    rows = answer.to_pylist()
+    if output == "csv":
+        writer = csv.writer(file)
+        writer.writerow(answer.column_names)
+        writer.writerows(list(row.values()) for row in rows)
+    elif output == "json":
+        json.dump(rows, file, indent=1, default=str)
+        file.write("\n")
+    else:
+        raise InputError("--format table: it is for the screen; give csv or json with --out")
