@@ -35,8 +35,10 @@ def write_video(
         video = file.add_stream("libx264", rate=round(1 / time_base))
         video.time_base = video.codec_context.time_base = time_base
         video.pix_fmt = "yuv420p"
-        video.options = {"preset": "veryfast", "crf": "18", "g": "50"}
-        video.codec_context.thread_count = 1  # more threads would let the core count show
+        # Repeatable: x264's macroblock tree differs from run to run at this size, and more
+        # threads would let the core count show.
+        video.options = {"preset": "veryfast", "crf": "18", "g": "50", "x264-params": "mbtree=0"}
+        video.codec_context.thread_count = 1
         audio = None
         if sound is not None:
             audio = file.add_stream("aac", rate=SOUND_RATE, layout="mono")

@@ -15,21 +15,21 @@ from dawn.synthetic.cutout import HEIGHT, WIDTH, Floats, Image
 from dawn.synthetic.identity import Identity
 from dawn.synthetic.portrait import CHIN, EYES, LIPS, NOSE_BASE, build_portrait
 
-LASHES = 6.0
-"""Texels of a lid's edge that keep their shape while the skin above them stretches."""
-
-GAPE = 30.0
-"""Texels between the lips when the mouth is wide open (the face is 216 high)."""
-
+# Lengths in texels; the face is 216 high.
+_LASHES = 6.0  # the lid's edge, which keeps its shape while the skin above it stretches
+_GAPE = 30.0  # between the lips when the mouth is wide open
+_CHEEK, _THROAT = 62, 64  # how far the jaw's movement reaches beside the lips and below the chin
 _RAISE = 0.22  # the upper lip's share of the opening
-_MEET = 0.5  # where the closed lips meet, from the upper lip's edge at rest to the lower's
+_MEET = 0.5  # where the closed lips meet, from the upper lip's edge in the portrait to the lower's
 _FLESH = np.array([74, 24, 24], np.float32)
 _DARK = np.array([26, 8, 8], np.float32)
 
 
 @dataclass(frozen=True)
 class _Lid:
-    """One eye's window of the texture and, by column, its lid's edge and the eye's height."""
+    """One eye's window of the texture and, by column, the row of its open lid's edge and how far
+    that edge comes down; the skin from `crease` texels above the edge takes part.
+    """
 
     left: int
     right: int
@@ -42,7 +42,10 @@ class _Lid:
 
 @dataclass(frozen=True)
 class _Mouth:
-    """The lower face's window and what of it does not change with the opening."""
+    """The lower face's window of the texture. By column: the rows of the portrait's lip edges, the
+    row where closed lips meet, and the share of the full opening. By texel: the share of the
+    jaw's drop. The upper lip gives way over `reach` texels.
+    """
 
     left: int
     right: int
@@ -80,9 +83,10 @@ def _lid(mesh: Floats, upper: tuple[int, ...], lower: tuple[int, ...]) -> _Lid:
     top = _along(mesh, upper, columns)
     bottom = _along(mesh, lower, columns)
     gap = np.maximum(bottom - top, 0)
-    full = np.clip(gap / 6, 0, 1)  # 0 at the corners, where nothing moves
-    # Shut eyes meet a little below the lower lid's line, where the upper lashes lie on the cheek.
-    lash = 1.5 * full  # the edge's lower side, so that the lashes travel with the lid
+    # The mesh's line runs through the lashes: the lid's edge is below it, and a shut lid's edge
+    # below the lower lid's line, where lashes come to lie. Nothing moves at the corners.
+    full = np.clip(gap / 6, 0, 1)
+    lash = 1.5 * full
     crease = float(gap.max()) * 1.3
     return _Lid(
         left=left,
@@ -102,9 +106,9 @@ def _close_lid(texels: Image, lid: _Lid, closure: float) -> None:
     start = lid.edge - lid.crease
     edge = lid.edge + closure * lid.gap
     below = np.maximum(rows - start, 0)
-    stretch = (lid.crease - LASHES) / (edge - start - LASHES)
+    stretch = (lid.crease - _LASHES) / (edge - start - _LASHES)
     source = np.where(rows > start, start + below * stretch, rows)
-    source = np.where(rows > edge - LASHES, rows - edge + lid.edge, source)
+    source = np.where(rows > edge - _LASHES, rows - edge + lid.edge, source)
     skin = _sample(texels, np.broadcast_to(columns, source.shape), source)
     over = _step(edge - rows)[..., None]
     window = texels[lid.top : lid.bottom, lid.left : lid.right]
@@ -115,8 +119,8 @@ def _mouth(mesh: Floats) -> _Mouth:
     upper_lip, lower_lip = LIPS
     corners = mesh[[upper_lip[0], upper_lip[-1]], 0]
     chin, base = mesh[CHIN], mesh[NOSE_BASE]
-    left, right = max(int(corners.min()) - 62, 0), min(int(corners.max()) + 63, WIDTH)
-    top, bottom = int(base[1]), min(int(chin[1]) + 64, HEIGHT)
+    left, right = max(int(corners.min()) - _CHEEK, 0), min(int(corners.max()) + _CHEEK, WIDTH)
+    top, bottom = int(base[1]), min(int(chin[1]) + _THROAT, HEIGHT)
     columns = np.arange(left, right, dtype=np.float32)
     rows = np.arange(top, bottom, dtype=np.float32)[:, None]
     upper = _along(mesh, upper_lip, columns)
@@ -129,7 +133,7 @@ def _mouth(mesh: Floats) -> _Mouth:
     across = np.clip((columns - centre) / half, -1, 1)
     wide = (1 - across**2) ** 0.8
     side = np.exp(-0.5 * ((columns - centre) / (0.85 * half)) ** 2)
-    side = side * np.clip((62 + half - np.abs(columns - centre)) / 20, 0, 1)
+    side = side * np.clip((_CHEEK + half - np.abs(columns - centre)) / 20, 0, 1)
     away = np.clip((rows - chin[1] - 6) / (bottom - chin[1] - 10), 0, 1)
     jaw = side[None, :] * (1 - away * away * (3 - 2 * away))
     reach = float(mesh[13, 1] - base[1]) * 0.9
@@ -141,7 +145,7 @@ def _part_lips(texels: Image, lips: _Mouth, opening: float) -> None:
     rows = np.arange(lips.top, lips.bottom, dtype=np.float32)[:, None]
     columns = np.arange(lips.left, lips.right, dtype=np.float32)[None, :]
     across = np.broadcast_to(columns, (len(rows), columns.shape[1]))
-    gape = GAPE * opening * lips.wide
+    gape = _GAPE * opening * lips.wide
     upper, lower = lips.meet - _RAISE * gape, lips.meet + (1 - _RAISE) * gape
 
     start = lips.upper - lips.reach
@@ -165,7 +169,7 @@ def _part_lips(texels: Image, lips: _Mouth, opening: float) -> None:
 def _under(lips: _Mouth, rows: Floats, opening: float) -> Floats:
     """The row that each row below the mouth shows, by inverting the lower lip's and jaw's drop."""
     lift = lips.meet - lips.lower
-    drop = (1 - _RAISE) * GAPE * opening
+    drop = (1 - _RAISE) * _GAPE * opening
     source = np.broadcast_to(rows, lips.jaw.shape).astype(np.float32)
     index = np.broadcast_to(np.arange(lips.jaw.shape[1], dtype=np.float32), lips.jaw.shape)
     target = source

@@ -63,10 +63,11 @@ _STEPS_MS = (20, 30, 33, 40, 47, 60, 75)
 
 @dataclass(frozen=True)
 class _Part:
-    """A shot: who, how they move, and from when."""
+    """A shot: who, how they move, what they say, and from when to when."""
 
     identity: Identity
     motion: Motion
+    voice: NDArray[np.float32]
     start: float
     end: float
 
@@ -102,33 +103,37 @@ def render_clip(path: Path, kind: Kind, *, seconds: float = SECONDS, seed: int =
         _damaged(path, kind).write(truth_path(path))
         return path
     times, base = _times(kind, seconds, seed)
-    starts = _starts(kind, times)
-    bounds = [float(times[start]) for start in starts] + [seconds]
-    parts, voices = [], []
-    for number, person in enumerate(kind.people):
-        start, end = bounds[number], bounds[number + 1]
-        take = _take(kind, seed, number)
-        identity = make_identity(person)
-        voice = speak(end - start, take, pitch_hz=identity.pitch_hz, tract=identity.tract)
-        motion = make_motion(end - start, take, mouth_curve(voice))
-        parts.append(_Part(identity, motion, start, end))
-        voices.append(voice)
-    if not parts:
-        voices.append(speak(seconds, _take(kind, seed, 0)))
-    sound = _sound(voices, kind.delay_ms) if kind.sound else None
-    pictures = _pictures(parts, times) if parts else _shapes(times, _take(kind, seed, 0))
+    parts = _cast(kind, times, seconds, seed)
+    take = _take(kind, seed, 0)
+    voices = [part.voice for part in parts] or [speak(seconds, take)]
+    pictures = _pictures(parts, times) if parts else _shapes(times, take)
     if kind.turned:
         pictures = (np.rot90(picture) for picture in pictures)
-    write_video(path, pictures, times, base, sound)
+    write_video(path, pictures, times, base, _late(voices, kind.delay_ms) if kind.sound else None)
     if kind.turned:
         mark_turned(path)
+    truth = _truth(path, kind, parts, times, seconds)
     if kind.damage == "truncated":
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
-        _damaged(path, kind).write(truth_path(path))
-        return path
-    _truth(path, kind, parts, times, starts, seconds).write(truth_path(path))
+        truth = _damaged(path, kind)
+    truth.write(truth_path(path))
     return path
+
+
+def _cast(kind: Kind, times: Sequence[Fraction], seconds: float, seed: int) -> list[_Part]:
+    """The clip's shots, of equally many frames."""
+    count = len(kind.people)
+    bounds = [float(times[len(times) * shot // count]) for shot in range(count)] + [seconds]
+    parts = []
+    for shot, person in enumerate(kind.people):
+        start, end = bounds[shot], bounds[shot + 1]
+        take = _take(kind, seed, shot)
+        identity = make_identity(person)
+        voice = speak(end - start, take, pitch_hz=identity.pitch_hz, tract=identity.tract)
+        motion = make_motion(end - start, take, mouth_curve(voice))
+        parts.append(_Part(identity, motion, voice, start, end))
+    return parts
 
 
 def _take(kind: Kind, seed: int, shot: int) -> int:
@@ -147,13 +152,7 @@ def _times(kind: Kind, seconds: float, seed: int) -> tuple[list[Fraction], Fract
     return [int(moment) * _TICK for moment in moments if moment < seconds * 1000], _TICK
 
 
-def _starts(kind: Kind, times: Sequence[Fraction]) -> list[int]:
-    """The first frame of every shot."""
-    shots = max(len(kind.people), 1)
-    return [len(times) * number // shots for number in range(shots)]
-
-
-def _sound(voices: list[NDArray[np.float32]], delay_ms: int) -> NDArray[np.float32]:
+def _late(voices: list[NDArray[np.float32]], delay_ms: int) -> NDArray[np.float32]:
     """The shots' voices one after the other, late by the delay, of unchanged length."""
     whole = np.concatenate(voices)
     late = RATE * delay_ms // 1000
@@ -188,7 +187,6 @@ def _truth(
     kind: Kind,
     parts: list[_Part],
     times: Sequence[Fraction],
-    starts: Sequence[int],
     seconds: float,
 ) -> Truth:
     moments = tuple(map(float, times))
@@ -220,7 +218,7 @@ def _truth(
         audio_delay_ms=kind.delay_ms,
         has_face=bool(parts),
         shots=tuple(Shot(part.start, part.end, part.identity.seed) for part in parts),
-        cut_frames=tuple(starts[1:]),
+        cut_frames=tuple(moments.index(part.start) for part in parts[1:]),
         blinks=tuple(
             (part.start + blink.start, part.start + blink.end)
             for part in parts
@@ -232,5 +230,5 @@ def _truth(
 
 def _damaged(path: Path, kind: Kind) -> Truth:
     """The truth of a file that cannot be read."""
-    empty = _truth(path, replace(kind, sound=False), [], [], [0], 0.0)
+    empty = _truth(path, replace(kind, sound=False), [], [], 0.0)
     return replace(empty, readable=False, fps=None, width=0, height=0)

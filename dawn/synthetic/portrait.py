@@ -32,10 +32,11 @@ LIPS = (
     (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308),
 )
 """Inner edge of the upper and of the lower lip, corner to corner, as mesh indices."""
+NOSE_TIP, NOSE_BASE, CHIN, CHEEKS = 4, 2, 152, (234, 454)
+
 _DEEPEN = 1.25  # the mesh's depth is shallow: this makes its reading of a turn match the turn
 _SMOOTH = 3.5  # knots; a head that curves gently neither folds nor streaks when it turns
 _UNSMILE = (0.07, 0.02)  # how far the mouth's corners go in and down, of the face's size
-NOSE_TIP, NOSE_BASE, CHIN, CHEEKS = 4, 2, 152, (234, 454)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Portrait:
 
 @lru_cache(maxsize=8)
 def build_portrait(identity: Identity) -> Portrait:
-    """Reshape and recolour the portrait (about half a second, then cached)."""
+    """Reshape and recolour the portrait (a fifth of a second, then cached)."""
     cut = cut_out(mirrored=identity.mirrored)
     rgb = _recolour(cut, identity)
     plate = _without(rgb, cut)
