@@ -70,9 +70,8 @@ def _groups(
 def _merge(session: Session, group: list[dict[str, Any]]) -> None:
     """Publish one merged part for each table, the `videos` part last."""
     dataset = session.dataset
-    keys = "".join(
-        f"{v['video_id']}{v['extract_key']}{v['audio_key']}{v['judge_key']}" for v in group
-    )
+    parts = ("video_id", "extract_key", "audio_key", "judge_key")
+    keys = "".join(f"{video[part]}" for video in group for part in parts)
     name = f"{COMPACT}{hashlib.sha256(keys.encode()).hexdigest()[:24]}.parquet"
     for table in DATA_TABLES:
         holders = [video for video in group if video[f"{table}_part"]]

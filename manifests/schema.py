@@ -109,7 +109,7 @@ FINGERPRINTS = (
     Column("picture_hashes", pa.list_(pa.uint64(), 5), "difference hashes of five crops"),
     Column("mirror_hashes", pa.list_(pa.uint64(), 5), "the same of the mirrored crops"),
     Column("motion", floats(128), "mouth and pitch curves, 64 points each, unit length"),
-    Column("embedding", pa.list_(_F32, 128), "face identity (MobileFaceNet)", nullable=True),
+    Column("embedding", pa.list_(_F32), "face identity (MobileFaceNet)", nullable=True),
 )
 
 EXTRACTED = (

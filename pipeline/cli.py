@@ -25,6 +25,7 @@ Dataset = Annotated[str, typer.Option(metavar="ROOT", help="The dataset: a folde
 Address = Annotated[
     str | None, typer.Option(help="Join the Ray cluster there ('auto': the one of this machine).")
 ]
+Workers = Annotated[int | None, typer.Option(min=1, help="Tasks at once; default: all CPUs.")]
 
 
 @app.command()

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from dawn.features.sound import SAMPLE_RATE
 from dawn.features.video import FPS
 
-# One thread: the encoder's output then does not depend on the machine. A key frame a second
-# lets training fetch a single frame by decoding at most 25.
-_X264 = {"preset": "veryfast", "crf": "18", "threads": "1", "g": str(FPS), "bf": "0"}
+# One thread and no macroblock tree: the encoder's output is then the same on every run and
+# machine. A key frame a second lets training fetch a single frame by decoding at most 25.
+_X264 = {"preset": "veryfast", "crf": "18", "g": str(FPS), "bf": "0", "threads": "1"} | {
+    "x264-params": "mbtree=0"
+}
 
 
 class ClipWriter:
