@@ -2,15 +2,17 @@
 
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.table import Table
 
 from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import footage_kinds, write_footage
+from dawn.synthetic.truth import truth_path
 from manifests.catalog import query, rows
 from manifests.errors import InputError
 from manifests.store import Dataset
-from pipeline.executor import OnRay
+from pipeline.executor import Executor, Failure, OnRay
 from pipeline.ingest import adopt, ingest
 from pipeline.progress import console
 from pipeline.query_command import show
@@ -31,17 +33,13 @@ def run_demo(out: Path, workers: int | None) -> None:
     if out.exists() and not footage.exists() and any(out.iterdir()):
         raise InputError(f"{out}: holds other files; give --out a new or empty folder")
     began = time.monotonic()
-    if not (footage / "done").exists():
-        console.print(
-            f"rendering {len(footage_kinds())} sample videos into {footage}", markup=False
-        )
-        write_footage(footage)
-        (footage / "done").touch()
     dataset, recipe = Dataset(str(root)), Recipe.resolve(IngestConfig())
+    footage.mkdir(parents=True, exist_ok=True)
     adopt(dataset, recipe, update=False)
-    console.print(f"ingesting them into {root}", markup=False)
     executor = OnRay(workers)
     try:
+        render_footage(footage, executor)
+        console.print(f"ingesting them into {root}", markup=False)
         ingest(find_sources([str(footage)]), dataset, recipe, executor)
     finally:
         executor.close()
@@ -49,11 +47,34 @@ def run_demo(out: Path, workers: int | None) -> None:
     for question, sql in QUERIES.items():
         console.print(f'\n[bold]{question}[/bold]\ndawn query "{sql}" --dataset {root}')
         show(query(dataset, sql))
-    console.print(
-        f"\n{time.monotonic() - began:.0f} s. Footage with its truth: {footage}", markup=False
-    )
+    took = time.monotonic() - began
+    console.print(f"\n{took:.0f} s. Footage with its truth: {footage}", markup=False)
     console.print(f"next: dawn dataset validate {root}", markup=False)
     console.print("      dawn ingest YOUR_VIDEOS --dataset data", markup=False)
+
+
+def render_footage(folder: Path, executor: Executor) -> None:
+    """Render every kind of sample video that is not there yet."""
+    missing = [kind.name for kind in footage_kinds() if not (folder / f"{kind.name}.mp4").exists()]
+    if not missing:
+        return
+    console.print(f"rendering {len(missing)} sample videos into {folder}", markup=False)
+    for name in missing:
+        executor.submit(name, render_one, folder, name)
+    for done, (key, outcome) in enumerate(executor.results(), start=1):
+        name = str(key)
+        if isinstance(outcome, Failure):
+            raise InputError(f"{folder}/{name}.mp4: could not be rendered: {outcome.detail}")
+        console.print(f"  {done} of {len(missing)}: {name}.mp4", markup=False)
+
+
+def render_one(folder: Path, name: str) -> None:
+    """Render one kind of sample video under its final name only when it is whole."""
+    with TemporaryDirectory(dir=folder) as scratch:
+        (video,) = write_footage(Path(scratch), kinds=[name])
+        truth = truth_path(video)
+        truth.replace(folder / truth.name)
+        video.replace(folder / video.name)
 
 
 def _print_outcomes(dataset: Dataset) -> None:

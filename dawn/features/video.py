@@ -78,7 +78,8 @@ def open_media(path: Path) -> Any:  # noqa: ANN401 - PyAV is untyped
         if _lacks_index(path):
             detail = "the MP4 index (moov) is missing: the file was cut off or never finished"
             raise UnreadableVideoError(Quarantine.TRUNCATED, detail) from error
-        raise UnreadableVideoError(Quarantine.NOT_A_VIDEO, _first_line(error)) from error
+        detail = f"no video container that is read here (FFmpeg: {_first_line(error)})"
+        raise UnreadableVideoError(Quarantine.NOT_A_VIDEO, detail) from error
 
 
 def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
