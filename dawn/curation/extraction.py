@@ -32,7 +32,8 @@ VERSION = 1
 
 _CONTEXT = 10
 """Frames beyond a span's ends that the shot detector sees, so that spans join without a seam."""
-_SMALL_SIDE = 320
+_SMALL_SIDE = 192
+"""Enough for both: detectors look at 128 or 192 pixels, the shot detector at less."""
 _KEEP_EVERY = 5
 
 

@@ -6,6 +6,7 @@ from types import TracebackType
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dawn.features.sound import SAMPLE_RATE
@@ -29,12 +30,16 @@ class ClipWriter:
         self._video = self._container.add_stream("libx264", rate=FPS, options=_X264)
         self._video.width = self._video.height = size
         self._video.pix_fmt = "yuv420p"
-        self._audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+        self._audio = self._container.add_stream(
+            "aac", rate=SAMPLE_RATE, layout="mono", options={"aac_coder": "fast"}
+        )
+        self._converter = VideoReformatter()
         self._frames = 0
 
     def add(self, frame: NDArray[np.uint8]) -> None:
         """Append one frame."""
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture = self._converter.reformat(picture, format="yuv420p", threads=1)
         picture.pts, picture.time_base = self._frames, Fraction(1, FPS)
         self._frames += 1
         self._container.mux(self._video.encode(picture))

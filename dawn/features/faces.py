@@ -16,12 +16,12 @@ Box = NDArray[np.float64]
 class FaceConfig:
     """How faces are found and followed."""
 
-    detect_every: int = 5
+    detect_every: int = 8
     """Frames from one detection to the next; boxes between are interpolated."""
     min_confidence: float = 0.5
     min_overlap: float = 0.3
     """Intersection over union from which two boxes are the same person's."""
-    max_gap_frames: int = 10
+    max_gap_frames: int = 16
     """A face unseen for longer begins a new track."""
     min_track_frames: int = 10
     """A shorter track is noise, not a clip; the video's row counts it."""
