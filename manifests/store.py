@@ -213,7 +213,8 @@ class Session:
         self.dataset = dataset
         self.scratch = scratch
         self.unclean = unclean
-        """The writer before this one did not end in good order."""
+        """Things may be left that no row names: from a writer that was killed, or in merged parts
+        that lost a video. A sweep is due."""
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
