@@ -1,0 +1,109 @@
+"""The U-Net's self-attentions: of each pixel over frames, and of each frame over its pixels.
+
+They take (B, T, P, C) with a frame's P = H x W pixels in rows. Fused projections are in the
+order q, k, v and heads are split as (head, dim) (DAWN §3.3).
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.a2v.frames import ChannelNorm, chunked
+from dawn.attention import RelativeBias, Rotary, attend
+
+FRAMES, PIXELS = 1, 2
+
+
+class Residual(nn.Module):
+    """x + attention(norm(x)), registered under the official names `fn.norm` and `fn.fn[.fn]`.
+
+    Without gradients it works through slices along the axis that the attention does not mix.
+    """
+
+    def __init__(self, channels: int, attention: nn.Module, *, wrapped: bool) -> None:
+        super().__init__()
+        self.wrapped = wrapped
+        inner = nn.ModuleDict({"fn": attention}) if wrapped else attention
+        self.fn = nn.ModuleDict({"fn": inner, "norm": ChannelNorm(channels)})
+
+    def forward(self, x: Tensor, *context: object) -> Tensor:
+        """(B, T, H, W, C), same shape; `context` goes to the attention."""
+        attention = self.fn["fn"]["fn"] if self.wrapped else self.fn["fn"]  # type: ignore[index]
+        norm = self.fn["norm"]
+
+        def update(part: Tensor) -> Tensor:
+            result: Tensor = part + attention(norm(part), *context)
+            return result
+
+        rows = x.flatten(2, 3)
+        axis = attention.independent_axis
+        width = rows.numel() // rows.shape[-1] // rows.shape[axis] * attention.width
+        return chunked(update, axis, width, rows).view_as(x)
+
+
+class TemporalAttention(nn.Module):
+    """Attention over frames, with rotary positions and the relative bias that all layers share."""
+
+    independent_axis = PIXELS
+
+    def __init__(self, channels: int, heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.width = 3 * heads * head_dim
+        self.rotary_emb = Rotary(head_dim)
+        self.to_qkv = nn.Linear(channels, self.width, bias=False)
+        self.to_out = nn.Linear(heads * head_dim, channels, bias=False)
+
+    def forward(self, x: Tensor, relative: RelativeBias, window: int | None) -> Tensor:
+        """(B, T, P, C), same shape; a band of `window` frames to each side, or all frames."""
+        qkv = self.to_qkv(x).unflatten(-1, (3, self.heads, -1))
+        turned = self.rotary_emb(qkv[..., :2, :, :], frame_axis=1)
+        q, k, v = (
+            part.permute(0, 2, 3, 1, 4).flatten(0, 1)  # (B P), head, T, dim
+            for part in (turned[..., 0, :, :], turned[..., 1, :, :], qkv[..., 2, :, :])
+        )
+        out = attend(q, k, v, relative, window).unflatten(0, (x.shape[0], -1))
+        result: Tensor = self.to_out(out.permute(0, 3, 1, 2, 4).flatten(-2))
+        return result
+
+
+class SpatialLinearAttention(nn.Module):
+    """Linear attention over a frame's pixels (Shen et al. 2021): cost linear in pixels."""
+
+    independent_axis = FRAMES
+
+    def __init__(self, channels: int, heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.width = 3 * heads * head_dim
+        self.to_qkv = nn.Conv2d(channels, self.width, 1, bias=False)
+        self.to_out = nn.Conv2d(heads * head_dim, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, P, C), same shape."""
+        qkv = F.linear(x, self.to_qkv.weight.flatten(1)).unflatten(-1, (3, self.heads, -1))
+        q, k, v = (part.transpose(-3, -2) for part in qkv.unbind(-3))  # B T head P dim
+        q = q.softmax(-1) * q.shape[-1] ** -0.5
+        summary = k.softmax(-2).transpose(-1, -2) @ v
+        out = (q @ summary).transpose(-3, -2).flatten(-2)
+        return F.linear(out, self.to_out.weight.flatten(1), self.to_out.bias)
+
+
+class SpatialAttention(nn.Module):
+    """Softmax attention over a frame's pixels, at the coarsest resolution."""
+
+    independent_axis = FRAMES
+
+    def __init__(self, channels: int, heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.width = 3 * heads * head_dim
+        self.to_qkv = nn.Linear(channels, self.width, bias=False)
+        self.to_out = nn.Linear(heads * head_dim, channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, P, C), same shape."""
+        qkv = self.to_qkv(x).flatten(0, 1).unflatten(-1, (3, self.heads, -1))
+        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # (B T), head, P, dim
+        out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
+        result: Tensor = self.to_out(out.unflatten(0, x.shape[:2]))
+        return result
