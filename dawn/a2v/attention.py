@@ -4,6 +4,8 @@ They take (B, T, P, C) with a frame's P = H x W pixels in rows. Fused projection
 order q, k, v and heads are split as (head, dim) (DAWN §3.3).
 """
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,7 +29,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, *context: object) -> Tensor:
         """(B, T, H, W, C), same shape; `context` goes to the attention."""
-        attention = self.fn["fn"]["fn"] if self.wrapped else self.fn["fn"]  # type: ignore[index]
+        attention: Any = self.fn["fn"]
+        attention = attention["fn"] if self.wrapped else attention
         norm = self.fn["norm"]
 
         def update(part: Tensor) -> Tensor:

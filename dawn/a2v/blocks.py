@@ -16,12 +16,12 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.half = dim // 2
+        self.speeds = dim // 2
 
     def forward(self, times: Tensor) -> Tensor:
         """(B,) to (B, dim) float32."""
-        steps = torch.arange(self.half, device=times.device, dtype=torch.float32)
-        speeds = torch.exp(steps * -(math.log(10000) / (self.half - 1)))
+        steps = torch.arange(self.speeds, device=times.device, dtype=torch.float32)
+        speeds = torch.exp(steps * -(math.log(10000) / (self.speeds - 1)))
         angles = times[:, None].float() * speeds
         return torch.cat((angles.sin(), angles.cos()), dim=-1)
 

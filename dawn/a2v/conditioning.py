@@ -50,7 +50,9 @@ class ConditionAttention(nn.Module):
         null_k, null_v = self.null_kv
         difference = F.normalize(k, dim=-1) - F.normalize(null_k, dim=-1)
         direction = LOGIT_SCALE * self.q_scale * self.k_scale * difference
-        project = self.to_out[0].weight.unflatten(1, (HEADS, HEAD_DIM))  # outputs, head, dim
+        project = self.get_parameter("to_out.0.weight").unflatten(
+            1, (HEADS, HEAD_DIM)
+        )  # outputs, head, dim
         heads = torch.einsum("bthd,ohd->btho", v - null_v, project)
         constant = torch.einsum("d,ohd->o", null_v, project).expand_as(heads[..., :1, :])
         rows = torch.cat((heads, constant), dim=-2)
@@ -73,7 +75,7 @@ def attend_to_conditions(
     directions = torch.stack([direction for direction, _ in prepared], 2).flatten(-2)
     rows = torch.stack([rows for _, rows in prepared], 2).to(wide)  # B T 3 9 outputs
     products = rows @ rows.transpose(-1, -2) / rows.shape[-1]
-    gains = torch.stack([attention.to_out[1].g for attention in attentions])
+    gains = torch.stack([attention.get_parameter("to_out.1.g") for attention in attentions])
     queries = torch.cat([attention.to_q.weight * attention.norm.g for attention in attentions])
 
     def combine(x: Tensor, directions: Tensor, products: Tensor, rows: Tensor) -> Tensor:
@@ -83,9 +85,10 @@ def attend_to_conditions(
         gates = F.pad(gates.sigmoid(), (0, 1), value=1.0)  # B T P 3 9
         variance = torch.einsum("btpmi,btmij,btpmj->btpm", gates, products, gates)
         gates = gates * torch.rsqrt(variance + EPSILON).unsqueeze(-1)
-        return (gates.flatten(-2) @ (rows * gains.unsqueeze(1)).flatten(2, 3)).to(x.dtype)
+        mixed: Tensor = gates.flatten(-2) @ (rows * gains.unsqueeze(1)).flatten(2, 3)
+        return mixed.to(x.dtype)
 
     pixels = x.flatten(2, 3)
     width = queries.shape[0] * x.shape[0] * pixels.shape[2]
     out = chunked(combine, 1, width, pixels, directions, products, rows)
-    return out.unflatten(2, x.shape[2:4])
+    return out.view(*x.shape[:-1], -1)

@@ -18,7 +18,8 @@ class FaceMaskEncoder(nn.Module):
 
     def forward(self, mask: Tensor) -> Tensor:
         """Encode box masks; see `face_box_mask`."""
-        return self.conv2(self.conv1(mask).relu()).relu()
+        encoded: Tensor = self.conv2(self.conv1(mask).relu()).relu()
+        return encoded
 
 
 def face_box_mask(boxes: Tensor, frame_size: tuple[int, int], size: int) -> Tensor:

@@ -32,8 +32,8 @@ class FrameConv(nn.Conv3d):
         """The share of the output that these input channels contribute; `x` holds just them."""
         weight = self.weight[:, channels, 0]
         images = x.flatten(0, 1).permute(0, 3, 1, 2)
-        out = F.conv2d(images, weight, bias, self.stride[1:], self.padding[1:])  # type: ignore[arg-type]
-        return out.permute(0, 2, 3, 1).contiguous().unflatten(0, x.shape[:2])
+        out = F.conv2d(images, weight, bias, self.stride[1:], self.padding[1:])
+        return frames_of(out, x)
 
 
 class FrameUpsample(nn.ConvTranspose3d):
@@ -42,11 +42,16 @@ class FrameUpsample(nn.ConvTranspose3d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, (1, 4, 4), (1, 2, 2), (0, 1, 1))
 
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """(B, T, H, W, C) to (B, T, 2H, 2W, C)."""
         images = x.flatten(0, 1).permute(0, 3, 1, 2)
         out = F.conv_transpose2d(images, self.weight[:, :, 0], self.bias, stride=2, padding=1)
-        return out.permute(0, 2, 3, 1).contiguous().unflatten(0, x.shape[:2])
+        return frames_of(out, x)
+
+
+def frames_of(images: Tensor, like: Tensor) -> Tensor:
+    """(B * T, C, H, W) to contiguous (B, T, H, W, C), with the B and T of `like`."""
+    return images.permute(0, 2, 3, 1).contiguous().view(*like.shape[:2], *images.shape[2:], -1)
 
 
 class ClipGroupNorm(nn.GroupNorm):
@@ -71,9 +76,7 @@ class ChannelNorm(nn.Module):
         return F.layer_norm(x, x.shape[-1:], self.gamma.flatten(), eps=EPSILON)
 
 
-def chunked(
-    function: Callable[..., Tensor], dim: int, width: int, *tensors: Tensor, enabled: bool = True
-) -> Tensor:
+def chunked(function: Callable[..., Tensor], dim: int, width: int, *tensors: Tensor) -> Tensor:
     """`function` of `tensors`, in slices along `dim` so that temporaries stay in the cache.
 
     `width` is how many elements of the largest temporary one index along `dim` costs. The result
@@ -83,14 +86,13 @@ def chunked(
     step = max(1, CHUNK_ELEMENTS // width)
     if torch.is_grad_enabled() or step >= length:
         return function(*tensors)
-    out: Tensor | None = None
-    for start in range(0, length, step):
-        size = min(step, length - start)
-        part = function(*(tensor.narrow(dim, start, size) for tensor in tensors))
-        if out is None:
-            shape = list(part.shape)
-            shape[dim] = length
-            out = part.new_empty(shape)
-        out.narrow(dim, start, size).copy_(part)
-    assert out is not None
+    parts = zip(*(tensor.split(step, dim) for tensor in tensors), strict=True)
+    part = function(*next(parts))
+    out = part.new_empty([*part.shape[:dim], length, *part.shape[dim + 1 :]])
+    start = 0
+    for rest in parts:
+        out.narrow(dim, start, step).copy_(part)
+        start += step
+        part = function(*rest)
+    out.narrow(dim, start, length - start).copy_(part)
     return out

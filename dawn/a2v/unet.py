@@ -4,6 +4,10 @@ Space is treated frame by frame; time is mixed by temporal attention alone, afte
 convolution and at every level. Parameter names are those of the official release.
 """
 
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +23,40 @@ from dawn.a2v.frames import FrameConv, FrameUpsample
 from dawn.attention import RelativeBias
 
 
+class Level(nn.ModuleList):
+    """One resolution: two residual blocks, attention over pixels, over frames, and a resize."""
+
+    def __init__(self, inputs: int, outputs: int, config: UNetConfig, resize: nn.Module) -> None:
+        linear = SpatialLinearAttention(outputs, config.heads, config.head_dim)
+        super().__init__(
+            [
+                ResBlock(inputs, outputs, config, conditional=True),
+                ResBlock(outputs, outputs, config, conditional=True),
+                Residual(outputs, linear, wrapped=False),
+                temporal_layer(outputs, config),
+                resize,
+            ]
+        )
+
+    def forward(
+        self,
+        x: Tensor,
+        time: Tensor,
+        conditions: tuple[Tensor, ...],
+        temporal: tuple[RelativeBias, int | None],
+    ) -> Tensor:
+        """(B, T, H, W, inputs) to outputs, before the resize."""
+        block1, block2, over_pixels, over_time, _ = self
+        x = block2(block1(x, time, conditions), time, conditions)
+        result: Tensor = over_time(over_pixels(x), *temporal)
+        return result
+
+    def resize(self, x: Tensor) -> Tensor:
+        """To the next resolution, or unchanged at the last level."""
+        resized: Tensor = self[4](x)
+        return resized
+
+
 class UNet(nn.Module):
     """Noise prediction from noisy motion, still features and per-frame conditions."""
 
@@ -27,26 +65,27 @@ class UNet(nn.Module):
         self.config = config
         dim = config.dim
         widths = [dim, *(dim * factor for factor in config.dim_mults)]
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.time_rel_pos_bias = RelativeBias(
             config.heads, config.relative_buckets, config.relative_distance
         )
         self.init_conv = FrameConv(MOTION_CHANNELS + config.feature_channels, dim, 7)
-        self.init_temporal_attn = self._temporal(dim)
+        self.init_temporal_attn = temporal_layer(dim, config)
         self.time_mlp = nn.Sequential(
             TimeEmbedding(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, 4 * dim)
         )
         last = len(pairs) - 1
         self.downs = nn.ModuleList(
-            self._level(
+            Level(
                 inputs,
                 outputs,
+                config,
                 FrameConv(outputs, outputs, 4, stride=2) if i < last else nn.Identity(),
             )
             for i, (inputs, outputs) in enumerate(pairs)
         )
         self.ups = nn.ModuleList(
-            self._level(2 * outputs, inputs, FrameUpsample(inputs) if i < last else nn.Identity())
+            Level(2 * outputs, inputs, config, FrameUpsample(inputs) if i < last else nn.Identity())
             for i, (inputs, outputs) in enumerate(reversed(pairs))
         )
         deepest = widths[-1]
@@ -54,7 +93,7 @@ class UNet(nn.Module):
         self.mid_spatial_attn = Residual(
             deepest, SpatialAttention(deepest, config.heads, config.head_dim), wrapped=True
         )
-        self.mid_temporal_attn = self._temporal(deepest)
+        self.mid_temporal_attn = temporal_layer(deepest, config)
         self.mid_block2 = ResBlock(deepest, deepest, config, conditional=True)
         self.final_conv = self._head(2)
         self.occlusion_map = self._head(1)
@@ -99,42 +138,35 @@ class UNet(nn.Module):
         first = x
         x = self.init_temporal_attn(x, *temporal)
         skips = []
-        for block1, block2, spatial, over_time, down in self.downs:  # type: ignore[misc]
-            x = block2(block1(x, time, conditions), time, conditions)
-            x = over_time(spatial(x), *temporal)
+        for level in levels(self.downs):
+            x = level(x, time, conditions, temporal)
             skips.append(x)
-            x = down(x)
+            x = level.resize(x)
         x = self.mid_block1(x, time, conditions)
         x = self.mid_temporal_attn(self.mid_spatial_attn(x), *temporal)
         x = self.mid_block2(x, time, conditions)
-        for block1, block2, spatial, over_time, up in self.ups:  # type: ignore[misc]
+        for level in levels(self.ups):
             x = torch.cat((x, skips.pop()), dim=-1)
-            x = block2(block1(x, time, conditions), time, conditions)
-            x = up(over_time(spatial(x), *temporal))
+            x = level.resize(level(x, time, conditions, temporal))
         x = torch.cat((x, first), dim=-1)
         out = torch.cat((self.final_conv(x), self.occlusion_map(x)), dim=-1)
         return out.permute(0, 4, 1, 2, 3).to(z.dtype).contiguous()
-
-    def _temporal(self, channels: int) -> Residual:
-        attention = TemporalAttention(channels, self.config.heads, self.config.head_dim)
-        return Residual(channels, attention, wrapped=True)
-
-    def _level(self, inputs: int, outputs: int, resize: nn.Module) -> nn.ModuleList:
-        linear = SpatialLinearAttention(outputs, self.config.heads, self.config.head_dim)
-        return nn.ModuleList(
-            [
-                ResBlock(inputs, outputs, self.config, conditional=True),
-                ResBlock(outputs, outputs, self.config, conditional=True),
-                Residual(outputs, linear, wrapped=False),
-                self._temporal(outputs),
-                resize,
-            ]
-        )
 
     def _head(self, channels: int) -> nn.Sequential:
         dim = self.config.dim
         block = ResBlock(2 * dim, dim, self.config, conditional=False)
         return nn.Sequential(block, FrameConv(dim, channels, 1))
+
+
+def temporal_layer(channels: int, config: UNetConfig) -> Residual:
+    """Attention over frames with its norm and skip."""
+    attention = TemporalAttention(channels, config.heads, config.head_dim)
+    return Residual(channels, attention, wrapped=True)
+
+
+def levels(modules: nn.ModuleList) -> Iterator[Level]:
+    """The levels of a module list, typed."""
+    return cast("Iterator[Level]", iter(modules))
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -54,7 +54,8 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W), same shape."""
         hidden = self.conv1(F.relu(self.norm1(x)))
-        return x + self.conv2(F.relu(self.norm2(hidden)))
+        result: Tensor = x + self.conv2(F.relu(self.norm2(hidden)))
+        return result
 
 
 class Encoder(nn.Module):

@@ -21,7 +21,7 @@ class HourglassConfig:
 
     def width(self, level: int) -> int:
         """Channels at `level`."""
-        return min(self.max_features, self.block_expansion * 2**level)
+        return min(self.max_features, self.block_expansion << level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class LFGConfig:
 
     def width(self, level: int) -> int:
         """The generator's channels after `level` halvings."""
-        return min(self.max_features, self.block_expansion * 2**level)
+        return min(self.max_features, self.block_expansion << level)
 
 
 _TINY = HourglassConfig(block_expansion=8, max_features=32, num_blocks=3)

@@ -42,9 +42,7 @@ class FlowPredictor(nn.Module):
         return flow, self.occlusion(hidden).sigmoid()
 
 
-def candidate_grids(
-    small: Tensor, source: Regions, driving: Regions, background: Tensor
-) -> Tensor:
+def candidate_grids(small: Tensor, source: Regions, driving: Regions, background: Tensor) -> Tensor:
     """(B, K + 1, h, w, 2): where each pixel comes from if it moves with the background or region k.
 
     T_k(z) = A (z - d_k) + s_k with A = S_affine inv(D_affine), its sign fixed by A[0, 0] > 0.
