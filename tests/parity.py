@@ -31,6 +31,9 @@ from dawn.pbnet.model import PBNet
 
 TOLERANCE = 1e-4
 
+RECORDINGS = Path(__file__).parents[2] / "shared" / "parity"
+"""Beside the checkout, where it is there at all."""
+
 Tensors = dict[str, Tensor]
 
 
