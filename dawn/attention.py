@@ -49,7 +49,7 @@ class Rotary(nn.Module):
         shape = [1] * (x.ndim - 1) + [dims // 2]
         shape[frame_axis] = frames
         turn = torch.polar(torch.ones_like(angles), angles).view(shape)
-        pairs = x[..., :dims].to(wide).unflatten(-1, (-1, 2)).contiguous()
+        pairs = x[..., :dims].to(wide).unflatten(-1, (-1, 2))
         turned = torch.view_as_real(torch.view_as_complex(pairs) * turn).flatten(-2).to(x.dtype)
         return torch.cat((turned, x[..., dims:]), dim=-1) if dims < x.shape[-1] else turned
 
@@ -102,10 +102,10 @@ def attend(
         stop = min(start + QUERY_BLOCK, frames)
         first, last = max(0, start - window), min(frames, stop + window)
         bias = toeplitz(by_distance, start, stop, first, last)
-        near_k, near_v = k[..., first:last, :], v[..., first:last, :]
+        queries, near = q[..., start:stop, :], slice(first, last)
         blocks.append(
             F.scaled_dot_product_attention(
-                q[..., start:stop, :], near_k, near_v, attn_mask=bias[None]
+                queries, k[..., near, :], v[..., near, :], attn_mask=bias[None]
             )
         )
     return torch.cat(blocks, dim=-2)

@@ -58,14 +58,12 @@ class TemporalAttention(nn.Module):
 
     def forward(self, x: Tensor, relative: RelativeBias, window: int | None) -> Tensor:
         """(B, T, P, C), same shape; a band of `window` frames to each side, or all frames."""
-        qkv = self.to_qkv(x).unflatten(-1, (3, self.heads, -1))
-        turned = self.rotary_emb(qkv[..., :2, :, :], frame_axis=1)
-        q, k, v = (
-            part.permute(0, 2, 3, 1, 4).flatten(0, 1)  # (B P), head, T, dim
-            for part in (turned[..., 0, :, :], turned[..., 1, :, :], qkv[..., 2, :, :])
-        )
-        out = attend(q, k, v, relative, window).unflatten(0, (x.shape[0], -1))
-        result: Tensor = self.to_out(out.permute(0, 3, 1, 2, 4).flatten(-2))
+        clips = x.transpose(1, 2).flatten(0, 1)  # (B P) T C: a pixel's frames become neighbours
+        qkv = self.to_qkv(clips).unflatten(-1, (3, self.heads, -1))
+        q, k = self.rotary_emb(qkv[:, :, :2], frame_axis=1).unbind(2)
+        q, k, v = (part.transpose(1, 2) for part in (q, k, qkv[:, :, 2]))  # (B P) head T dim
+        out = attend(q, k, v, relative, window).transpose(1, 2).flatten(-2)
+        result: Tensor = self.to_out(out).unflatten(0, (x.shape[0], -1)).transpose(1, 2)
         return result
 
 

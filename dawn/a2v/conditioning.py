@@ -16,6 +16,8 @@ from dawn.a2v.frames import EPSILON, chunked
 HEADS = 8
 HEAD_DIM = 8
 LOGIT_SCALE = 8.0
+TINY = 1e-24
+"""Below this a query's squared length counts as zero: its direction has no meaning."""
 
 
 class GainNorm(nn.Module):
@@ -72,17 +74,21 @@ def attend_to_conditions(
     ]
     # float32 where it is cheap, so that bfloat16 weights do not blur gates and variances
     wide = torch.promote_types(x.dtype, torch.float32)
-    directions = torch.stack([direction for direction, _ in prepared], 2).flatten(-2)
+    # sums over a head's features as products with block-diagonal matrices
+    blocks = torch.eye(len(attentions) * HEADS, device=x.device, dtype=wide)
+    sums = blocks.repeat_interleave(HEAD_DIM, dim=0)
+    directions = torch.stack([direction for direction, _ in prepared], 2).to(wide)
+    directions = directions.flatten(2).unsqueeze(-1) * sums  # B T (3 head dim) (3 head)
     rows = torch.stack([rows for _, rows in prepared], 2).to(wide)  # B T 3 9 outputs
     products = rows @ rows.transpose(-1, -2) / rows.shape[-1]
     gains = torch.stack([attention.get_parameter("to_out.1.g") for attention in attentions])
     queries = torch.cat([attention.to_q.weight * attention.norm.g for attention in attentions])
 
     def combine(x: Tensor, directions: Tensor, products: Tensor, rows: Tensor) -> Tensor:
-        q = F.linear(F.layer_norm(x, x.shape[-1:], eps=EPSILON), queries)
-        q = F.normalize(q.unflatten(-1, (len(attentions), HEADS, HEAD_DIM)).to(wide), dim=-1)
-        gates = (q * directions.unflatten(-1, (1, HEADS, HEAD_DIM)).transpose(2, 3)).sum(-1)
-        gates = F.pad(gates.sigmoid(), (0, 1), value=1.0)  # B T P 3 9
+        q = F.linear(F.layer_norm(x, x.shape[-1:], eps=EPSILON), queries).to(wide)
+        lengths = (q.square() @ sums).clamp(min=TINY).sqrt()
+        gates = ((q @ directions) / lengths).sigmoid().unflatten(-1, (-1, HEADS))
+        gates = F.pad(gates, (0, 1), value=1.0)  # B T P 3 9
         variance = torch.einsum("btpmi,btmij,btpmj->btpm", gates, products, gates)
         gates = gates * torch.rsqrt(variance + EPSILON).unsqueeze(-1)
         mixed: Tensor = gates.flatten(-2) @ (rows * gains.unsqueeze(1)).flatten(2, 3)
