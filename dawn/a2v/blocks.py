@@ -39,8 +39,8 @@ class ConvBlock(nn.Module):
         x = self.norm(self.proj(x))
         if scale_shift is not None:
             scale, shift = scale_shift[:, None, None, None].chunk(2, dim=-1)
-            x = torch.addcmul(shift, x, scale + 1)
-        return F.silu(x, inplace=not torch.is_grad_enabled())
+            x = x.mul_(scale + 1).add_(shift) if in_place() else x * (scale + 1) + shift
+        return F.silu(x, inplace=in_place())
 
 
 class ResBlock(nn.Module):
@@ -86,9 +86,16 @@ class ResBlock(nn.Module):
             hidden = self.block1(x, self.time_mlp(time))
             layers = (self.audio_mlp, self.pose_mlp, self.eye_mlp)
             contexts = [mlp(part) for mlp, part in zip(layers, conditions, strict=True)]
-            hidden = hidden + attend_to_conditions(x, self.attentions(), contexts)
-        result: Tensor = self.block2(hidden) + self.res_conv(x)
-        return result
+            attended = attend_to_conditions(x, self.attentions(), contexts)
+            hidden = hidden.add_(attended) if in_place() else hidden + attended
+        out: Tensor = self.block2(hidden)
+        skip = self.res_conv(x)
+        return out.add_(skip) if in_place() else out + skip
+
+
+def in_place() -> bool:
+    """Whether a block's own intermediate results may be overwritten: no gradient needs them."""
+    return not torch.is_grad_enabled()
 
 
 def activated_linear(inputs: int, outputs: int) -> nn.Sequential:
