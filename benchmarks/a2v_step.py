@@ -38,15 +38,12 @@ def measure(arguments: argparse.Namespace, frames: int) -> dict[str, object]:
     features = torch.randn(1, config.unet.feature_channels, size, size, device=device)
     cond = torch.randn(1, frames, config.unet.cond_dim, device=device)
     times = torch.tensor([500], device=device)
-    step = unet.denoise
-    if arguments.compile:
-        step = torch.compile(step)
     before, seconds = peak_mebibytes(device), []
     with torch.inference_mode():
         embedded = unet.embed_features(features)
         for _ in range(arguments.repeats + 1):
             start = time.perf_counter()
-            step(z, embedded, cond, times, config.window)
+            unet.denoise(z, embedded, cond, times, config.window)
             if device == "cuda":
                 torch.cuda.synchronize()
             seconds.append(time.perf_counter() - start)
@@ -56,7 +53,6 @@ def measure(arguments: argparse.Namespace, frames: int) -> dict[str, object]:
         "dtype": arguments.dtype,
         "device": device,
         "threads": arguments.threads,
-        "compiled": arguments.compile,
         "first_s": round(seconds[0], 3),
         "best_s": round(min(seconds[1:]), 3),
         "before_step_MiB": round(before),
@@ -72,7 +68,6 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--compile", action="store_true", help="through torch.compile")
     arguments = parser.parse_args()
     if len(arguments.frames) == 1:
         print(json.dumps(measure(arguments, arguments.frames[0])))

@@ -14,6 +14,9 @@ from dawn.attention import RelativeBias, Rotary, attend
 
 FRAMES, PIXELS = 1, 2
 
+MAX_ROTARY_DIMS = 32
+"""Features of a head beyond these are not rotated."""
+
 
 class Residual(nn.Module):
     """x + attention(norm(x)), registered under the official names `fn.norm` and `fn.fn[.fn]`.
@@ -52,7 +55,7 @@ class TemporalAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.width = 3 * heads * head_dim
-        self.rotary_emb = Rotary(head_dim)
+        self.rotary_emb = Rotary(min(MAX_ROTARY_DIMS, head_dim))
         self.to_qkv = nn.Linear(channels, self.width, bias=False)
         self.to_out = nn.Linear(heads * head_dim, channels, bias=False)
 

@@ -33,8 +33,10 @@ class UNetConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.dim_mults or min(self.dim_mults) < 1:
             raise ValueError(f"dim_mults must be positive factors, got {self.dim_mults}")
-        if self.dim % 2 or self.dim % self.groups:
-            raise ValueError(f"dim must be even and a multiple of groups, got {self.dim}")
+        if self.dim < 4 or self.dim % 2 or self.dim % self.groups:
+            raise ValueError(
+                f"dim must be even, at least 4 and a multiple of groups, got {self.dim}"
+            )
         if self.head_dim < 2 or self.head_dim % 2:
             raise ValueError(f"head_dim must be even, got {self.head_dim}")
         if self.relative_buckets < 4 or self.relative_buckets % 4:
