@@ -74,27 +74,37 @@ def attend_to_conditions(
     ]
     # float32 where it is cheap, so that bfloat16 weights do not blur gates and variances
     wide = torch.promote_types(x.dtype, torch.float32)
-    # sums over a head's features as products with block-diagonal matrices
-    blocks = torch.eye(len(attentions) * HEADS, device=x.device, dtype=wide)
-    sums = blocks.repeat_interleave(HEAD_DIM, dim=0)
     directions = torch.stack([direction for direction, _ in prepared], 2).to(wide)
-    directions = directions.flatten(2).unsqueeze(-1) * sums  # B T (3 head dim) (3 head)
     rows = torch.stack([rows for _, rows in prepared], 2).to(wide)  # B T 3 9 outputs
-    products = rows @ rows.transpose(-1, -2) / rows.shape[-1]
-    gains = torch.stack([attention.get_parameter("to_out.1.g") for attention in attentions])
     queries = torch.cat([attention.to_q.weight * attention.norm.g for attention in attentions])
+    gains = torch.stack([attention.get_parameter("to_out.1.g") for attention in attentions])
 
-    def combine(x: Tensor, directions: Tensor, products: Tensor, rows: Tensor) -> Tensor:
+    def combine(x: Tensor, directions: Tensor, rows: Tensor) -> Tensor:
         q = F.linear(F.layer_norm(x, x.shape[-1:], eps=EPSILON), queries).to(wide)
-        lengths = (q.square() @ sums).clamp(min=TINY).sqrt()
-        gates = ((q @ directions) / lengths).sigmoid().unflatten(-1, (-1, HEADS))
-        gates = F.pad(gates, (0, 1), value=1.0)  # B T P 3 9
-        variance = torch.einsum("btpmi,btmij,btpmj->btpm", gates, products, gates)
-        gates = gates * torch.rsqrt(variance + EPSILON).unsqueeze(-1)
-        mixed: Tensor = gates.flatten(-2) @ (rows * gains.unsqueeze(1)).flatten(2, 3)
-        return mixed.to(x.dtype)
+        with torch.autocast(x.device.type, enabled=False):  # or it would narrow them again
+            return gate_and_mix(q, directions, rows, gains).to(x.dtype)
 
     pixels = x.flatten(2, 3)
     width = queries.shape[0] * x.shape[0] * pixels.shape[2]
-    out = chunked(combine, 1, width, pixels, directions, products, rows)
+    out = chunked(combine, 1, width, pixels, directions, rows)
     return out.view(*x.shape[:-1], -1)
+
+
+def gate_and_mix(q: Tensor, directions: Tensor, rows: Tensor, gains: Tensor) -> Tensor:
+    """Gate, normalise and add up the output rows of n attentions, (B, T, P, outputs).
+
+    Queries (B, T, P, n * 64), directions (B, T, n, head, dim), rows (B, T, n, 9, outputs), and
+    the gains (n, outputs) of the layer norms behind the projections.
+    """
+    # sums over a head's features, as products with block-diagonal matrices
+    heads = torch.eye(directions[0, 0, ..., 0].numel(), device=q.device, dtype=q.dtype)
+    sums = heads.repeat_interleave(HEAD_DIM, dim=0)  # (n head dim), (n head)
+    lengths = (q.square() @ sums).clamp(min=TINY).sqrt()
+    similar = q @ (directions.flatten(2).unsqueeze(-1) * sums)
+    gates = (similar / lengths).sigmoid().unflatten(-1, (-1, HEADS))
+    gates = F.pad(gates, (0, 1), value=1.0)  # B T P n 9
+    products = rows @ rows.transpose(-1, -2) / rows.shape[-1]
+    variance = torch.einsum("btpmi,btmij,btpmj->btpm", gates, products, gates)
+    gates = gates * torch.rsqrt(variance.clamp(min=0) + EPSILON).unsqueeze(-1)
+    mixed: Tensor = gates.flatten(-2) @ (rows * gains.unsqueeze(1)).flatten(2, 3)
+    return mixed

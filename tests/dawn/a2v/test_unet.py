@@ -115,3 +115,13 @@ def test_cuda_agrees_with_cpu(unet):
         here = unet(**given, window=4)
         there = unet.cuda()(**{k: v.cuda() for k, v in given.items()}, window=4).cpu()
     assert torch.allclose(here, there, atol=1e-3)
+
+
+def test_mixed_precision_training_stays_near_and_finite(unet):
+    given = inputs(frames=4)
+    exact = unet(**given).detach()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        narrow = unet(**given)
+    narrow.float().square().mean().backward()
+    assert (narrow - exact).pow(2).mean() < 0.01 * exact.pow(2).mean()
+    assert all(p.grad.isfinite().all() for p in unet.parameters() if p.requires_grad)

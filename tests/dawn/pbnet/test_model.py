@@ -101,3 +101,12 @@ def test_impossible_sizes_are_refused():
         PBNetConfig(pose_dim=0, eye_dim=0)
     with pytest.raises(ValueError, match="multiple of heads"):
         PBNetConfig(heads=10)
+
+
+def test_mixed_precision_training_stays_near_and_finite(net, given):
+    exact = decode(net, given).detach()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        narrow = decode(net, given)
+    narrow.float().square().mean().backward()
+    assert (narrow - exact).pow(2).mean() < 0.01 * exact.pow(2).mean()
+    assert all(p.grad.isfinite().all() for p in net.decoder.parameters())
