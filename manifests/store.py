@@ -58,7 +58,8 @@ class Dataset:
         """The content of `dataset.json`. Raises InputError when there is no usable one."""
         try:
             info = json.loads(self.fs.cat_file(self._at(_INFO)))
-            version = info["format"]
+            version = int(info["format"])
+            _ = info["recipe"], info["recipe_hash"]
         except FileNotFoundError as error:
             raise InputError(
                 f"{self.uri}: is not a dataset (no {_INFO}); make one with `dawn ingest`"
