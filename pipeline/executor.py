@@ -30,6 +30,9 @@ class Executor(Protocol):
     def submit(self, key: Hashable, job: Callable[..., Any], *arguments: object) -> None:
         """Queue a job."""
 
+    def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
+        """Forget the queued jobs whose keys are unwanted; those that run go on."""
+
     def results(self) -> Iterator[tuple[Hashable, Any]]:
         """Yield (key, result or Failure) until no job is left; more may be submitted meanwhile."""
 
@@ -48,6 +51,10 @@ class InProcess:
     def submit(self, key: Hashable, job: Callable[..., Any], *arguments: object) -> None:
         """See Executor."""
         self._jobs.append((key, job, arguments))
+
+    def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
+        """See Executor."""
+        self._jobs = deque(job for job in self._jobs if not unwanted(job[0]))
 
     def results(self) -> Iterator[tuple[Hashable, Any]]:
         """See Executor. An exception is not caught: jobs return their own failures."""
@@ -88,6 +95,10 @@ class OnRay:
     def submit(self, key: Hashable, job: Callable[..., Any], *arguments: object) -> None:
         """See Executor."""
         self._waiting.append(_Job(key, job, arguments))
+
+    def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
+        """See Executor."""
+        self._waiting = deque(job for job in self._waiting if not unwanted(job.key))
 
     def results(self) -> Iterator[tuple[Hashable, Any]]:
         """See Executor."""

@@ -55,6 +55,8 @@ class _Video:
     """What the progress bar has not counted yet."""
     seconds: dict[str, float] = field(default_factory=dict)
     audio_staged: bool = False
+    ended: bool = False
+    """Quarantined; what jobs of it still say is of no use."""
 
 
 def ingest(
@@ -158,11 +160,13 @@ class _Run:
             labels = source.labels or (known.work.labels if known else _labels(old))
             if known is not None:
                 labels = tuple(sorted({*known.work.labels, *source.labels}, key=repr))
-            path = known.work.path if known else source.path
+            path, mtime_ns = source.path, outcome.mtime_ns
+            if known is not None:
+                path, mtime_ns = known.work.path, known.work.mtime_ns
             before = known.sources if known else list((old or {}).get("sources", []))
             work = Work(
                 self._session.dataset.uri, str(self._session.scratch), self._recipe,
-                outcome.video_id, path, outcome.size, outcome.mtime_ns, labels,
+                outcome.video_id, path, outcome.size, mtime_ns, labels,
             )  # fmt: skip
             names = sorted({*before, label(source.path)})
             videos[outcome.video_id] = _Video(work, names, old, bytes_left=outcome.size)
@@ -197,6 +201,8 @@ class _Run:
     def _advance(self, videos: dict[str, _Video], key: Any, outcome: Any) -> _Video | None:  # noqa: ANN401
         """Take in one finished job; the video when it is ready to be judged."""
         step, video = key[0], videos[key[1]]
+        if video.ended:
+            return None
         outcome = _failed(outcome, step)
         if isinstance(outcome, Quarantined):
             self._quarantine(video, outcome)
@@ -271,7 +277,10 @@ class _Run:
             "clips_accepted": 0,
             "extract_key": video.work.key,
         }
-        video.facts = {}
+        video.facts, video.ended = {}, True
+        self._executor.withdraw(lambda key: key[1:2] == (video.work.video_id,))
+        if video.spans:
+            self._session.unclean = True  # spans that were done left media behind
         self._commit(video, row, NewParts())
 
     def _quarantine_absent(self, source: Source, outcome: Any) -> None:  # noqa: ANN401 - a failure

@@ -150,7 +150,10 @@ def extract(work: Work, info: dict[str, Any], start: int, stop: int) -> dict[str
 @quarantined
 def finish(work: Work, info: dict[str, Any], parts: list[tuple[int, int]]) -> dict[str, Any]:
     """Join a video's staged spans and compute its audio features; returns its `videos` facts."""
-    after = work.path.stat()
+    try:
+        after = work.path.stat()
+    except FileNotFoundError as error:
+        raise UnreadableVideoError(Quarantine.NOT_FOUND, "it vanished while read") from error
     if (after.st_size, after.st_mtime_ns) != (work.size, work.mtime_ns):
         raise UnreadableVideoError(Quarantine.CHANGED, "its size or time changed while it was read")
     dataset = Dataset(work.root)

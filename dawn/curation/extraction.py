@@ -159,7 +159,7 @@ def _analyse(
     path: Path, info: VideoInfo, start: int, stop: int, config: ExtractConfig
 ) -> tuple[list[int], list[int], list[tuple[int, list[NDArray[np.float64]]]]]:
     """First pass: the frames there are, cuts, and detections in upright source pixels."""
-    detector = FaceDetector(config.faces.min_confidence)
+    detector: FaceDetector | None = None  # costly to make; a span in a hole needs none
     shot_detector = ShotDetector(config.shots)
     frames: list[int] = []
     detections = []
@@ -171,6 +171,7 @@ def _analyse(
         frames.append(index)
         if index % config.faces.detect_every == 0:
             scale = info.width / picture.shape[1]
+            detector = detector or FaceDetector(config.faces.min_confidence)
             detections.append((index, [box * scale for box in detector.detect(picture)]))
     return frames, shot_detector.cuts, detections
 

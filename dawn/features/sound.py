@@ -52,7 +52,8 @@ def _native(
         if first_s > 0:
             target = info.start_s + max(0, first_s - _MARGIN_S)
             container.seek(int(target / stream.time_base), stream=stream)
-        convert = av.AudioResampler(format="fltp", rate=rate)
+        convert: Any = None
+        setup: tuple[object, ...] = ()
         expected: int | None = None
         for frame in _decode(container, stream):
             if frame.time is not None:
@@ -62,8 +63,11 @@ def _native(
             position = expected or 0
             if position >= len(samples):
                 break
+            if setup != (setup := (frame.format.name, frame.layout.name, frame.sample_rate)):
+                # Packed: PyAV reads beyond the planes of planar sound with eight channels.
+                convert = av.AudioResampler(format="flt", rate=rate)
             for part in convert.resample(frame):
-                mono = part.to_ndarray().mean(axis=0)
+                mono = part.to_ndarray().reshape(part.samples, -1).T.mean(axis=0)
                 _place(samples, mono, position)
                 position += len(mono)
             expected = position

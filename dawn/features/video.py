@@ -33,6 +33,9 @@ _OPEN = {"format_whitelist": FORMATS, "protocol_whitelist": "file,pipe"}
 MAX_GAP_S = 1.0
 """A longer hole in the timestamps yields no frames instead of a frozen picture."""
 
+MAX_SAMPLE_RATE = 768_000
+"""A header that promises more lies, and memory would go with it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -78,7 +81,7 @@ def open_media(path: Path) -> Any:  # noqa: ANN401 - PyAV is untyped
         raise UnreadableVideoError(Quarantine.NOT_FOUND, "the file is gone") from error
     except (av.error.FFmpegError, ValueError, OSError) as error:
         if _lacks_index(path):
-            detail = "the MP4 index (moov) is missing: the file was cut off or never finished"
+            detail = "the MP4 index (moov) is not whole: the file was cut off or never finished"
             raise UnreadableVideoError(Quarantine.TRUNCATED, detail) from error
         detail = f"no video container that is read here (FFmpeg: {_first_line(error)})"
         raise UnreadableVideoError(Quarantine.NOT_A_VIDEO, detail) from error
@@ -96,9 +99,9 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
                 f"{stream.width}x{stream.height} pixels; the limit is {limits.max_megapixels} MP"
             )
             raise UnreadableVideoError(Quarantine.TOO_LARGE, detail)
+        audio = _audio_stream(container)
         promised_s = container.duration / av.time_base if container.duration else 0.0
-        audio = container.streams.audio[0] if container.streams.audio else None
-        times = _packet_times(container, stream)
+        times, covered_s = _packet_times(container, stream)
         info = {
             "container": container.format.name,
             "codec": stream.codec_context.name,
@@ -113,8 +116,8 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
     if duration_s > limits.max_hours * 3600:
         detail = f"{duration_s / 3600:.1f} h of frames; the limit is {limits.max_hours:g} h"
         raise UnreadableVideoError(Quarantine.TOO_LONG, detail)
-    if duration_s < limits.min_data_share * promised_s and promised_s - duration_s > 1.0:
-        detail = f"the header promises {promised_s:.1f} s, the pictures end at {duration_s:.1f} s"
+    if covered_s < limits.min_data_share * promised_s and promised_s - covered_s > 1.0:
+        detail = f"the header promises {promised_s:.1f} s, the file ends at {covered_s:.1f} s"
         raise UnreadableVideoError(Quarantine.TRUNCATED, detail)
     width, height, rotation = _first_frame_size(path)
     return VideoInfo(
@@ -243,15 +246,36 @@ def _video_stream(container: Any) -> Any:  # noqa: ANN401 - PyAV is untyped
     raise UnreadableVideoError(Quarantine.NO_PICTURE, "the file has no video stream")
 
 
-def _packet_times(container: Any, stream: Any) -> NDArray[np.float64]:  # noqa: ANN401
-    """Sorted presentation times of the stream's packets in seconds."""
+def _audio_stream(container: Any) -> Any:  # noqa: ANN401 - PyAV is untyped
+    """The first sound that can be read, or None."""
+    for stream in container.streams.audio[:1]:
+        rate = stream.codec_context.sample_rate if stream.codec_context is not None else 0
+        if rate > MAX_SAMPLE_RATE:
+            raise UnreadableVideoError(Quarantine.UNSUPPORTED, f"sound of {rate} Hz")
+        if rate > 0:
+            return stream
+    return None
+
+
+def _packet_times(container: Any, stream: Any) -> tuple[NDArray[np.float64], float]:  # noqa: ANN401
+    """Sorted presentation times of the stream's packets, and how far the packets of all streams
+    reach (sound may be longer than the pictures), in seconds.
+    """
     times = []
     untimed = 0
+    first, end = math.inf, 0.0
     try:
-        for packet in container.demux(stream):
+        for packet in container.demux():
             stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is not None and not packet.is_discard:
-                times.append(float(stamp * packet.time_base))
+            timed = stamp is not None and not packet.is_discard
+            if timed:
+                time = float(stamp * packet.time_base)
+                first = min(first, time)
+                end = max(end, time + float((packet.duration or 0) * packet.time_base))
+            if packet.stream.index != stream.index:
+                continue
+            if timed:
+                times.append(time)
             elif packet.size:
                 untimed += 1
     except av.error.FFmpegError as error:
@@ -259,7 +283,9 @@ def _packet_times(container: Any, stream: Any) -> NDArray[np.float64]:  # noqa: 
     if untimed > len(times):
         detail = f"{untimed} of {untimed + len(times)} packets carry no timestamp"
         raise UnreadableVideoError(Quarantine.NO_TIMESTAMPS, detail)
-    return np.unique(np.asarray(times, dtype=np.float64))
+    # Matroska counts its duration from time 0, the others from the first packet.
+    begin = 0.0 if "matroska" in container.format.name else first
+    return np.unique(np.asarray(times, dtype=np.float64)), end - begin
 
 
 def _first_frame_size(path: Path) -> tuple[int, int, int]:
@@ -281,7 +307,7 @@ def _first_frame_size(path: Path) -> tuple[int, int, int]:
 
 
 def _lacks_index(path: Path) -> bool:
-    """Whether the file begins as an MP4 but holds no `moov` box (walks the top-level boxes)."""
+    """Whether the file begins as an MP4 but holds no whole `moov` box (walks the top level)."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -292,9 +318,9 @@ def _lacks_index(path: Path) -> bool:
                 length, kind = int.from_bytes(head[:4], "big"), head[4:8]
                 if first and kind != b"ftyp":
                     return False
-                if kind == b"moov":
-                    return False
                 length = int.from_bytes(head[8:16], "big") if length == 1 else length
+                if kind == b"moov":
+                    return position + length > size
                 first, position = False, position + (length if length >= 8 else size)
             return not first
     except OSError:
