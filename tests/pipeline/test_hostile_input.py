@@ -170,7 +170,7 @@ def test_the_good_film_is_as_if_it_were_alone(
     (video,) = rows(alone, "FROM videos")
     assert video["status"] == "ok"
     for table, columns in COLUMNS.items():
-                chosen = ", ".join(c.name for c in columns if c.name not in MEASURED_ANEW)
+        chosen = ", ".join(c.name for c in columns if c.name not in MEASURED_ANEW)
         order = "ORDER BY ALL"
         expected = rows(alone, f"SELECT {chosen} FROM {table} {order}")
         where = f"WHERE video_id = '{video['video_id']}'"
