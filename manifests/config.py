@@ -28,7 +28,7 @@ def load(cls: type[T], values: Mapping[str, Any], where: str = "configuration") 
     """
     hints = typing.get_type_hints(cls)
     fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - fields)
+    unknown = sorted(set(values) - fields, key=str)
     if unknown:
         known = ", ".join(sorted(fields))
         raise InputError(f"{where}: unknown key {unknown[0]!r}; known keys are {known}")

@@ -7,6 +7,7 @@ left by a run that was killed, and is swept away by the next one.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -31,6 +32,7 @@ COMPACT = "compact-"
 """Parts that hold many videos begin so; a video's own part goes before them."""
 
 _INFO = "dataset.json"
+_INFO_PARTS = _INFO.split(".")
 _LOCK = ".lock"
 
 
@@ -58,8 +60,10 @@ class Dataset:
         """The content of `dataset.json`. Raises InputError when there is no usable one."""
         try:
             info = json.loads(self.fs.cat_file(self._at(_INFO)))
-            version = int(info["format"])
-            _ = info["recipe"], info["recipe_hash"]
+            version = info["format"]
+            if not (isinstance(version, int) and isinstance(info["recipe"], dict)):
+                raise TypeError("its format or its recipe is none")
+            _ = info["recipe_hash"]
         except FileNotFoundError as error:
             raise InputError(
                 f"{self.uri}: is not a dataset (no {_INFO}); make one with `dawn ingest`"
@@ -91,25 +95,36 @@ class Dataset:
                 )
             if not changes:
                 return []
-        elif self.local and Path(self.path).exists():
-            self._refuse_foreign_folder(Path(self.path))
         info = {"format": FORMAT_VERSION, "recipe": recipe, "recipe_hash": stable_hash(recipe)}
         text = json.dumps(info, indent=2, sort_keys=True) + "\n"
-        if self.local:
-            Path(self.path).mkdir(parents=True, exist_ok=True)
+        if not self.local:
+            self.fs.pipe_file(self._at(_INFO), text.encode())
+            return changes
+        if not changes:
+            self._make_folder(Path(self.path))
+        with self._locked():  # whoever writes now does so by the recipe that is there
             temporary = Path(self.path) / f"{_INFO}.{uuid.uuid4().hex}"
             temporary.write_text(text, encoding="utf-8")
             _move(temporary, Path(self.path) / _INFO)
-        else:
-            self.fs.pipe_file(self._at(_INFO), text.encode())
         return changes
+
+    def _make_folder(self, path: Path) -> None:
+        try:
+            if path.exists():
+                self._refuse_foreign_folder(path)
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise InputError(f"{path}: cannot be made: {error.strerror}") from error
 
     @staticmethod
     def _refuse_foreign_folder(path: Path) -> None:
         if not path.is_dir():
             raise InputError(f"{path}: is a file; --dataset needs a folder")
         known = {*TABLES, "media", STAGED, SCRATCH, _LOCK}
-        if any(entry.name not in known for entry in path.iterdir()):
+        names = {entry.name for entry in path.iterdir() if entry.name.split(".")[:2] != _INFO_PARTS}
+        if names - known:
             raise InputError(f"{path}: holds other files; give --dataset a new or empty folder")
 
     # --- files --------------------------------------------------------------------------------
@@ -184,27 +199,36 @@ class Dataset:
         The lock is the kernel's (flock), so that it goes with its holder, however that ends.
         Object stores have none: start one writer at a time there.
         """
-        with contextlib.ExitStack() as stack:
-            if self.local:
-                lock = stack.enter_context((Path(self.path) / _LOCK).open("w"))
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    raise InputError(
-                        f"{self.uri}: another dawn command is writing to it; wait for it to end"
-                    ) from error
-            unclean = bool(self.names(SCRATCH))
-            self.delete(SCRATCH)
+        with self._locked():
+            left = self.names(SCRATCH)
             name = f"{SCRATCH}/{uuid.uuid4().hex}"
             scratch = Path(self._at(name)) if self.local else Path(tempfile.mkdtemp())
             scratch.mkdir(parents=True, exist_ok=True)
             if not self.local:
                 self.fs.pipe_file(self._at(name), b"")  # a trace that a kill leaves behind
-            yield Session(self, scratch, unclean)
+            for old in left:  # only now: there is a trace at every moment until all is swept
+                self.delete(f"{SCRATCH}/{old}")
+            for half in Path(self.path).glob(f"{_INFO}.*") if self.local else ():
+                half.unlink()
+            yield Session(self, scratch, unclean=bool(left))
             # Not in a `finally`: a run that ends by an error leaves its trace, so that the next
             # one sweeps.
             shutil.rmtree(scratch, ignore_errors=True)
             self.delete(SCRATCH)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        if not self.local:
+            yield
+            return
+        with (Path(self.path) / _LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"{self.uri}: another dawn command is writing to it; wait for it to end"
+                ) from error
+            yield
 
 
 class Session:

@@ -5,6 +5,7 @@ not grow with their number. A job that raises, hangs or kills its process gives 
 never stops the others.
 """
 
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
@@ -176,6 +177,13 @@ def use_one_thread() -> None:
     cv2.setNumThreads(1)
 
 
+def _knock(address: str) -> None:
+    """Raise OSError when nobody listens there; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
 def _start(address: str | None, workers: int | None) -> None:
     """Join the cluster at `address`, or start a Ray on this machine that ends with us."""
     import logging
@@ -185,8 +193,9 @@ def _start(address: str | None, workers: int | None) -> None:
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is not None:
         try:
+            _knock(address)
             ray.init(address, **quiet)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"--address {address}: no Ray cluster answers ({reason})") from error
     else:

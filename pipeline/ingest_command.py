@@ -1,14 +1,18 @@
 """What `dawn ingest` prints and decides around the ingest itself."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from dawn.features.video import open_media
 from dawn.recipe import IngestConfig, Recipe
 from manifests.catalog import rows
 from manifests.config import load_yaml
+from manifests.errors import InputError
+from manifests.identity import label
 from manifests.reasons import UnreadableVideoError
 from manifests.store import Dataset
 from pipeline.executor import OnRay
@@ -43,6 +47,9 @@ def run_ingest(options: IngestOptions) -> None:
     sources = find_sources(options.sources, options.limit)
     config = load_yaml(IngestConfig, options.config) if options.config else IngestConfig()
     recipe = Recipe.resolve(config)
+    cpus = os.cpu_count() or 1
+    if options.address is None and (options.workers or 1) > cpus:
+        raise InputError(f"--workers {options.workers}: this machine has {cpus} CPUs")
     dataset = Dataset(options.dataset)
     if options.dry_run:
         _plan(sources, dataset, options.workers)
@@ -93,11 +100,12 @@ def _plan(sources: list[Source], dataset: Dataset, workers: int | None) -> None:
     table = Table("source", "minutes", "state")
     for source in sources:
         length = _promised_seconds(source.path)
-        known = str(source.path) in there
+        name = label(source.path)
+        known = name in there
         state = "known" if known else "to do" if length is not None else "cannot be opened"
         unreadable += length is None
         seconds += 0 if known else length or 0
-        table.add_row(str(source.path), f"{(length or 0) / 60:.2f}", state)
+        table.add_row(escape(name), f"{(length or 0) / 60:.2f}", state)
     console.print(table)
     cores = workers or 1
     console.print(
@@ -111,6 +119,8 @@ def _plan(sources: list[Source], dataset: Dataset, workers: int | None) -> None:
 
 def _promised_seconds(path: Path) -> float | None:
     """What the header says; good enough for an estimate."""
+    if not path.is_file():
+        return None  # opening a pipe would wait for whoever writes to it
     try:
         with open_media(path) as container:
             return (container.duration or 0) / 1e6

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import wraps
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -118,7 +119,7 @@ def identify(path: Path) -> Identified:
 def prepare(work: Work) -> tuple[dict[str, Any], list[tuple[int, int]]]:
     """Probe a video; returns its VideoInfo as a dict and the spans to extract."""
     info = probe(work.path, work.recipe.config.extract.limits)
-    ranges = _merged([(label.start, label.stop or info.frames) for label in work.labels])
+    ranges = _pieces([(label.start, label.stop or info.frames) for label in work.labels])
     return asdict(info), spans(info, ranges, work.recipe.config.extract)
 
 
@@ -234,12 +235,7 @@ def _join_frames(dataset: Dataset, work: Work, names: list[str]) -> None:
         dataset.publish(temporary, f"{work.stage}/frames.parquet")
 
 
-def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Sorted ranges without overlaps."""
-    merged: list[tuple[int, int]] = []
-    for start, stop in sorted(ranges):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
-        else:
-            merged.append((start, stop))
-    return merged
+def _pieces(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What the ranges cover, cut at each of their ends: no clip is under two labels by halves."""
+    edges = sorted({edge for pair in ranges for edge in pair})
+    return [(a, b) for a, b in pairwise(edges) if any(s <= a and b <= t for s, t in ranges)]

@@ -70,9 +70,12 @@ def _expand(argument: str) -> Iterator[tuple[Path, Label | None]]:
 
 
 def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Path, None]]:
-    """Videos below a folder, by suffix. Links to folders are not followed: they may loop."""
+    """Videos below a folder, by suffix. Links to folders are not followed: they may loop; our own
+    datasets are passed by: their clips are no footage.
+    """
     found = False
-    for parent, _, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_dataset(Path(parent) / name)]
         for name in names:
             if Path(name).suffix.lower() in VIDEO_SUFFIXES:
                 found = True
@@ -82,21 +85,32 @@ def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Pa
         raise InputError(f"{folder}: holds no video (looked for {suffixes})")
 
 
+def _is_dataset(folder: Path) -> bool:
+    try:
+        return b'"recipe_hash"' in (folder / "dataset.json").read_bytes()
+    except OSError:
+        return False
+
+
 def _in_list(path: Path) -> Iterator[tuple[Path, Label]]:
     for number, row in enumerate(_rows(path), start=1):
         where = f"{path}: row {number}"
         name = row.get("path")
-        if not name:
+        if None in row:
+            raise InputError(f"{where}: has more cells than the list has columns")
+        if not name or "\0" in str(name):
             raise InputError(f"{where}: has no path")
         split = row.get("split") or None
         if split is not None and split not in SPLITS:
             raise InputError(f"{where}: split {split!r} is not one of {', '.join(SPLITS)}")
         start, end = _seconds(row.get("start"), where), _seconds(row.get("end"), where)
-        if start is not None and end is not None and end <= start:
-            raise InputError(f"{where}: end {end:g} s is not after start {start:g} s")
+        first = round((start or 0.0) * FPS)
+        stop = None if end is None else round(end * FPS)
+        if stop is not None and stop <= first:
+            raise InputError(f"{where}: end {end:g} s is not after start {start or 0.0:g} s")
         label = Label(
-            start=round((start or 0.0) * FPS),
-            stop=None if end is None else round(end * FPS),
+            start=first,
+            stop=stop,
             speaker=row.get("speaker") or None,
             licence=row.get("licence") or None,
             split=split,

@@ -26,6 +26,10 @@ class FaceConfig:
     min_track_frames: int = 10
     """A shorter track is noise, not a clip; the video's row counts it."""
 
+    def __post_init__(self) -> None:
+        if self.detect_every < 1 or self.min_track_frames < 1:
+            raise ValueError("detect_every and min_track_frames: give at least 1 frame")
+
 
 @dataclass(slots=True)
 class Track:
