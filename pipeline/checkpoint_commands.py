@@ -1,8 +1,5 @@
 """`dawn checkpoint`: import the official release's files, and say what a folder holds."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,15 +32,15 @@ def import_command(
 ) -> None:
     """Convert official checkpoints to safetensors with a JSON card each.
 
-    Example: dawn checkpoint import DAWN_128.pth LFG_128_1000ep.pth --to checkpoints/official-128
+    Example: [bold]dawn checkpoint import DAWN_128.pth LFG_128_1000ep.pth --to official-128[/bold]
     """
     from dawn.official import import_file
 
-    with one_line_errors():
-        wanted, seed = parse_size(size), parse_face_mask_encoder(face_mask_encoder)
-        for file in files:
-            card = import_file(file, to, size=wanted, face_mask_seed=seed)
-            typer.echo(f"{file} -> {to / card.name}.safetensors: {summary(card)}")
+    wanted, seed = parse_size(size), parse_face_mask_encoder(face_mask_encoder)
+    for file in files:
+        card = import_file(file, to, size=wanted, face_mask_seed=seed)
+        typer.echo(f"{file} -> {to / card.name}.safetensors: {summary(card)}")
+    typer.echo(f"next: dawn checkpoint info {to}")
 
 
 @app.command()
@@ -52,18 +49,17 @@ def info(
 ) -> None:
     """Check every checkpoint in a folder against its card and say what it is.
 
-    Example: dawn checkpoint info checkpoints/official-128
+    Example: [bold]dawn checkpoint info official-128[/bold]
     """
     from dawn.checkpoints import cards, config_of, verify
 
-    with one_line_errors():
-        for card in cards(directory):
-            config_of(card, directory / f"{card.name}.json")
-            verify(directory, card)
-            typer.echo(f"{card.name}: {summary(card)}")
-            typer.echo(f"  architecture {card.architecture_hash}, sha256 {card.sha256}")
-            for key, value in card.source.items():
-                typer.echo(f"  source {key}: {value}")
+    for card in cards(directory):
+        config_of(card, directory / f"{card.name}.json")
+        verify(directory, card)
+        typer.echo(f"{card.name}: {summary(card)}")
+        typer.echo(f"  architecture {card.architecture_hash}, sha256 {card.sha256}")
+        for key, value in card.source.items():
+            typer.echo(f"  source {key}: {value}")
 
 
 def parse_size(text: str | None) -> "Size | None":
@@ -97,13 +93,3 @@ def summary(card: "Card") -> str:
         f"{card.stage}{pixels}, {card.parameters:,} parameters in {len(card.shapes)} tensors, "
         f"{card.bytes / 1e6:.1f} MB{note}"
     )
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Print an InputError as one line and exit with 2."""
-    try:
-        yield
-    except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)

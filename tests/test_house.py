@@ -56,7 +56,8 @@ def test_ci_runs_the_readme_s_test_command() -> None:
 @pytest.mark.parametrize(
     "command",
     [(), ("demo",), ("ingest",), ("query",), ("dataset",), ("dataset", "info"),
-     ("dataset", "validate"), ("dataset", "compact"), ("dataset", "export")],
+     ("dataset", "validate"), ("dataset", "compact"), ("dataset", "export"),
+     ("checkpoint", "import"), ("checkpoint", "info")],
     ids=" ".join,
 )  # fmt: skip
 def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
@@ -93,6 +94,7 @@ def test_a_user_error_is_one_line_and_exit_2(tmp_path: Path) -> None:
         ("query", "SELECT 1", "--dataset", str(tmp_path / "none")),
         ("ingest", str(tmp_path / "none.mp4"), "--dataset", str(tmp_path / "d")),
         ("dataset", "info", str(tmp_path)),
+        ("checkpoint", "info", str(tmp_path / "none")),
     ):
         answer = dawn(*arguments)
         assert answer.returncode == 2
