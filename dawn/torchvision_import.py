@@ -30,7 +30,7 @@ def prepare_torchvision() -> None:
     try:
         if operators is not None and operators.origin is not None:
             # As torchvision itself does first.
-            torch.ops.load_library(operators.origin)  # type: ignore[no-untyped-call]
+            torch.ops.load_library(operators.origin)
             return
     except OSError:
         pass  # built for CUDA libraries that are not here
@@ -40,7 +40,7 @@ def prepare_torchvision() -> None:
 @functools.cache
 def _declare() -> torch.library.Library:
     """Kept by the cache: the declarations end with the object."""
-    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    library = torch.library.Library("torchvision", "DEF")
     for schema in _SCHEMAS:
-        library.define(schema)  # type: ignore[no-untyped-call]
+        library.define(schema)
     return library

@@ -48,14 +48,14 @@ def commit(
         row[f"{name}_part"] = names[name]
     table = pa.Table.from_pylist([row], schema(VIDEOS))
     dataset.publish_table(table, f"videos/{video}.parquet", session.scratch)
-    _delete_superseded(dataset, row, old)
+    _delete_superseded(session, row, old)
     return row
 
 
 def forget(session: Session, row: dict[str, Any]) -> None:
     """Take a video out: its row first, so that readers never see parts of it."""
     session.dataset.delete(f"videos/{row['video_id']}.parquet")
-    _delete_superseded(session.dataset, {}, row)
+    _delete_superseded(session, {}, row)
 
 
 def sweep(session: Session) -> int:
@@ -89,11 +89,17 @@ def _sweep_media(dataset: Dataset) -> int:
     return count
 
 
-def _delete_superseded(dataset: Dataset, row: dict[str, Any], old: dict[str, Any] | None) -> None:
-    """Remove what the old row named and the new one does not; compacted parts are shared."""
+def _delete_superseded(session: Session, row: dict[str, Any], old: dict[str, Any] | None) -> None:
+    """Remove what the old row named and the new one does not. Merged parts are shared, so what
+    of them is no longer named is left to the sweep.
+    """
+    dataset = session.dataset
     for name in DATA_TABLES:
         part = (old or {}).get(f"{name}_part")
-        if part is None or part == row.get(f"{name}_part") or str(part).startswith(COMPACT):
+        if part is None or part == row.get(f"{name}_part"):
+            continue
+        if str(part).startswith(COMPACT):
+            session.unclean = True
             continue
         if name == "clips":
             _delete_old_media(dataset, f"clips/{part}", row.get("clips_part"))

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.catalog import rows
-from manifests.commit import DATA_TABLES
+from manifests.commit import DATA_TABLES, sweep
+from manifests.errors import InputError
 from manifests.schema import TABLES, VIDEOS, schema
-from manifests.store import COMPACT, Dataset, Session, part_writer
+from manifests.store import COMPACT, STAGED, Dataset, Session, part_writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ def compact(dataset: Dataset, rows_per_file: int) -> Compaction:
     dataset.info()
     before = _files(dataset)
     with dataset.writing() as session:
+        if session.unclean:
+            _tidy(session)
         videos = rows(dataset, "SELECT * FROM videos ORDER BY video_id")
         own = set(dataset.names("videos"))
         merged_before = [name for name in own if name.startswith(COMPACT)]
@@ -44,6 +47,15 @@ def compact(dataset: Dataset, rows_per_file: int) -> Compaction:
                 _merge(session, group)
             _drop(dataset, videos, merged_before)
     return Compaction(len(videos), before, _files(dataset))
+
+
+def _tidy(session: Session) -> None:
+    """Finish what a killed writer left, unless it can still be resumed."""
+    if session.dataset.names(STAGED):
+        raise InputError(
+            f"{session.dataset.uri}: the last ingest was stopped; run it again, then compact"
+        )
+    sweep(session)
 
 
 def _groups(

@@ -63,6 +63,7 @@ class Dataset:
             version = info["format"]
             if not (isinstance(version, int) and isinstance(info["recipe"], dict)):
                 raise TypeError("its format or its recipe is none")
+            _ = info["recipe_hash"]
         except FileNotFoundError as error:
             raise InputError(
                 f"{self.uri}: is not a dataset (no {_INFO}); make one with `dawn ingest`"
@@ -237,7 +238,8 @@ class Session:
         self.dataset = dataset
         self.scratch = scratch
         self.unclean = unclean
-        """The writer before this one did not end in good order."""
+        """Things may be left that no row names: from a writer that was killed, or in merged parts
+        that lost a video. A sweep is due."""
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
-from pipeline import dataset_commands
+from pipeline import checkpoint_commands, dataset_commands
 
 app = typer.Typer(
     name="dawn",
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(dataset_commands.app, name="dataset")
+app.add_typer(checkpoint_commands.app, name="checkpoint")
 
 Dataset = Annotated[str, typer.Option(metavar="ROOT", help="The dataset: a folder or s3://… URI.")]
 Address = Annotated[

@@ -71,4 +71,4 @@ def export(
     from pipeline.progress import console
 
     shards, clips = export_webdataset(root, out, split or None)
-    console.print(f"wrote {clips} clips into {shards} shards under {out}", markup=False)
+    console.print(f"wrote {clips} clips under {out}, in tar files: {shards}", markup=False)

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,9 @@ from pipeline.progress import console
 
 FORMATS = ("table", "csv", "json", "parquet")
 _SHOWN = 50
+_SHOWN_TALL = 3
+_LEAST_WIDTH = 8
+"""Characters below which a column cannot be read."""
 
 
 def run_query(root: str, sql: str, output: str, out: Path | None) -> None:
@@ -40,13 +44,23 @@ def run_query(root: str, sql: str, output: str, out: Path | None) -> None:
 
 
 def show(answer: pa.Table) -> None:
-    """Print a table; long ones and long cells are cut, and say so."""
-    table = Table(*answer.column_names)
-    for row in answer.slice(0, _SHOWN).to_pylist():
-        table.add_row(*(_cell(value) for value in row.values()))
+    """Print a table; long ones and long cells are cut, and say so. Rows too wide for the screen
+    are printed one column a line.
+    """
+    names = answer.column_names
+    upright = len(names) * _LEAST_WIDTH <= console.width
+    shown = _SHOWN if upright else _SHOWN_TALL
+    rows = answer.slice(0, shown).to_pylist()
+    table = Table(*names) if upright else Table("column", *(f"row {i}" for i in range(len(rows))))
+    if upright:
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row.values()))
+    else:
+        for name in names:
+            table.add_row(name, *(_cell(row[name]) for row in rows))
     console.print(table)
-    if answer.num_rows > _SHOWN:
-        console.print(f"{_SHOWN} of {answer.num_rows} rows; --format csv gives all")
+    if answer.num_rows > shown:
+        console.print(f"{shown} of {answer.num_rows} rows; --format csv gives all")
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - any SQL value
@@ -58,6 +72,13 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - any SQL value
     return escape(text if len(text) <= 60 else f"{text[:57]}…")
 
 
+def _plain(value: object) -> object:
+    """A SQL value that JSON has no word for: whole decimals are integers, the rest is text."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
+
+
 def _write(answer: pa.Table, output: str, file: IO[str]) -> None:
     rows = answer.to_pylist()
     if output == "csv":
@@ -65,7 +86,7 @@ def _write(answer: pa.Table, output: str, file: IO[str]) -> None:
         writer.writerow(answer.column_names)
         writer.writerows(list(row.values()) for row in rows)
     elif output == "json":
-        json.dump(rows, file, indent=1, default=str)
+        json.dump(rows, file, indent=1, default=_plain)
         file.write("\n")
     else:
         raise InputError("--format table: it is for the screen; give csv or json with --out")

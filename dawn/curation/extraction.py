@@ -7,7 +7,6 @@ follows the face with the mesh and encodes, streaming. No pass holds the span's 
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -261,13 +260,12 @@ def _nearest(kept: dict[int, NDArray[np.uint8]], t: int) -> NDArray[np.uint8]:
 
 
 def _light(kept: dict[int, NDArray[np.uint8]], boxes: NDArray[np.float32]) -> dict[str, float]:
-    """Median sharpness and brightness of the face over the kept frames."""
+    """Median sharpness and brightness of the face over the kept frames; 0 where none is seen."""
     patches = [face_patch(frame, tuple(boxes[t])) for t, frame in kept.items()]
     seen = [patch for patch in patches if patch is not None]
-    median: Callable[[list[float]], float] = lambda x: float(np.median(x)) if x else 0.0  # noqa: E731
     return {
-        "sharpness": median([sharpness(patch) for patch in seen]),
-        "brightness": median([brightness(patch) for patch in seen]),
+        "sharpness": float(np.median([sharpness(patch) for patch in seen])) if seen else 0.0,
+        "brightness": float(np.median([brightness(patch) for patch in seen])) if seen else 0.0,
     }
 
 

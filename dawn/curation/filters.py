@@ -41,7 +41,7 @@ class FilterConfig:
     by SyncNet alone: the proxy's best shift is often wild."""
     max_duplicate: float | None = 0.85
     """Likeness to a clip that was kept. Re-encoded, cropped and mirrored copies measured 0.91 to
-    1, other clips of the same speaker below 0.6."""
+    1, different clips below 0.6."""
 
 
 Verdict = Literal["pass", "fail", "not_judged"]

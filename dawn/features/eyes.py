@@ -20,7 +20,7 @@ class BlinkConfig:
     """
 
     close_below: float = 0.65
-    """Share of the open eye's ratio that a blink must fall below."""
+    """Share of the open eye's ratio that a blink must fall below, and come from above."""
     min_depth: float = 0.25
     """How far it must fall from both sides, as a share of the open eye's ratio."""
     window_seconds: float = 4.0
@@ -66,8 +66,13 @@ def find_blinks(
         width=(config.min_frames, config.max_frames),
         rel_height=0.5,
     )
+    shoulders = dips["prominences"] - dips["peak_heights"]
     begins, ends = np.floor(dips["left_ips"]), np.ceil(dips["right_ips"]) + 1
-    return [(int(a), int(b)) for a, b in zip(begins, ends, strict=True)]
+    return [
+        (int(a), int(b))
+        for a, b, shoulder in zip(begins, ends, shoulders, strict=True)
+        if shoulder >= config.close_below
+    ]
 
 
 def _open_level(openness: NDArray[np.float64], window: int) -> NDArray[np.float64]:

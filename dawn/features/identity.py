@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.features.alignment import similarity
 from manifests.errors import InputError
 
 TEMPLATE_112: NDArray[np.float64] = np.array(
@@ -48,23 +49,19 @@ def align_112(image: NDArray[np.uint8], points: NDArray[Any], size: int = 112) -
     """The face of an RGB or BGR picture (H, W, 3), whose five points (5, 2) are given, as
     ArcFace's (112, 112, 3) crop; outside of the picture is black.
     """
-    transform = similarity(points, TEMPLATE_112 * (size / 112))
+    transform = similarity_matrix(points, TEMPLATE_112 * (size / 112))
     return np.asarray(cv2.warpAffine(image, transform, (size, size)), dtype=np.uint8)
 
 
-def similarity(source: NDArray[Any], target: NDArray[Any]) -> NDArray[np.float64]:
-    """The (2, 3) rotation, uniform scale and shift that brings points (N, 2) nearest to `target`
-    in least squares (Umeyama 1991). Raises InputError where the source points coincide.
+def similarity_matrix(source: NDArray[Any], target: NDArray[Any]) -> NDArray[np.float64]:
+    """The (2, 3) rotation, uniform scale and shift that brings points (N, 2) nearest to `target`.
+    Raises InputError where the source points coincide.
     """
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    centred = (source - source_mean).astype(np.float64)
-    spread = float((centred**2).sum())
-    if not spread > 0:
+    points = source.astype(np.float64)
+    if not np.ptp(points, axis=0).max() > 0:
         raise InputError("face points coincide or are not finite: no face can be aligned to them")
-    left, singular, right = np.linalg.svd((target - target_mean).T @ centred)
-    signs = np.array([1.0, np.sign(np.linalg.det(left @ right))])  # no mirror images
-    linear = (left * signs) @ right * float(singular @ signs) / spread
-    return np.column_stack([linear, target_mean - linear @ source_mean])
+    scale, rotation, shift = similarity(points, target, np.ones(len(points)))
+    return np.column_stack([scale * rotation, shift])
 
 
 class MobileFaceNet:

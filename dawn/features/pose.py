@@ -15,6 +15,7 @@ that speech and blinks leave alone are in it.
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.features.alignment import similarity
 from dawn.features.landmarks import to_68
 
 TEMPLATE_CM: dict[int, tuple[float, float, float]] = {
@@ -116,20 +117,3 @@ def roi_120(points: NDArray[np.float64]) -> tuple[float, float, float]:
     side = 1.58 * mean_side
     left, top = (low + high) / 2 - side / 2
     return float(left), float(top) + 0.14 * mean_side, side
-
-
-def similarity(
-    source: NDArray[np.float64], target: NDArray[np.float64], weights: NDArray[np.float64]
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Scale, rotation (3, 3) and shift (3,) with `target ~ scale * rotation @ source + shift`.
-
-    Weighted least squares in closed form (Umeyama 1991). Points are (N, 3).
-    """
-    weights = weights / weights.sum()
-    source_mean, target_mean = weights @ source, weights @ target
-    a, b = source - source_mean, target - target_mean
-    u, singular, vt = np.linalg.svd((b * weights[:, None]).T @ a)
-    sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-    rotation = u * sign @ vt
-    scale = float((singular * sign).sum() / (weights @ (a**2).sum(axis=1)))
-    return scale, rotation, target_mean - scale * rotation @ source_mean

@@ -15,7 +15,9 @@ SAMPLE_RATE = 16_000
 SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
 """640 samples belong to each 25-fps frame."""
 
-_JITTER_S = 0.03
+_JITTER_S = 0.005
+"""Timestamps rounded to milliseconds are no gap; an encoder's priming (20 ms) is one."""
+
 _MARGIN_S = 1
 
 

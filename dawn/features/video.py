@@ -33,6 +33,8 @@ _OPEN = {"format_whitelist": FORMATS, "protocol_whitelist": "file,pipe"}
 MAX_GAP_S = 1.0
 """A longer hole in the timestamps yields no frames instead of a frozen picture."""
 
+_SEEK_BACK_S = (1 / FPS, 2.0, 10.0, 60.0, math.inf)
+
 MAX_SAMPLE_RATE = 768_000
 """A header that promises more lies, and memory would go with it."""
 
@@ -148,39 +150,43 @@ def read_frames(
     """
     stop = info.frames if stop is None else min(stop, info.frames)
     upright = _Upright(info, max_side)
-    with open_media(path) as container:
-        frames = _decode(container, info, max(0.0, (start - 1) / FPS))
-        shown: Any = None
-        shown_at = 0.0
-        index = start
-        picture: NDArray[np.uint8] | None = None
-        for frame, at in frames:
-            if shown is None and start and at > start / FPS:
-                # The seek landed late (byte-addressed containers): decode from the beginning.
-                yield from _from_beginning(path, info, start, stop, max_side)
-                return
-            until = min(
-                shown_at + MAX_GAP_S if at - shown_at > MAX_GAP_S else (shown_at + at) / 2, at
-            )
-            while shown is not None and index < stop and index / FPS <= until + 1e-9:
-                picture = upright(shown) if picture is None else picture
-                yield index, picture
-                index += 1
-            if at - shown_at > MAX_GAP_S:
-                index = max(index, int(np.ceil((at - 0.5 / FPS) * FPS)))
-            if index >= stop:
-                return
-            shown, shown_at, picture = frame, at, None
-        while shown is not None and index < stop and index / FPS <= shown_at + MAX_GAP_S:
+    shown: Any = None
+    shown_at = 0.0
+    index = start
+    picture: NDArray[np.uint8] | None = None
+    for frame, at in _decode_from(path, info, start / FPS):
+        gap = shown is not None and at - shown_at > MAX_GAP_S
+        until = shown_at + MAX_GAP_S if gap else (shown_at + at) / 2
+        while shown is not None and index < stop and index / FPS <= until + 1e-9:
             picture = upright(shown) if picture is None else picture
             yield index, picture
             index += 1
+        if gap:
+            index = max(index, int(np.ceil((at - 0.5 / FPS) * FPS)))
+        if index >= stop:
+            return
+        shown, shown_at, picture = frame, at, None
+    while shown is not None and index < stop and index / FPS <= shown_at + MAX_GAP_S:
+        picture = upright(shown) if picture is None else picture
+        yield index, picture
+        index += 1
 
 
-def _from_beginning(
-    path: Path, info: VideoInfo, start: int, stop: int, max_side: int | None
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    return (pair for pair in read_frames(path, info, 0, stop, max_side) if pair[0] >= start)
+def _decode_from(path: Path, info: VideoInfo, start_s: float) -> Iterator[tuple[Any, float]]:
+    """Frames with their times, from a key frame at or before `start_s` on.
+
+    Containers without an index land anywhere, and what is decoded before a key frame is noise:
+    then the search begins further back.
+    """
+    for back in _SEEK_BACK_S:
+        begin = max(0.0, start_s - back)
+        with open_media(path) as container:
+            frames = _decode(container, info, begin)
+            first = next((pair for pair in frames if begin == 0 or pair[0].key_frame), None)
+            if first is not None and (begin == 0 or first[1] <= start_s):
+                yield first
+                yield from frames
+                return
 
 
 def _decode(

@@ -17,15 +17,15 @@ def test_similarity_recovers_rotation_scale_and_shift() -> None:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     source = (identity.TEMPLATE_112 - shift) @ turn / scale  # the inverse, rows as points
     expected = np.column_stack([scale * turn, shift])
-    np.testing.assert_allclose(identity.similarity(source, identity.TEMPLATE_112), expected)
+    np.testing.assert_allclose(identity.similarity_matrix(source, identity.TEMPLATE_112), expected)
 
 
 def test_similarity_never_mirrors() -> None:
     mirrored = identity.TEMPLATE_112 * [-1, 1]
-    transform = identity.similarity(mirrored, identity.TEMPLATE_112)
+    transform = identity.similarity_matrix(mirrored, identity.TEMPLATE_112)
     assert np.linalg.det(transform[:, :2]) > 0
     with pytest.raises(InputError, match="coincide"):
-        identity.similarity(np.ones((5, 2)), identity.TEMPLATE_112)
+        identity.similarity_matrix(np.ones((5, 2)), identity.TEMPLATE_112)
 
 
 def test_alignment_puts_the_points_on_the_template() -> None:

@@ -1,0 +1,1 @@
+"""Audio to video: the diffusion model of latent motion, driven by audio, pose and eyes."""

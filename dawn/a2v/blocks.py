@@ -1,0 +1,103 @@
+"""The U-Net's residual block and its time embedding (DAWN §3.3)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.a2v.conditioning import ConditionAttention, attend_to_conditions
+from dawn.a2v.config import UNetConfig
+from dawn.a2v.frames import ClipGroupNorm, FrameConv
+
+
+class TimeEmbedding(nn.Module):
+    """Diffusion time as sines, then cosines, of geometric frequencies; no parameters."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.speeds = dim // 2
+
+    def forward(self, times: Tensor) -> Tensor:
+        """(B,) to (B, dim) float32."""
+        steps = torch.arange(self.speeds, device=times.device, dtype=torch.float32)
+        speeds = torch.exp(steps * -(math.log(10000) / (self.speeds - 1)))
+        angles = times[:, None].float() * speeds
+        return torch.cat((angles.sin(), angles.cos()), dim=-1)
+
+
+class ConvBlock(nn.Module):
+    """3 x 3 convolution, group norm, optional scale and shift, SiLU."""
+
+    def __init__(self, inputs: int, outputs: int, groups: int) -> None:
+        super().__init__()
+        self.proj = FrameConv(inputs, outputs, 3)
+        self.norm = ClipGroupNorm(groups, outputs)
+
+    def forward(self, x: Tensor, scale_shift: Tensor | None = None) -> Tensor:
+        """(B, T, H, W, inputs) to outputs; `scale_shift` is (B, 2 * outputs)."""
+        x = self.norm(self.proj(x))
+        if scale_shift is not None:
+            scale, shift = scale_shift[:, None, None, None].chunk(2, dim=-1)
+            x = x.mul_(scale + 1).add_(shift) if in_place() else x * (scale + 1) + shift
+        return F.silu(x, inplace=in_place())
+
+
+class ResBlock(nn.Module):
+    """Two convolution blocks with a skip; time modulates the first, conditions follow it.
+
+    A block without conditions still owns cross-attentions: the official heads do, and a strict
+    load needs them. They are never used and never trained.
+    """
+
+    def __init__(self, inputs: int, outputs: int, config: UNetConfig, *, conditional: bool) -> None:
+        super().__init__()
+        self.conditional = conditional
+        if conditional:
+            self.time_mlp = activated_linear(4 * config.dim, 2 * outputs)
+            self.audio_mlp = activated_linear(config.audio_dim, 2 * outputs)
+            self.pose_mlp = activated_linear(config.pose_dim, 2 * outputs)
+            self.eye_mlp = activated_linear(config.eye_dim, 2 * outputs)
+        self.cross_attn_aud = ConditionAttention(inputs, outputs, 2 * outputs)
+        self.cross_attn_pose = ConditionAttention(inputs, outputs, 2 * outputs)
+        self.cross_attn_eye = ConditionAttention(inputs, outputs, 2 * outputs)
+        self.block1 = ConvBlock(inputs, outputs, config.groups)
+        self.block2 = ConvBlock(outputs, outputs, config.groups)
+        self.res_conv = FrameConv(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        if not conditional:
+            for attention in self.attentions():
+                attention.requires_grad_(False)
+
+    def attentions(self) -> list[ConditionAttention]:
+        """Cross-attentions to audio, pose and eyes."""
+        return [self.cross_attn_aud, self.cross_attn_pose, self.cross_attn_eye]
+
+    def forward(
+        self, x: Tensor, time: Tensor | None = None, conditions: tuple[Tensor, ...] = ()
+    ) -> Tensor:
+        """(B, T, H, W, inputs) to outputs.
+
+        `time` is the time embedding (B, 4 * dim); `conditions` are audio, pose and eye features
+        (B, T, ·). A block that is not conditional takes neither.
+        """
+        if not self.conditional:
+            hidden = self.block1(x)
+        else:
+            hidden = self.block1(x, self.time_mlp(time))
+            layers = (self.audio_mlp, self.pose_mlp, self.eye_mlp)
+            contexts = [mlp(part) for mlp, part in zip(layers, conditions, strict=True)]
+            attended = attend_to_conditions(x, self.attentions(), contexts)
+            hidden = hidden.add_(attended) if in_place() else hidden + attended
+        out: Tensor = self.block2(hidden)
+        skip = self.res_conv(x)
+        return out.add_(skip) if in_place() else out + skip
+
+
+def in_place() -> bool:
+    """Whether a block's own intermediate results may be overwritten: no gradient needs them."""
+    return not torch.is_grad_enabled()
+
+
+def activated_linear(inputs: int, outputs: int) -> nn.Sequential:
+    """SiLU, then a linear layer."""
+    return nn.Sequential(nn.SiLU(), nn.Linear(inputs, outputs))

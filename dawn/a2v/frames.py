@@ -1,0 +1,98 @@
+"""Channels-last frames: (B, T, H, W, C) tensors, and what works on each frame alone.
+
+Every spatial operation of the network ignores time, so frames are flattened into the batch and
+2D convolutions do the work of the official kernels of shape (out, in, 1, k, k). With channels
+last, pixels are rows: 1x1 convolutions, projections and norms need no transposition.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CHUNK_ELEMENTS = 2**20
+"""Elements that a chunked operation may hold in its largest temporary (4 MiB in float32)."""
+
+EPSILON = 1e-5
+
+
+class FrameConv(nn.Conv3d):
+    """A convolution with kernel (1, k, k) that keeps the size, or halves it with stride 2."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> None:
+        pad = (kernel - 1) // 2
+        super().__init__(inputs, outputs, (1, kernel, kernel), (1, stride, stride), (0, pad, pad))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, H, W, inputs) to (B, T, H / stride, W / stride, outputs)."""
+        return self.partial(x, slice(None), self.bias)
+
+    def partial(self, x: Tensor, channels: slice, bias: Tensor | None) -> Tensor:
+        """The share of the output that these input channels contribute; `x` holds just them."""
+        weight = self.weight[:, channels, 0]
+        images = x.flatten(0, 1).permute(0, 3, 1, 2)
+        out = F.conv2d(images, weight, bias, self.stride[1:], self.padding[1:])
+        return frames_of(out, x)
+
+
+class FrameUpsample(nn.ConvTranspose3d):
+    """Doubles height and width by a transposed convolution with kernel (1, 4, 4)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, (1, 4, 4), (1, 2, 2), (0, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        """(B, T, H, W, C) to (B, T, 2H, 2W, C)."""
+        images = x.flatten(0, 1).permute(0, 3, 1, 2)
+        out = F.conv_transpose2d(images, self.weight[:, :, 0], self.bias, stride=2, padding=1)
+        return frames_of(out, x)
+
+
+def frames_of(images: Tensor, like: Tensor) -> Tensor:
+    """(B * T, C, H, W) to contiguous (B, T, H, W, C), with the B and T of `like`."""
+    return images.permute(0, 2, 3, 1).contiguous().view(*like.shape[:2], *images.shape[2:], -1)
+
+
+class ClipGroupNorm(nn.GroupNorm):
+    """Group normalisation whose statistics span a clip: all frames, rows and columns."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, H, W, C), same shape."""
+        image = x.flatten(1, 2).permute(0, 3, 1, 2)  # one tall picture: the kernel's own layout
+        out = F.group_norm(image, self.num_groups, self.weight, self.bias, self.eps)
+        return out.permute(0, 2, 3, 1).contiguous().view_as(x)
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over channels with a gain and no bias; `gamma` is (1, C, 1, 1, 1)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C), same shape."""
+        return F.layer_norm(x, x.shape[-1:], self.gamma.flatten(), eps=EPSILON)
+
+
+def chunked(function: Callable[..., Tensor], dim: int, width: int, *tensors: Tensor) -> Tensor:
+    """`function` of `tensors`, in slices along `dim` so that temporaries stay in the cache.
+
+    `width` is how many elements of the largest temporary one index along `dim` costs. The result
+    keeps `dim`. While gradients are recorded everything is kept anyway, so nothing is sliced.
+    """
+    length = tensors[0].shape[dim]
+    step = max(1, CHUNK_ELEMENTS // width)
+    if torch.is_grad_enabled() or step >= length:
+        return function(*tensors)
+    parts = zip(*(tensor.split(step, dim) for tensor in tensors), strict=True)
+    part = function(*next(parts))
+    out = part.new_empty([*part.shape[:dim], length, *part.shape[dim + 1 :]])
+    start = 0
+    for rest in parts:
+        out.narrow(dim, start, step).copy_(part)
+        start += step
+        part = function(*rest)
+    out.narrow(dim, start, length - start).copy_(part)
+    return out

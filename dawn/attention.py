@@ -1,0 +1,123 @@
+"""Attention over frames: rotary positions, relative bias, and a band whose cost is linear.
+
+The audio-to-video network's temporal layers and PBNet's decoder share these (DAWN, §3.3-3.4,
+arXiv 2410.13726). Queries and keys are rotated (RoPE, Su et al. 2021), a T5 bias that depends
+only on the distance key - query is added, and at inference each frame sees only the frames at
+most `window` away. Legend: N anything batched, H heads, T frames, D head width.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+OUTSIDE = -1e8
+"""What the band adds to a score; the softmax makes it zero, and a row is never all infinite."""
+
+QUERY_BLOCK = 32
+"""Frames whose queries are answered together. Each block reads block + 2 * window keys."""
+
+
+class Rotary(nn.Module):
+    """Rotates interleaved pairs of the first features by frame index x `freqs` (dims / 2,).
+
+    The frequencies are state, as in official state dicts. They stay float32 when the network is
+    cast to a narrower type: bfloat16 would blur the positions.
+    """
+
+    freqs: Tensor
+
+    def __init__(self, dims: int) -> None:
+        super().__init__()
+        exponents = torch.arange(0, dims, 2, dtype=torch.float32) / dims
+        self.register_buffer("freqs", 10000.0**-exponents)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Rotary":
+        exact = self.freqs
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if not exact.is_meta:
+            self.freqs = exact.to(self.freqs.device)
+        return self
+
+    def forward(self, x: Tensor, frame_axis: int) -> Tensor:
+        """Rotate `x` (..., D), whose frames lie along `frame_axis`; same shape and dtype."""
+        frames, dims = x.shape[frame_axis], 2 * len(self.freqs)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        angles = torch.arange(frames, device=x.device)[:, None] * self.freqs.to(wide)
+        shape = [1] * (x.ndim - 1) + [dims // 2]
+        shape[frame_axis] = frames
+        turn = torch.polar(torch.ones_like(angles), angles).view(shape)
+        pairs = x[..., :dims].to(wide).unflatten(-1, (-1, 2))
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * turn).flatten(-2).to(x.dtype)
+        return torch.cat((turned, x[..., dims:]), dim=-1) if dims < x.shape[-1] else turned
+
+
+class RelativeBias(nn.Module):
+    """T5's learned bias by distance, one value per head and bucket of distances."""
+
+    def __init__(self, heads: int, buckets: int, max_distance: int) -> None:
+        super().__init__()
+        self.max_distance = max_distance
+        self.relative_attention_bias = nn.Embedding(buckets, heads)
+
+    def forward(self, reach: int, window: int | None = None) -> Tensor:
+        """(H, 2 * reach + 1): the bias at key - query = -reach … reach, banded by `window`."""
+        table = self.relative_attention_bias
+        offsets = torch.arange(-reach, reach + 1, device=table.weight.device)
+        buckets = relative_bucket(-offsets, table.num_embeddings, self.max_distance)
+        bias: Tensor = table(buckets).T
+        if window is not None:
+            bias = bias.masked_fill(offsets.abs() > window, OUTSIDE)
+        return bias
+
+
+def relative_bucket(distance: Tensor, buckets: int, max_distance: int) -> Tensor:
+    """T5's bidirectional bucket of `distance` = query - key: near exactly, far by logarithm."""
+    half = buckets // 2
+    exact = half // 2
+    far = distance.abs().clamp(min=1).float() / exact
+    far = exact + (far.log() / math.log(max_distance / exact) * (half - exact)).long()
+    near = distance.abs()
+    bucket = torch.where(near < exact, near, far.clamp(max=half - 1))
+    return bucket + half * (distance < 0)
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, relative: RelativeBias, window: int | None = None
+) -> Tensor:
+    """Softmax attention over frames, (N, H, T, D) each; queries and keys share one time axis.
+
+    With a `window`, frame t attends to t - window … t + window only: equal to full attention
+    under a band mask, but time and memory grow with T, not with T².
+    """
+    frames = q.shape[-2]
+    if window is None or window >= frames - 1:
+        bias = toeplitz(relative(frames - 1), 0, frames, 0, frames)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
+    by_distance = relative(window + QUERY_BLOCK - 1, window)
+    blocks = []
+    for start in range(0, frames, QUERY_BLOCK):
+        stop = min(start + QUERY_BLOCK, frames)
+        first, last = max(0, start - window), min(frames, stop + window)
+        bias = toeplitz(by_distance, start, stop, first, last)
+        queries, near = q[..., start:stop, :], slice(first, last)
+        blocks.append(
+            F.scaled_dot_product_attention(
+                queries, k[..., near, :], v[..., near, :], attn_mask=bias[None]
+            )
+        )
+    return torch.cat(blocks, dim=-2)
+
+
+def toeplitz(by_distance: Tensor, start: int, stop: int, first: int, last: int) -> Tensor:
+    """The bias (H, stop - start, last - first) of queries start… against keys first… .
+
+    Row q is the slice of `by_distance` (H, 2R + 1) that begins at first - q + R, so the matrix
+    is a stack of overlapping slices in reverse order.
+    """
+    reach = by_distance.shape[-1] // 2
+    begin = first - (stop - 1) + reach
+    needed = by_distance[:, begin : begin + (last - first) + (stop - start) - 1]
+    return needed.unfold(-1, last - first, 1).flip(1)

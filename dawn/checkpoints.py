@@ -1,0 +1,232 @@
+"""Checkpoints: a safetensors file of weights and a JSON card that says what they are.
+
+A folder holds `NAME.safetensors` and `NAME.json` for each network. The card is written last, so
+weights without a card are an interrupted write. Loading never unpickles: nothing in a checkpoint
+can run code.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from dawn.a2v.config import A2VConfig
+from dawn.a2v.model import A2V
+from dawn.lfg.config import LFGConfig
+from dawn.lfg.model import LFG
+from dawn.pbnet.config import PBNetConfig
+from dawn.pbnet.model import PBNet
+from manifests.config import as_dict, load, stable_hash
+from manifests.errors import InputError
+
+FORMAT = 1
+LISTED = 12
+"""Keys of each kind that an error names before it says how many more there are."""
+
+Stage = Literal["lfg", "a2v", "pbnet"]
+Config = LFGConfig | A2VConfig | PBNetConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What a weights file holds. `source` says where it came from, in the writer's words."""
+
+    format: int
+    name: str
+    stage: Stage
+    architecture: dict[str, Any]
+    architecture_hash: str
+    parameters: int
+    shapes: dict[str, Any]
+    sha256: str
+    bytes: int
+    source: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(f"format {self.format!r} is not {FORMAT}, which this version reads")
+        if self.stage not in ("lfg", "a2v", "pbnet"):
+            raise ValueError(f"stage {self.stage!r} is not lfg, a2v or pbnet")
+        for name in ("architecture", "shapes", "source"):
+            if not isinstance(getattr(self, name), dict):
+                raise ValueError(f"{name} is not a mapping")
+
+
+def build(config: Config) -> nn.Module:
+    """The network that `config` describes, with fresh weights."""
+    if isinstance(config, LFGConfig):
+        return LFG(config)
+    return A2V(config) if isinstance(config, A2VConfig) else PBNet(config)
+
+
+def stage_of(config: Config) -> Stage:
+    """The stage whose configuration this is."""
+    if isinstance(config, LFGConfig):
+        return "lfg"
+    return "a2v" if isinstance(config, A2VConfig) else "pbnet"
+
+
+def config_of(card: Card, where: Path) -> Config:
+    """The card's architecture, validated; InputError names `where`."""
+    if card.stage == "lfg":
+        return load(LFGConfig, card.architecture, str(where))
+    if card.stage == "a2v":
+        return load(A2VConfig, card.architecture, str(where))
+    return load(PBNetConfig, card.architecture, str(where))
+
+
+def save(
+    directory: Path,
+    name: str,
+    config: Config,
+    state: Mapping[str, Tensor],
+    source: Mapping[str, Any],
+) -> Card:
+    """Write `state` as `name` into `directory`, replacing what is there; returns its card.
+
+    Raises InputError when `state` is not a complete state of the network of `config`.
+    """
+    check_state(state, config, name)
+    directory.mkdir(parents=True, exist_ok=True)
+    weights = directory / f"{name}.safetensors"
+    card_path = directory / f"{name}.json"
+    partial = weights.with_suffix(".safetensors.partial")
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    save_file(tensors, partial, metadata={"format": "pt"})
+    partial.chmod(0o644)  # safetensors writes it for its owner alone
+    architecture = as_dict(config)
+    card = Card(
+        format=FORMAT,
+        name=name,
+        stage=stage_of(config),
+        architecture=architecture,
+        architecture_hash=stable_hash(architecture),
+        parameters=sum(parameter.numel() for parameter in blueprint(config).parameters()),
+        shapes={key: list(value.shape) for key, value in sorted(tensors.items())},
+        sha256=sha256_of(partial),
+        bytes=partial.stat().st_size,
+        source=dict(source),
+    )
+    card_path.unlink(missing_ok=True)
+    os.replace(partial, weights)  # noqa: PTH105 - replaces on every platform
+    text = json.dumps(dataclasses.asdict(card), indent=1, ensure_ascii=False) + "\n"
+    partial_card = card_path.with_suffix(".json.partial")
+    partial_card.write_text(text, encoding="utf-8")
+    os.replace(partial_card, card_path)  # noqa: PTH105
+    return card
+
+
+def cards(directory: Path) -> list[Card]:
+    """The cards in `directory`, by name. Raises InputError when it holds none."""
+    if not directory.is_dir():
+        raise InputError(f"{directory}: is not a folder; name one that an import wrote")
+    found = [read_card(path) for path in sorted(directory.glob("*.json"))]
+    if not found:
+        raise InputError(
+            f"{directory}: holds no checkpoint; write one with `dawn checkpoint import`"
+        )
+    return found
+
+
+def read_card(path: Path) -> Card:
+    """The card in the JSON file `path`; InputError when it is missing or malformed."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; import it again") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON ({error}); import it again") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: is not a checkpoint's card; import it again")
+    fields = {field.name for field in dataclasses.fields(Card)}
+    if set(values) != fields:
+        odd = ", ".join(sorted(set(values) ^ fields))
+        raise InputError(f"{path}: is not a checkpoint's card (missing or unknown: {odd})")
+    try:
+        card = Card(**values)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; import it again") from error
+    if card.name != path.stem:
+        raise InputError(f"{path}: is the card of {card.name!r}; rename it back")
+    return card
+
+
+def verify(directory: Path, card: Card) -> Path:
+    """The card's weights file, its bytes checked; InputError when missing or changed."""
+    path = directory / f"{card.name}.safetensors"
+    if not path.is_file():
+        raise InputError(f"{path}: is missing; import or copy the checkpoint again")
+    if sha256_of(path) != card.sha256:
+        raise InputError(f"{path}: does not match the sha256 on its card; import or copy it again")
+    return path
+
+
+def load_network(directory: Path, name: str) -> tuple[nn.Module, Card]:
+    """The network `name` of `directory` in eval mode on the CPU, and its card.
+
+    Raises InputError for a missing, damaged or mismatched file.
+    """
+    card_path = directory / f"{name}.json"
+    card = read_card(card_path)
+    path = verify(directory, card)
+    config = config_of(card, card_path)
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: is not a safetensors file ({error}); import it again") from error
+    check_state(state, config, str(path))
+    network = blueprint(config)
+    network.load_state_dict(state, strict=True, assign=True)
+    return network.eval(), card
+
+
+def blueprint(config: Config) -> nn.Module:
+    """The network of `config` with names and shapes but no storage."""
+    with torch.device("meta"):
+        return build(config)
+
+
+def check_state(state: Mapping[str, Any], config: Config, where: str) -> None:
+    """Raise InputError that lists missing, unknown, mis-shaped and non-finite entries."""
+    expected = {key: value.shape for key, value in blueprint(config).state_dict().items()}
+    common = sorted(expected.keys() & state.keys())
+    tensors = {key: state[key] for key in common if isinstance(state[key], Tensor)}
+    shaped = {key: value for key, value in tensors.items() if value.shape == expected[key]}
+    faults = {
+        "missing": sorted(expected.keys() - state.keys()),
+        "unknown": sorted(state.keys() - expected.keys()),
+        "not a tensor": [key for key in common if key not in tensors],
+        "mis-shaped": [
+            f"{key} {list(value.shape)} instead of {list(expected[key])}"
+            for key, value in tensors.items()
+            if key not in shaped
+        ],
+        "not finite": [key for key, value in shaped.items() if not value.isfinite().all()],
+    }
+    listed = [f"{kind}: {enumerate_keys(keys)}" for kind, keys in faults.items() if keys]
+    if listed:
+        raise InputError(
+            f"{where}: does not fit the {stage_of(config)} network: {'; '.join(listed)}; "
+            "check that file and size belong together"
+        )
+
+
+def enumerate_keys(keys: list[str]) -> str:
+    """The first keys, and how many more there are."""
+    more = len(keys) - LISTED
+    return ", ".join(keys[:LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The pose and blink network: from audio and a first state to head pose and eye openness."""

@@ -1,0 +1,95 @@
+"""`dawn checkpoint`: import the official release's files, and say what a folder holds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from manifests.errors import InputError
+
+if TYPE_CHECKING:
+    from dawn.checkpoints import Card
+    from dawn.official import Size
+
+app = typer.Typer(help="Import official checkpoints and inspect ours.", no_args_is_help=True)
+
+
+@app.command("import")
+def import_command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Official .pth files.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write into.")],
+    size: Annotated[
+        str | None,
+        typer.Option(help="128, 256 or tiny pixels; needed where the file's name does not say."),
+    ] = None,
+    face_mask_encoder: Annotated[
+        str,
+        typer.Option(
+            metavar="SEED|zeros",
+            help="The release lacks this encoder: redraw it from a seed, or use zeros.",
+        ),
+    ] = "1234",
+) -> None:
+    """Convert official checkpoints to safetensors with a JSON card each.
+
+    Example: [bold]dawn checkpoint import DAWN_128.pth LFG_128_1000ep.pth --to official-128[/bold]
+    """
+    from dawn.official import import_file
+
+    wanted, seed = parse_size(size), parse_face_mask_encoder(face_mask_encoder)
+    for file in files:
+        card = import_file(file, to, size=wanted, face_mask_seed=seed)
+        typer.echo(f"{file} -> {to / card.name}.safetensors: {summary(card)}")
+    typer.echo(f"next: dawn checkpoint info {to}")
+
+
+@app.command()
+def info(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of checkpoints.")],
+) -> None:
+    """Check every checkpoint in a folder against its card and say what it is.
+
+    Example: [bold]dawn checkpoint info official-128[/bold]
+    """
+    from dawn.checkpoints import cards, config_of, verify
+
+    for card in cards(directory):
+        config_of(card, directory / f"{card.name}.json")
+        verify(directory, card)
+        typer.echo(f"{card.name}: {summary(card)}")
+        typer.echo(f"  architecture {card.architecture_hash}, sha256 {card.sha256}")
+        for key, value in card.source.items():
+            typer.echo(f"  source {key}: {value}")
+
+
+def parse_size(text: str | None) -> "Size | None":
+    """The size option, checked."""
+    from dawn.official import LFG_SIZES
+
+    for size in LFG_SIZES:
+        if text == size:
+            return size
+    if text is None:
+        return None
+    raise InputError(f"--size: {text!r} is not one of {', '.join(LFG_SIZES)}")
+
+
+def parse_face_mask_encoder(text: str) -> int | None:
+    """A seed, or None for zeros."""
+    if text == "zeros":
+        return None
+    if text.isdecimal() and int(text) < 2**63:
+        return int(text)
+    raise InputError(f"--face-mask-encoder: {text!r} is neither `zeros` nor a seed such as 1234")
+
+
+def summary(card: "Card") -> str:
+    """Stage, picture size where it has one, parameters and size in one line."""
+    size = card.architecture.get("image_size")
+    pixels = f" at {size} px" if size else ""
+    mask = card.source.get("face_mask_encoder")
+    note = f", face-mask encoder from {mask.get('seed', 'zeros')}" if mask else ""
+    return (
+        f"{card.stage}{pixels}, {card.parameters:,} parameters in {len(card.shapes)} tensors, "
+        f"{card.bytes / 1e6:.1f} MB{note}"
+    )

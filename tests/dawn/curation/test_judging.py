@@ -1,0 +1,197 @@
+"""Filters, duplicates, identities and splits on hand-made rows."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dawn.curation.conventions import HDTF_EXCLUDED, HDTF_TEST, crema_d_split, hdtf_split
+from dawn.curation.duplicates import KeptFootage, mark_duplicates
+from dawn.curation.filters import RULES, FilterConfig, judge, why_none_passed
+from dawn.curation.splits import Identities, SplitConfig, assign, hashed_split
+from dawn.features.fingerprint import difference_hash, hash_frames, motion_signature
+
+GOOD: dict[str, Any] = {
+    "clip_id": "v-0000000-0", "video_id": "v", "duration_s": 3.0, "landmarks_found": 1.0,
+    "face_px": 120.0, "other_faces": 0.0, "cut_off": 0.0, "sharpness": 90.0, "brightness": 120.0,
+    "yaw_p95": 10.0, "pitch_p95": 10.0, "voiced": 0.6, "agreement": 5.0,
+    "agreement_by": "syncnet", "agreement_offset": 0, "duplicate_score": 0.0,
+}  # fmt: skip
+
+
+def failing(clip: dict[str, Any], config: FilterConfig | None = None) -> list[Any]:
+    config = config or FilterConfig()
+    return [row["filter"] for row in judge(clip, config) if row["verdict"] == "fail"]
+
+
+def test_a_good_clip_passes_every_filter() -> None:
+    verdicts = {row["filter"]: row["verdict"] for row in judge(GOOD, FilterConfig())}
+    assert verdicts == dict.fromkeys(RULES, "pass")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_each_bound_has_two_sides(name: str) -> None:
+    column, rule, setting = RULES[name]
+    setting = "min_agreement_syncnet" if name == "agreement" else setting
+    bound = getattr(FilterConfig(), setting)
+    step = 1 if name == "offset" else 1e-3
+    beyond = bound - step if rule == "min" else bound + step
+    assert failing(GOOD | {column: bound}) == []
+    assert failing(GOOD | {column: beyond}) == [name]
+    assert failing(GOOD | {column: beyond}, FilterConfig(**{setting: None})) == []
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    clip = GOOD | {"agreement": None, "agreement_by": None, "agreement_offset": None}
+    verdicts = {row["filter"]: row["verdict"] for row in judge(clip, FilterConfig())}
+    assert verdicts["agreement"] == verdicts["offset"] == "not_judged"
+    assert failing(clip) == []
+
+
+def test_the_proxy_has_its_own_bound_and_no_say_on_the_offset() -> None:
+    clip = GOOD | {"agreement": 0.5, "agreement_by": "lr_asd", "agreement_offset": 12}
+    assert failing(clip) == []
+    assert failing(clip | {"agreement": -0.1}) == ["agreement"]
+    assert failing(clip | {"agreement_by": "syncnet"}) == ["agreement", "offset"]
+
+
+def test_reasons_are_words_with_numbers() -> None:
+    text = why_none_passed(judge(GOOD | {"voiced": 0.01, "face_px": 20.0}, FilterConfig()))
+    assert "no voice is heard (speech 0.01, bound 0.15)" in text
+    assert "the face is too small (face_size 20, bound 64)" in text
+
+
+def footage(seed: int, *, mirrored: bool = False, noise: float = 0.0, **changes: Any) -> Any:
+    """The fingerprints of a clip that shows a random scene with random motion."""
+    draw, blur = np.random.default_rng(seed), np.random.default_rng(99)
+    scene = np.kron(draw.integers(0, 255, (8, 9, 3)), np.ones((16, 16, 1)))
+    scene = np.clip(scene + blur.normal(0, noise, scene.shape), 0, 255).astype(np.uint8)
+    scene = scene[:, ::-1] if mirrored else scene
+    mouth, pitch = draw.normal(size=(2, 100)).cumsum(axis=1).astype(np.float32)
+    mouth = mouth + blur.normal(0, noise / 50, 100).astype(np.float32)
+    count = len(hash_frames(100))
+    return {
+        "clip_id": f"{seed}-{mirrored}-{noise}", "frames": 100, "face_px": 100.0, "eligible": True,
+        "picture_hashes": [difference_hash(scene)] * count,
+        "mirror_hashes": [difference_hash(scene[:, ::-1])] * count,
+        "motion": motion_signature(mouth, pitch).tolist(),
+    } | changes  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "copy", [{"noise": 5.0}, {"mirrored": True}, {"mirrored": True, "noise": 4}]
+)
+def test_copies_are_found_and_the_best_is_kept(copy: dict[str, Any]) -> None:
+    small, large = footage(1, **copy, face_px=50.0), footage(1)
+    clips = [small, large, *(footage(k) for k in range(2, 30))]
+    random.Random(0).shuffle(clips)
+    mark_duplicates(clips, KeptFootage(), 0.85)
+    assert small["duplicate_of"] == large["clip_id"]
+    assert small["duplicate_score"] > 0.85
+    assert all(clip["duplicate_score"] < 0.85 for clip in clips if clip is not small)
+
+
+def test_the_same_picture_with_other_motion_is_no_copy() -> None:
+    one, two = footage(1), footage(2)
+    two |= {"picture_hashes": one["picture_hashes"], "mirror_hashes": one["mirror_hashes"]}
+    mark_duplicates([one, two], KeptFootage(), 0.85)
+    assert max(one["duplicate_score"], two["duplicate_score"]) < 0.85
+
+
+def test_a_dropped_clip_takes_no_good_copy_with_it() -> None:
+    large, small = footage(1, eligible=False), footage(1, noise=3.0, face_px=50.0)
+    mark_duplicates([large, small], KeptFootage(), 0.85)
+    assert small["duplicate_score"] == 0.0
+
+
+def person(name: str, video: str, face: np.ndarray | None = None, **changes: Any) -> Any:
+    return {
+        "clip_id": name, "video_id": video, "speaker": None, "asked_split": None,
+        "source_name": name, "embedding": None if face is None else face.tolist(),
+    } | changes  # fmt: skip
+
+
+def face(angle: float) -> np.ndarray:
+    """Unit vectors in a plane: people are alike when their angles are."""
+    return np.array([np.cos(angle), np.sin(angle)], np.float32)
+
+
+def test_identity_is_the_label_else_the_face_else_the_video() -> None:
+    clips = [
+        person("a", "v1", speaker="Anna"),
+        person("b", "v2", face(0.0)),
+        person("c", "v3", face(0.1)),
+        person("d", "v4", face(2.0)),
+        person("e", "v5"),
+    ]
+    assign(clips, Identities(), SplitConfig())
+    assert [clip["identity"] for clip in clips] == [
+        "speaker:Anna", "face:b", "face:b", "face:d", "video:v5",
+    ]  # fmt: skip
+    assert clips[1]["split"] == clips[2]["split"]
+
+
+def test_shares_are_as_configured() -> None:
+    config = SplitConfig(val=0.1, test=0.2)
+    found = [hashed_split(f"video:{k}", config) for k in range(4000)]
+    assert found.count("test") / 4000 == pytest.approx(0.2, abs=0.03)
+    assert found.count("val") / 4000 == pytest.approx(0.1, abs=0.03)
+    other = [
+        hashed_split(f"video:{k}", SplitConfig(val=0.1, test=0.2, salt="x")) for k in range(99)
+    ]
+    assert other != found[:99]
+
+
+def test_a_face_between_two_splits_is_excluded() -> None:
+    known = Identities()
+    known.add("face:left", "train", face(0.0).tolist())
+    known.add("face:right", "test", face(1.6).tolist())
+    bridge, left = person("m", "v", face(0.8)), person("n", "w", face(0.1))
+    assign([bridge], known, SplitConfig())
+    assert bridge["split"] == "excluded"
+    assign([left], known, SplitConfig())
+    assert (left["identity"], left["split"]) == ("face:left", "train")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    angles=st.lists(st.floats(0, 6.28), min_size=1, max_size=25),
+    cut=st.integers(0, 25),
+    order=st.randoms(use_true_random=False),
+)
+def test_adding_footage_moves_nobody_and_leaks_nobody(
+    angles: list[float], cut: int, order: random.Random
+) -> None:
+    clips = [person(f"c{k:02d}", f"v{k}", face(angle)) for k, angle in enumerate(angles)]
+    order.shuffle(clips)
+    config, known = SplitConfig(val=0.3, test=0.3), Identities()
+    assign(clips[:cut], known, config)
+    before = {clip["clip_id"]: clip["split"] for clip in clips[:cut]}
+    assign(clips[cut:], known, config)
+    assert {clip["clip_id"]: clip["split"] for clip in clips[:cut]} == before
+    splits: dict[str, set[str]] = {}
+    for clip in clips:
+        if clip["split"] != "excluded":
+            splits.setdefault(clip["identity"], set()).add(clip["split"])
+    assert all(len(found) == 1 for found in splits.values())
+
+
+def test_an_asked_split_goes_before_everything() -> None:
+    clip = person("WRA_MarcoRubio_000", "v", asked_split="train")
+    assign([clip], Identities(), SplitConfig(convention="hdtf"))
+    assert clip["split"] == "train"
+
+
+def test_published_conventions() -> None:
+    assert len(HDTF_TEST) == 41
+    assert not HDTF_TEST & HDTF_EXCLUDED
+    assert hdtf_split("WRA_MarcoRubio_000") == "test"
+    assert hdtf_split("WDA_DanKildee_000") == "excluded"
+    assert hdtf_split("RD_Radio1_000") == "train"
+    assert hdtf_split("holiday") is None
+    assert crema_d_split("1064_DFA_ANG_XX") == "test"
+    assert crema_d_split("1001_DFA_ANG_XX") == "train"
+    assert crema_d_split("holiday") is None

@@ -1,0 +1,153 @@
+"""The catalogue: committed rows only, right macros, and SQL that cannot do harm."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from manifests.catalog import query, rows
+from manifests.errors import InputError
+from manifests.schema import CLIPS, COLUMNS, schema
+from manifests.store import Dataset
+from tests.manifests.rows import RECIPE, add, clip, written
+
+
+def test_an_empty_dataset_has_every_view_and_column(tmp_path: Path) -> None:
+    dataset = Dataset(str(tmp_path / "d"))
+    dataset.ensure(RECIPE)
+    for table, columns in COLUMNS.items():
+        assert query(dataset, f"FROM {table}").column_names == [c.name for c in columns]
+    assert query(dataset, "FROM funnel()").num_rows > 0
+
+
+@pytest.mark.parametrize("root", ["plain", "it's [a] *dir? {x}", "ünï cödé 🙂"])
+def test_any_folder_name_works(tmp_path: Path, root: str) -> None:
+    with written(str(tmp_path / root)) as session:
+        add(session, "a")
+        assert rows(session.dataset, "SELECT clip_id FROM clips") == [{"clip_id": "a-0000000-0"}]
+
+
+def test_parts_that_no_video_names_are_invisible(tmp_path: Path) -> None:
+    with written(str(tmp_path / "d")) as session:
+        add(session, "a")
+        orphan = pa.Table.from_pylist([clip("a", 50), clip("b")], schema(CLIPS))
+        session.dataset.publish_table(orphan, "clips/orphan.parquet", session.scratch)
+        found = rows(session.dataset, "SELECT clip_id FROM clips")
+        assert found == [{"clip_id": "a-0000000-0"}]
+        assert rows(session.dataset, "SELECT count(*) AS n FROM frames") == [{"n": 4}]
+
+
+def test_a_redone_video_is_seen_once_as_it_is_now(tmp_path: Path) -> None:
+    with written(str(tmp_path / "d")) as session:
+        old = add(session, "a")
+        add(session, "a", [clip("a", face_px=7.0)], key="k2", old=old)
+        assert rows(session.dataset, "SELECT face_px FROM clips") == [{"face_px": 7.0}]
+        assert len(session.dataset.names("clips")) == 1
+
+
+def test_a_video_s_own_row_goes_before_a_merged_one(tmp_path: Path) -> None:
+    with written(str(tmp_path / "d")) as session:
+        dataset = session.dataset
+        add(session, "a")
+        stale = dataset.read("videos/a.parquet").to_pylist()[0] | {"sources": ["/stale"]}
+        table = pa.Table.from_pylist([stale], dataset.read("videos/a.parquet").schema)
+        dataset.publish_table(table, "videos/compact-0.parquet", session.scratch)
+        assert rows(dataset, "SELECT sources FROM videos") == [{"sources": ["/a.mp4"]}]
+
+
+REFUSED = [
+    "COPY clips TO 'out.csv'",
+    "CREATE TABLE t AS SELECT 1",
+    "DROP VIEW clips",
+    "DELETE FROM clips",
+    "UPDATE clips SET accepted = true",
+    "ATTACH 'other.db'",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "SET enable_external_access = true",
+    "RESET enable_external_access",
+    "PRAGMA database_list",
+    "CALL pragma_version()",
+    "SELECT 1; SELECT 2",
+    "",
+    "SELEC 1",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM read_csv('/etc/passwd')",
+    "SELECT * FROM '/etc/passwd'",
+    "SELECT * FROM read_blob('{root}/../secret.txt')",
+    "SELECT * FROM read_text('{root}/clips/../../secret.txt')",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM read_parquet('http://127.0.0.1:9/x.parquet')",
+    "SELECT getenv('HOME')",
+    "SELECT * FROM dataset",
+    "SELECT * FROM secret",
+    "EXPLAIN ANALYZE COPY clips TO 'out.csv'",
+]
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_sql_that_is_refused(tmp_path: Path, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.txt").write_text("secret")
+    secret = pa.table({"x": ["secret"]})
+    dataset = Dataset(str(tmp_path / "d"))
+    dataset.ensure(RECIPE)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=r"^SQL: .+") as error:
+        query(dataset, sql.format(root=dataset.path))
+    assert "\n" not in str(error.value)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert secret.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SELECT 1", "FROM clips", "WITH x AS (SELECT 1) SELECT * FROM x", "EXPLAIN SELECT 1",
+     "DESCRIBE clips", "SELECT * FROM read_parquet('{root}/clips/*.parquet')"],
+)  # fmt: skip
+def test_sql_that_is_allowed(tmp_path: Path, sql: str) -> None:
+    with written(str(tmp_path / "d")) as session:
+        add(session, "a")
+        assert query(session.dataset, sql.format(root=session.dataset.path)).num_rows >= 1
+
+
+def test_blinks_are_pooled_over_seconds(tmp_path: Path) -> None:
+    spans = [{"start": 0, "stop": 2}, {"start": 3, "stop": 4}]
+    with written(str(tmp_path / "d")) as session:
+        add(session, "a", [clip("a", blinks=spans, duration_s=4.0)])
+        add(session, "b", [clip("b", blinks=[], duration_s=16.0)])
+        add(session, "c", [clip("c", blinks=spans, duration_s=1.0, split="test")])
+        found = rows(session.dataset, "FROM blinks_per_second()")
+    assert found == [
+        {"split": "test", "blinks": 2, "seconds": 1.0, "blinks_per_second": 2.0},
+        {"split": "train", "blinks": 2, "seconds": 20.0, "blinks_per_second": 0.1},
+    ]
+
+
+def test_what_if_names_the_clips_that_would_change(tmp_path: Path) -> None:
+    with written(str(tmp_path / "d")) as session:
+        for video, size in (("a", 70.0), ("b", 90.0), ("c", 200.0)):
+            add(session, video, [clip(video, face_px=size)])
+        dataset = session.dataset
+        found = rows(dataset, "SELECT clip_id, score, accepted_then FROM what_if('face_size', 90)")
+        assert found == [{"clip_id": "a-0000000-0", "score": 70.0, "accepted_then": False}]
+        assert rows(dataset, "FROM what_if('face_size', 10)") == []
+        assert rows(dataset, "FROM what_if('nothing', 10)") == []
+
+
+def test_the_funnel_counts(tmp_path: Path) -> None:
+    with written(str(tmp_path / "d")) as session:
+        add(session, "a")
+        add(session, "b", [])
+        found = {row["step"]: row["count"] for row in rows(session.dataset, "FROM funnel()")}
+    assert found["sources read"] == 2
+    assert found["without a face"] == 1
+    assert found["clips"] == found["accepted clips"] == 1
+    assert found["fail face_size"] == 0
+
+
+def test_timings_are_a_view(tmp_path: Path) -> None:
+    with written(str(tmp_path / "d")) as session:
+        add(session, "a")
+        found = rows(session.dataset, "FROM timings")
+    assert found == [{"video_id": "a", "footage_s": 1.0, "step": "total", "seconds": 2.0}]

@@ -1,0 +1,61 @@
+"""`dawn checkpoint import` and `info` as a user meets them."""
+
+import torch
+from typer.testing import CliRunner
+
+from dawn.a2v.config import A2V_TINY
+from dawn.a2v.model import A2V
+from manifests.errors import InputError
+from pipeline.checkpoint_commands import app
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def official_file(path):
+    torch.save({"diffusion": A2V(A2V_TINY).diffusion.state_dict()}, path)
+    return path
+
+
+def test_import_then_info(tmp_path):
+    file, to = official_file(tmp_path / "DAWN.pth"), tmp_path / "to"
+    result = run("import", file, "--to", to, "--size", "tiny", "--face-mask-encoder", "zeros")
+    assert result.exit_code == 0, result.output
+    assert "a2v at 64 px" in result.output
+    assert "face-mask encoder from zeros" in result.output
+    result = run("info", to)
+    assert result.exit_code == 0
+    assert "source file: DAWN.pth" in result.output
+
+
+def test_the_default_encoder_is_the_authors_seed(tmp_path):
+    file = official_file(tmp_path / "DAWN.pth")
+    result = run("import", file, "--to", tmp_path / "to", "--size", "tiny")
+    assert "face-mask encoder from 1234" in result.output
+
+
+def test_errors_are_one_line(tmp_path):
+    file = official_file(tmp_path / "DAWN.pth")
+    for arguments, text in [
+        (("import", file, "--to", tmp_path / "to"), "--size"),
+        (("import", file, "--to", tmp_path / "to", "--size", "64"), "--size: '64'"),
+        (("import", file, "--to", tmp_path / "to", "--face-mask-encoder", "x"), "neither"),
+        (("info", tmp_path / "absent"), "not a folder"),
+    ]:
+        result = run(*arguments)
+        assert isinstance(result.exception, InputError)
+        assert text in str(result.exception)
+        assert "\n" not in str(result.exception)
+
+
+def test_info_notices_damage(tmp_path):
+    file, to = official_file(tmp_path / "DAWN.pth"), tmp_path / "to"
+    run("import", file, "--to", to, "--size", "tiny")
+    weights = to / "a2v.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    result = run("info", to)
+    assert isinstance(result.exception, InputError)
+    assert "sha256" in str(result.exception)

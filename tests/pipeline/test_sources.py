@@ -1,0 +1,99 @@
+"""Files, folders, globs and lists as sources; what is wrong with them is said in one line."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dawn.curation.tables import Label
+from manifests.errors import InputError
+from pipeline.sources import find_sources
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.mp4", "a.MOV", "sub/c.mkv", "sub/deeper/d.webm", "notes.txt", "x.json"):
+        path = tmp_path / "footage" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "footage"
+
+
+def names(*arguments: object, limit: int | None = None) -> list[str]:
+    return [source.path.name for source in find_sources(map(str, arguments), limit)]
+
+
+def test_a_folder_gives_its_videos_sorted(folder: Path) -> None:
+    assert names(folder) == ["a.MOV", "b.mp4", "c.mkv", "d.webm"]
+    assert names(folder, limit=2) == ["a.MOV", "b.mp4"]
+
+
+def test_a_file_is_taken_whatever_its_name(folder: Path) -> None:
+    assert names(folder / "notes.txt") == ["notes.txt"]
+
+
+def test_globs_and_doubles(folder: Path) -> None:
+    assert names(folder / "*.mp4", folder / "b.mp4", folder / "**/*.mkv") == ["b.mp4", "c.mkv"]
+
+
+def test_a_loop_of_links_ends(folder: Path) -> None:
+    (folder / "sub" / "again").symlink_to(folder)
+    (folder / "self.mp4").symlink_to(folder / "self.mp4")
+    assert names(folder) == ["a.MOV", "b.mp4", "self.mp4", "c.mkv", "d.webm"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_list_carries_labels(folder: Path, suffix: str) -> None:
+    table = pd.DataFrame(
+        {"path": ["b.mp4", "b.mp4", "sub/c.mkv"], "speaker": ["anna", "ben", None],
+         "start": [0.0, 2.0, None], "end": [2.0, 4.0, None], "split": ["train", "train", None]}
+    )  # fmt: skip
+    path = folder / f"list.{suffix}"
+    if suffix == "csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path)
+    b, c = find_sources([str(path)])
+    assert b.path == folder / "b.mp4"
+    assert set(b.labels) == {
+        Label(start=0, stop=50, speaker="anna", split="train"),
+        Label(start=50, stop=100, speaker="ben", split="train"),
+    }
+    assert c.labels == (Label(),)
+
+
+BAD_LISTS = {
+    "file\nb.mp4\n": "no column `path`|unknown column 'file'",
+    "path,colour\nb.mp4,red\n": "unknown column 'colour'",
+    "path,split\nb.mp4,dev\n": "row 1: split 'dev'",
+    "path,start\nb.mp4,soon\n": "row 1: 'soon' is not a time",
+    "path,start\nb.mp4,-1\n": "row 1: '-1' is not a time",
+    "path,start,end\nb.mp4,5,5\n": "row 1: end 5 s is not after start 5 s",
+    'path\nb.mp4\n""\n': "row 2: has no path",
+    "\x00\xff": "list.csv",
+}
+
+
+@pytest.mark.parametrize("text", BAD_LISTS)
+def test_a_bad_list_is_named_with_its_row(folder: Path, text: str) -> None:
+    (folder / "list.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=BAD_LISTS[text]) as error:
+        find_sources([str(folder / "list.csv")])
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_found_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for argument, said in (("none.mp4", "no such file"), ("empty", "holds no video")):
+        with pytest.raises(InputError, match=said):
+            find_sources([str(tmp_path / argument)])
+    with pytest.raises(InputError, match="no source"):
+        find_sources([])
+
+
+def test_names_of_any_bytes(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff 'quoted'\n.mp4")
+    (tmp_path / name).touch()
+    (source,) = find_sources([str(tmp_path)])
+    assert source.path.name == name
