@@ -34,7 +34,7 @@ class Command:
         arguments = ["ingest", films, "--dataset", root, "--config", config, "--workers", 2]
         self._driver = subprocess.Popen(
             [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
-            cwd=REPOSITORY, env=os.environ | {"DAWN_WEIGHTS": "/nonexistent", "DAWN_KILL_TEST": MARK},
+            cwd=REPOSITORY, env=os.environ | {"DAWN_KILL_TEST": MARK},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         self._seen: dict[int, psutil.Process] = {}
