@@ -91,13 +91,15 @@ class GaussianDiffusion(nn.Module):
 
 def cosine_schedule(timesteps: int) -> dict[str, Tensor]:
     """The twelve tables (timesteps,) of the cosine schedule, float64."""
-    steps = torch.linspace(0, timesteps, timesteps + 1, dtype=torch.float64) / timesteps
+    # On the CPU whatever device is the default: networks are also built without storage.
+    kind, cpu = torch.float64, torch.device("cpu")
+    steps = torch.linspace(0, timesteps, timesteps + 1, dtype=kind, device=cpu) / timesteps
     angles = (steps + SCHEDULE_OFFSET) / (1 + SCHEDULE_OFFSET) * math.pi / 2
     signal = angles.cos() ** 2
     betas = (1 - signal[1:] / signal[:-1]).clamp(0, MAX_BETA)
     alphas = 1 - betas
     cumulative = alphas.cumprod(0)
-    previous = torch.cat((torch.ones(1, dtype=torch.float64), cumulative[:-1]))
+    previous = torch.cat((torch.ones(1, dtype=kind, device=cpu), cumulative[:-1]))
     variance = betas * (1 - previous) / (1 - cumulative)
     return {
         "betas": betas,

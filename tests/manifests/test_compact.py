@@ -103,6 +103,7 @@ def test_readers_see_every_row_once_all_the_time(tmp_path: Path) -> None:
     assert seen > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["publish", "delete"])
 def test_killed_anywhere_it_loses_and_doubles_nothing(
     tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch

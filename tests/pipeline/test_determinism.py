@@ -37,6 +37,7 @@ def run(root: Path, sources: list[Source], workers: int) -> tuple[Dataset, Summa
     return target, ingest(sources, target, recipe, OnRay(workers))
 
 
+@pytest.mark.slow
 def test_one_and_two_workers_in_any_order_agree_with_one_process(
     dataset: Dataset, footage: Path, ray_session: None, tmp_path: Path
 ) -> None:
