@@ -125,7 +125,7 @@ class OnRay:
             self._ray.shutdown()
 
     def _start_job(self, job: "_Job") -> None:
-        task = self._ray.remote(_call).options(num_cpus=1, max_retries=0)
+        task = self._ray.remote(max_calls=_CALLS)(_call).options(num_cpus=1, max_retries=0)
         job.tries += 1
         job.started = time.monotonic()
         self._running[task.remote(job.function, job.arguments)] = job
@@ -162,6 +162,9 @@ class _Job:
 
 
 _RETRY = object()
+
+_CALLS = 500
+"""Jobs after which a worker process is replaced: decoders and models may leak a little."""
 
 
 def _call(function: Callable[..., Any], arguments: tuple[object, ...]) -> Any:  # noqa: ANN401

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dawn.features.crop import CropConfig, Square, cut_square
 from dawn.features.encode import ClipWriter
-from dawn.features.landmarks import LANDMARKS, FaceMesh, to_68
+from dawn.features.landmarks import LANDMARKS, FaceMesh, borrow_mesh, return_mesh, to_68
 
 Image = NDArray[np.uint8]
 
@@ -68,7 +68,7 @@ class ClipFollower:
         self._square, self._config = square, config
         self._folder, self._name = folder, name
         self._max_gap, self._keep_every = max_gap, keep_every
-        self._mesh: FaceMesh | None = FaceMesh()
+        self._mesh: FaceMesh | None = borrow_mesh()
         self._mesh_side = min(square.side, 512)
         self._clip: RawClip | None = None
         self._writer: ClipWriter | None = None
@@ -90,10 +90,10 @@ class ClipFollower:
         self.seconds["encode"] += time.perf_counter() - meshed
 
     def close(self) -> None:
-        """The track has ended; the mesh's memory is given back."""
+        """The track has ended; its mesh is free for another."""
         self._end()
         if self._mesh is not None:
-            self._mesh.close()
+            return_mesh(self._mesh)
         self._mesh = None
 
     def _detect(self, picture: Image, crop: Image) -> NDArray[np.float32] | None:

@@ -1,6 +1,7 @@
 """Faces in a video: where they are, and which boxes of which frames are one person."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,7 @@ class FaceDetector:
     """MediaPipe's BlazeFace: the short-range model, and the full-range one where it sees none."""
 
     def __init__(self, min_confidence: float) -> None:
-        detection = mediapipe_solutions().face_detection
-        self._models = [
-            detection.FaceDetection(model_selection=model, min_detection_confidence=min_confidence)
-            for model in (0, 1)
-        ]
+        self._models = _models(min_confidence)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Box]:
         """Boxes of the faces in an RGB picture (H, W, 3), in its pixels, largest first."""
@@ -63,6 +60,16 @@ class FaceDetector:
                 boxes = [_box(one, image.shape[1], image.shape[0]) for one in found]
                 return sorted(boxes, key=lambda box: (-_area(box), *box))
         return []
+
+
+@lru_cache(maxsize=2)
+def _models(min_confidence: float) -> tuple[Any, ...]:
+    """Kept for the life of the process: they hold no state, and 19 MB each if dropped unclosed."""
+    detection = mediapipe_solutions().face_detection
+    return tuple(
+        detection.FaceDetection(model_selection=model, min_detection_confidence=min_confidence)
+        for model in (0, 1)
+    )
 
 
 def link(detections: list[tuple[int, list[Box]]], config: FaceConfig) -> list[Track]:

@@ -58,6 +58,10 @@ class FaceMesh:
         points = np.array([(p.x, p.y, p.z) for p in faces[0].landmark], dtype=np.float32)
         return points * np.array([width, height, width], dtype=np.float32)
 
+    def forget(self) -> None:
+        """Lose the face that was followed: the next picture is looked at afresh."""
+        self._mesh.process(np.zeros((64, 64, 3), np.uint8))
+
     def close(self) -> None:
         """Free the graph."""
         self._mesh.close()
@@ -72,6 +76,24 @@ class FaceMesh:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+_idle: list[FaceMesh] = []
+
+
+def borrow_mesh() -> FaceMesh:
+    """A following mesh that knows no face. Give it back with `return_mesh`.
+
+    Meshes are kept for the life of the process: making one costs 25 ms, and MediaPipe keeps about
+    a megabyte of each that is closed, which adds up over thousands of tracks.
+    """
+    return _idle.pop() if _idle else FaceMesh()
+
+
+def return_mesh(mesh: FaceMesh) -> None:
+    """Take a mesh back for the next track."""
+    mesh.forget()
+    _idle.append(mesh)
 
 
 def to_68(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
