@@ -190,6 +190,7 @@ def stage_audio(work: Work, sounds: list[tuple[str, str]]) -> None:
             writer.write_table(first)
             for table in tables:
                 writer.write_table(table)
+                pa.default_memory_pool().release_unused()
         dataset.publish(temporary, target)
 
 
@@ -232,6 +233,7 @@ def _join_frames(dataset: Dataset, work: Work, names: list[str]) -> None:
                 with dataset.open_part(f"{name}.frames.parquet") as file:
                     for batch in pq.ParquetFile(file).iter_batches():
                         writer.write_batch(batch)
+                pa.default_memory_pool().release_unused()  # else a long video's spans pile up
         dataset.publish(temporary, f"{work.stage}/frames.parquet")
 
 
