@@ -22,8 +22,8 @@ from pipeline.sources import Source, find_sources
 
 # Of one core and one minute of footage, where a dataset has no timings of its own yet; from
 # docs/performance.md.
-SECONDS_PER_MINUTE = 25.0
-BYTES_PER_MINUTE = 8e6
+SECONDS_PER_MINUTE = 16.0
+BYTES_PER_MINUTE = 8.6e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
