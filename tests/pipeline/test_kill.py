@@ -175,6 +175,7 @@ def disturbed(calm: Uninterrupted, root: Path, kills: list[tuple[str, float]], s
         calm.check(root)
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_the_work(calm: Uninterrupted, tmp_path: Path) -> None:
     disturbed(calm, tmp_path / "root", [("everything", 0.7)], seed=0)
 
