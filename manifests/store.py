@@ -163,13 +163,7 @@ class Dataset:
 
     def publish(self, temporary: Path, name: str) -> None:
         """Move a finished local file into place, whole, replacing what was there."""
-        if self.local:
-            target = Path(self._at(name))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _move(temporary, target)
-        else:
-            self.fs.put_file(str(temporary), self._at(name))
-            temporary.unlink()
+        publish_file(self.fs, self.local, temporary, self._at(name))
 
     def publish_table(self, table: pa.Table, name: str, scratch: Path) -> None:
         """Write a table as a part."""
@@ -196,8 +190,7 @@ class Dataset:
     def writing(self) -> Iterator["Session"]:
         """Hold the dataset for writing. Raises InputError while another process does.
 
-        The lock is the kernel's (flock), so that it goes with its holder, however that ends.
-        Object stores have none: start one writer at a time there.
+        Object stores have no lock: start one writer at a time there.
         """
         with self._locked():
             left = self.names(SCRATCH)
@@ -216,19 +209,8 @@ class Dataset:
             shutil.rmtree(scratch, ignore_errors=True)
             self.delete(SCRATCH)
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        if not self.local:
-            yield
-            return
-        with (Path(self.path) / _LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"{self.uri}: another dawn command is writing to it; wait for it to end"
-                ) from error
-            yield
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        return only_writer(Path(self.path)) if self.local else contextlib.nullcontext()
 
 
 class Session:
@@ -240,6 +222,32 @@ class Session:
         self.unclean = unclean
         """Things may be left that no row names: from a writer that was killed, or in merged parts
         that lost a video. A sweep is due."""
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold a local folder for writing. Raises InputError while another process does.
+
+    The lock is the kernel's (flock), so that it goes with its holder, however that ends.
+    """
+    with (folder / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{folder}: another dawn command is writing to it; wait for it to end"
+            ) from error
+        yield
+
+
+def publish_file(fs: fsspec.AbstractFileSystem, local: bool, temporary: Path, target: str) -> None:
+    """Move a finished local file to `target` on `fs`, whole, replacing what was there."""
+    if local:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        _move(temporary, Path(target))
+    else:
+        fs.put_file(str(temporary), target)
+        temporary.unlink()
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
