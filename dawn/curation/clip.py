@@ -14,6 +14,10 @@ from dawn.features.landmarks import LANDMARKS, FaceMesh, borrow_mesh, return_mes
 
 Image = NDArray[np.uint8]
 
+_DOUBTFUL = 8
+"""After so many frames without a find the mesh looks at every so-many-th only: what the detector
+follows may be a picture on a shirt."""
+
 
 @dataclass(slots=True)
 class RawClip:
@@ -73,11 +77,15 @@ class ClipFollower:
         self._clip: RawClip | None = None
         self._writer: ClipWriter | None = None
         self._unsure: list[Image] = []
+        self._unseen = 0
         self.clips: list[tuple[RawClip, ClipWriter]] = []
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def add(self, index: int, picture: Image) -> None:
         """Look at the source picture of video frame `index`."""
+        if self._unseen >= _DOUBTFUL and self._unseen % _DOUBTFUL:
+            self._unseen += 1
+            return
         begin = time.perf_counter()
         crop = cut_square(picture, self._square, self._config.size)
         points = self._detect(picture, crop)
@@ -85,6 +93,7 @@ class ClipFollower:
         if points is None:
             self._lose(crop)
         else:
+            self._unseen = 0
             self._find(index, crop, points)
         self.seconds["mesh"] += meshed - begin
         self.seconds["encode"] += time.perf_counter() - meshed
@@ -119,6 +128,7 @@ class ClipFollower:
 
     def _lose(self, crop: Image) -> None:
         if self._clip is None:
+            self._unseen += 1
             return
         self._unsure.append(crop)
         if len(self._unsure) > self._max_gap:

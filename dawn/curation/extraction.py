@@ -24,7 +24,7 @@ from dawn.features.pose import head_pose
 from dawn.features.quality import brightness, face_patch, sharpness, voiced_share
 from dawn.features.shots import ShotConfig, ShotDetector, shots
 from dawn.features.sound import SAMPLES_PER_FRAME, read_sound
-from dawn.features.video import FPS, Limits, VideoInfo, read_frames
+from dawn.features.video import FPS, FrameMemory, Limits, VideoInfo, read_frames
 
 VERSION = 1
 """Raised when the same video and configuration would give other results."""
@@ -34,6 +34,8 @@ _CONTEXT = 10
 _SMALL_SIDE = 192
 """Enough for both: detectors look at 128 or 192 pixels, the shot detector at less."""
 _KEEP_EVERY = 5
+_FRAME_MEMORY = 96 * 2**20
+"""Bytes of decoded frames that spare the second pass the decoding: 25 s of 288 x 320 pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,8 @@ def extract_span(
     Raises UnreadableVideoError when the file turns out to be corrupt.
     """
     begin = time.perf_counter()
-    frames, cuts, detections = _analyse(path, info, start, stop, config)
+    memory = FrameMemory(_FRAME_MEMORY)
+    frames, cuts, detections = _analyse(path, info, start, stop, config, memory)
     tracks: list[tuple[int, Track, range]] = []
     ignored = 0
     for number, shot in enumerate(shots(frames, cuts)):
@@ -133,7 +136,8 @@ def extract_span(
                 ignored += 1
     analysed = time.perf_counter()
     result = SpanResult([], [cut for cut in cuts if start <= cut < stop], ignored)
-    followers = _follow(path, info, tracks, config, folder)
+    followers = _follow(path, info, tracks, config, folder, memory)
+    del memory
     raw = [(number, i, *pair) for i, (number, f) in enumerate(followers) for pair in f.clips]
     sound = read_sound(path, info, start, stop) if raw else np.zeros(0, np.float32)
     for number, i, clip, writer in raw:
@@ -156,7 +160,12 @@ def extract_span(
 
 
 def _analyse(
-    path: Path, info: VideoInfo, start: int, stop: int, config: ExtractConfig
+    path: Path,
+    info: VideoInfo,
+    start: int,
+    stop: int,
+    config: ExtractConfig,
+    memory: FrameMemory,
 ) -> tuple[list[int], list[int], list[tuple[int, list[NDArray[np.float64]]]]]:
     """First pass: the frames there are, cuts, and detections in upright source pixels."""
     detector: FaceDetector | None = None  # costly to make; a span in a hole needs none
@@ -164,7 +173,7 @@ def _analyse(
     frames: list[int] = []
     detections = []
     first, last = max(0, start - _CONTEXT), stop + _CONTEXT
-    for index, picture in read_frames(path, info, first, last, max_side=_SMALL_SIDE):
+    for index, picture in read_frames(path, info, first, last, _SMALL_SIDE, memory):
         shot_detector.add(index, picture)
         if not start <= index < stop:
             continue
@@ -189,6 +198,7 @@ def _follow(
     tracks: list[tuple[int, Track, range]],
     config: ExtractConfig,
     folder: Path,
+    memory: FrameMemory,
 ) -> list[tuple[int, ClipFollower]]:
     """Second pass: every track's clips, encoded but without sound."""
     if not tracks:
@@ -203,7 +213,7 @@ def _follow(
         )
     begin = min(span.start for _, _, span in tracks)
     end = max(span.stop for _, _, span in tracks)
-    for index, picture in read_frames(path, info, begin, end):
+    for index, picture in read_frames(path, info, begin, end, memory=memory):
         for (_, _, span), (_, follower) in zip(tracks, followers, strict=True):
             if index in span:
                 follower.add(index, picture)

@@ -55,15 +55,19 @@ def still_square(boxes: NDArray[np.float64], width: int, height: int, config: Cr
 
 
 def cut_square(image: NDArray[np.uint8], square: Square, size: int) -> NDArray[np.uint8]:
-    """The square of an RGB picture (H, W, 3) as (size, size, 3); edges repeat outside."""
+    """The square of an RGB picture (H, W, 3) as (size, size, 3); edges repeat outside.
+
+    A little smaller is interpolated linearly, much smaller averaged over areas: that costs five
+    times as much and shows only where several pixels become one.
+    """
     height, width = image.shape[:2]
     x0, y0, x1, y1 = square.x, square.y, square.x + square.side, square.y + square.side
     part = image[max(0, y0) : min(height, y1), max(0, x0) : min(width, x1)]
     pad = (max(0, -y0), max(0, y1 - height), max(0, -x0), max(0, x1 - width))
     if any(pad):
         part = cv2.copyMakeBorder(part, *pad, cv2.BORDER_REPLICATE)
-    shrinks = square.side > size
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    scale = square.side / size
+    how = cv2.INTER_CUBIC if scale <= 1 else cv2.INTER_LINEAR if scale < 1.5 else cv2.INTER_AREA
     return cv2.resize(part, (size, size), interpolation=how).astype(np.uint8, copy=False)
 
 

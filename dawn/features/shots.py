@@ -33,7 +33,7 @@ class ShotDetector:
 
     def add(self, index: int, image: NDArray[np.uint8]) -> None:
         """Look at one RGB frame (H, W, 3)."""
-        small = cv2.resize(image, (96, 72), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(image, (96, 72), interpolation=cv2.INTER_LINEAR)
         found = self._detector.process_frame(index, cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         self.cuts += [int(cut) for cut in found]
 

@@ -140,10 +140,13 @@ def read_frames(
     start: int = 0,
     stop: int | None = None,
     max_side: int | None = None,
+    memory: "FrameMemory | None" = None,
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Yield `(i, RGB (H, W, 3))` for each 25-fps frame i in [start, stop), upright.
 
-    `max_side` scales larger pictures down to that many pixels on their longer side.
+    `max_side` scales larger pictures down to that many pixels on their longer side. `memory` is
+    filled by a first reading and spares a second one, of the same frames or some of them, the
+    decoding.
 
     An index is missing where the source has a hole of more than MAX_GAP_S. Raises
     UnreadableVideoError when too many packets are corrupt.
@@ -154,7 +157,8 @@ def read_frames(
     shown_at = 0.0
     index = start
     picture: NDArray[np.uint8] | None = None
-    for frame, at in _decode_from(path, info, start / FPS):
+    decoded = _decode_from(path, info, start / FPS)
+    for frame, at in memory.through(decoded) if memory else decoded:
         gap = shown is not None and at - shown_at > MAX_GAP_S
         until = shown_at + MAX_GAP_S if gap else (shown_at + at) / 2
         while shown is not None and index < stop and index / FPS <= until + 1e-9:
@@ -170,6 +174,31 @@ def read_frames(
         picture = upright(shown) if picture is None else picture
         yield index, picture
         index += 1
+
+
+class FrameMemory:
+    """Decoded frames, as the codec left them, for reading a stretch twice.
+
+    Holds at most `budget` bytes: a stretch that needs more is simply decoded again.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self._left = budget
+        self._frames: list[tuple[Any, float]] | None = None
+
+    def through(self, decoded: Iterator[tuple[Any, float]]) -> Iterator[tuple[Any, float]]:
+        """Yield the frames that are held, or `decoded` while holding on to them."""
+        if self._frames is not None and self._left >= 0:
+            yield from self._frames
+            return
+        self._frames = []
+        for frame, at in decoded:
+            self._left -= sum(plane.buffer_size for plane in frame.planes)
+            if self._left >= 0:
+                self._frames.append((frame, at))
+            else:
+                self._frames.clear()
+            yield frame, at
 
 
 def _decode_from(path: Path, info: VideoInfo, start_s: float) -> Iterator[tuple[Any, float]]:

@@ -154,16 +154,21 @@ def _ours() -> set[int]:
     return found
 
 
-def disturbed(calm: Uninterrupted, root: Path, kills: list[tuple[str, float]], seed: int) -> None:
-    """Ingest with kills (whom, when as a share of the whole); then once in peace."""
+def disturbed(calm: Uninterrupted, root: Path, kills: list[tuple[str, float]], seed: int) -> int:
+    """Ingest with kills (whom, when as a share of the whole); then once in peace.
+
+    Returns how many kills hit a run whose Ray was up: how far a resumed run has come by then
+    depends on what the ones before it left to do.
+    """
     chance = random.Random(seed)
+    struck = 0
     with contextlib.ExitStack() as stack:  # what outlives a killed command stays
         for target, share in kills:
             command = stack.enter_context(Command(calm.films, root, calm.config))
             if command.wait(share * calm.seconds):
                 command.finish()
                 continue
-            assert len(_ours()) > 1 or share < 0.5
+            struck += len(_ours()) > 1
             if target == "worker":
                 command.kill_worker(chance)
                 command.finish()
@@ -173,6 +178,7 @@ def disturbed(calm: Uninterrupted, root: Path, kills: list[tuple[str, float]], s
                 command.kill_everything()
         stack.enter_context(Command(calm.films, root, calm.config)).finish()
         calm.check(root)
+    return struck
 
 
 @pytest.mark.slow
@@ -186,6 +192,8 @@ def test_twenty_kills_at_random_moments(calm: Uninterrupted, tmp_path: Path) -> 
     chance = random.Random(20)
     moments: list[Any] = [(TARGETS[k % 3], chance.uniform(0.1, 1.0)) for k in range(20)]
     chance.shuffle(moments)
+    struck = 0
     for number in range(0, 20, 4):
         root = tmp_path / str(number)
-        disturbed(calm, root, moments[number : number + 4], seed=number)
+        struck += disturbed(calm, root, moments[number : number + 4], seed=number)
+    assert struck >= 5
