@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
-from pipeline import checkpoint_commands, dataset_commands
+from pipeline import checkpoint_commands, dataset_commands, generate_command
 
 app = typer.Typer(
     name="dawn",
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(checkpoint_commands.app, name="checkpoint")
+app.command()(generate_command.generate)
 
 Dataset = Annotated[str, typer.Option(metavar="ROOT", help="The dataset: a folder or s3://… URI.")]
 Address = Annotated[
