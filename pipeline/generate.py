@@ -23,7 +23,7 @@ from pipeline.executor import Failure
 from pipeline.generate_items import Item
 from pipeline.generate_progress import WorkProgress
 from pipeline.generate_worker import RUN_INFO, RunTask, failure, first_row
-from pipeline.progress import console
+from pipeline.progress import console, quiet_libraries
 
 FIXED = ("system", "checkpoint", "dataset_hash", "split", "list", "settings", "seed", "baseline")
 """What a run folder is about: changing one of these needs another folder."""
@@ -50,10 +50,12 @@ def generate_one(request: Single) -> Made:
     _check_out(request.out)
     folder = find_model(request.checkpoint)
     voice = read_voice(request.audio, request.max_seconds)
-    portrait = find_portrait(read_picture(request.image), folder.size, str(request.image))
+    picture = read_picture(request.image)
+    with quiet_libraries():
+        portrait = find_portrait(picture, folder.size, str(request.image))
+        changes = _changes(request, voice.frames)
     if portrait.faces > 1:
         console.print(f"{request.image}: {portrait.faces} faces, the largest is used", markup=False)
-    changes = _changes(request, voice.frames)
     device = pick_device(request.device)
     model = load_model(folder, device, request.config.dtype)
     notes = {

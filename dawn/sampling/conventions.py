@@ -17,56 +17,54 @@ from manifests.errors import InputError
 
 HUBERT_DIM = 1024
 
-POSE_LOW = (-90.0, -90.0, -90.0, 0.0, 0.0, 0.0)
-POSE_HIGH = (90.0, 90.0, 90.0, 1.0, 720.0, 1080.0)
-"""Degrees, scale and pixels that the official PBNet maps to 0 … 1. Eyes stay as they are."""
+STATE_LOW = (-90.0, -90.0, -90.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+STATE_HIGH = (90.0, 90.0, 90.0, 1.0, 720.0, 1080.0, 1.0, 1.0)
+"""What the official PBNet maps to 0 … 1: degrees, scale, pixels. Eyes stay as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conventions:
-    """How a network takes audio and pose."""
+    """How a network takes audio, pose and eyes."""
 
     audio: AudioKind
     audio_mean: float = 0.0
     audio_std: float = 1.0
-    pose_low: tuple[float, ...] = POSE_LOW
-    pose_high: tuple[float, ...] = POSE_HIGH
+    state_low: tuple[float, ...] = STATE_LOW
+    state_high: tuple[float, ...] = STATE_HIGH
 
     def normalised_audio(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Audio features (T, A) as the network takes them."""
         scaled: NDArray[np.float32] = (features - self.audio_mean) / self.audio_std
         return scaled.astype(np.float32, copy=False)
 
-    def normalised_pose(self, pose: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A pose (6,) as PBNet takes it."""
-        low, high = np.float32(self.pose_low), np.float32(self.pose_high)
-        return np.asarray((pose - low) / (high - low), np.float32)
+    def normalised_states(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Pose and eyes (…, 8) as PBNet takes them."""
+        low, high = np.array(self.state_low), np.array(self.state_high)
+        return np.asarray((states - low) / (high - low), np.float32)
 
-    def pose_change(self, change: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Changes of pose (T, 6) that PBNet gave, in degrees, scale and pixels."""
-        return np.asarray(
-            change * (np.float32(self.pose_high) - np.float32(self.pose_low)), np.float32
-        )
+    def state_changes(self, changes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """PBNet's changes of pose and eyes (…, 8) in degrees, 3DDFA's scale, pixels, eye ratios."""
+        low, high = np.array(self.state_low), np.array(self.state_high)
+        return np.asarray(changes * (high - low), np.float32)
 
 
 def conventions_of(card: Card) -> Conventions:
     """The conventions of a checkpoint. Raises InputError when its card's make no sense."""
-    width = card.architecture.get("audio_dim") or card.architecture["unet"]["audio_dim"]
-    source = card.source
-    kind = source.get("audio_features") or _kind_of_width(card.name, width)
+    architecture = card.architecture
+    width = architecture.get("unet", architecture)["audio_dim"]
+    audio, states = _part(card, "audio"), _part(card, "states")
+    kind = audio.get("features") or _kind_of_width(card.name, width)
     if kind not in ("log_mel", "hubert"):
         raise InputError(f"{card.name}: was trained on unknown audio features {kind!r}")
     if width != {"log_mel": ROW, "hubert": HUBERT_DIM}[kind]:
         raise InputError(f"{card.name}: takes {width} audio features, {kind} has another number")
-    mean, std = _number(card, "audio_mean", 0.0), _number(card, "audio_std", 1.0)
-    if std <= 0:
-        raise InputError(f"{card.name}: its card's audio_std is {std}, not positive")
-    low, high = source.get("pose_low", POSE_LOW), source.get("pose_high", POSE_HIGH)
-    if not _six(low) or not _six(high) or any(a >= b for a, b in zip(low, high, strict=True)):
-        raise InputError(f"{card.name}: its card's pose_low and pose_high are no six bounds")
-    return Conventions(
-        audio=kind, audio_mean=mean, audio_std=std, pose_low=tuple(low), pose_high=tuple(high)
-    )
+    (mean,) = _numbers(card, "audio.mean", [audio.get("mean", 0.0)], 1)
+    (std,) = _numbers(card, "audio.std", [audio.get("std", 1.0)], 1)
+    low = _numbers(card, "states.low", states.get("low", STATE_LOW), len(STATE_LOW))
+    high = _numbers(card, "states.high", states.get("high", STATE_HIGH), len(STATE_HIGH))
+    if std <= 0 or any(a >= b for a, b in zip(low, high, strict=True)):
+        raise InputError(f"{card.name}: its card's audio.std or states.low and high are no scale")
+    return Conventions(audio=kind, audio_mean=mean, audio_std=std, state_low=low, state_high=high)
 
 
 def _kind_of_width(name: str, width: int) -> AudioKind:
@@ -80,16 +78,18 @@ def _kind_of_width(name: str, width: int) -> AudioKind:
     )
 
 
-def _number(card: Card, key: str, default: float) -> float:
-    value = card.source.get(key, default)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not np.isfinite(value):
-        raise InputError(f"{card.name}: its card's {key} is {value!r}, not a number")
-    return float(value)
+def _part(card: Card, name: str) -> dict[str, Any]:
+    part = card.source.get(name, {})
+    if not isinstance(part, dict):
+        raise InputError(f"{card.name}: its card's {name} is {part!r}, not settings")
+    return part
 
 
-def _six(value: Any) -> bool:  # noqa: ANN401 - from JSON
-    return (
-        isinstance(value, list | tuple)
-        and len(value) == 6
-        and all(isinstance(x, int | float) and not isinstance(x, bool) for x in value)
-    )
+def _numbers(card: Card, name: str, values: Any, count: int) -> tuple[float, ...]:  # noqa: ANN401
+    """So many finite numbers from a card."""
+    good = isinstance(values, list | tuple) and len(values) == count
+    if not good or not all(
+        isinstance(x, int | float) and not isinstance(x, bool) and np.isfinite(x) for x in values
+    ):
+        raise InputError(f"{card.name}: its card's {name} is {values!r}, not {count} numbers")
+    return tuple(map(float, values))

@@ -81,28 +81,27 @@ def complete(
     pose, eyes = changes.pose, changes.eyes
     if pose is not None and eyes is not None:
         return pose, eyes
+    states = np.concatenate((portrait.pose, portrait.eyes))
     for number, (network, conventions) in enumerate(model.pbnets):
         config = network.config
-        first = np.concatenate(
-            (
-                conventions.normalised_pose(portrait.pose)[: config.pose_dim],
-                portrait.eyes[: config.eye_dim],
-            )
-        )
+        own = slice(0 if config.pose_dim else POSE_DIM, POSE_DIM + config.eye_dim)
+        first = conventions.normalised_states(states)[own]
         # one draw a frame, the same on every device and for every length
         latent = frame_noise(seed, f"pbnet {number}", 0, len(audio), (config.latent_dim,))
         heard = torch.from_numpy(conventions.normalised_audio(audio))
         out = network.decoder(
-            torch.from_numpy(first.astype(np.float32))[None].to(model.device),
+            torch.from_numpy(first)[None].to(model.device),
             heard[None].to(model.device),
             latent[:, None].to(model.device),
             config.window,
         )
-        found = out[0].float().cpu().numpy()
+        found = np.zeros((len(audio), POSE_DIM + EYE_DIM), np.float32)
+        found[:, own] = out[0].float().cpu().numpy()
+        found = conventions.state_changes(found)
         if config.pose_dim and pose is None:
-            pose = conventions.pose_change(found[:, :POSE_DIM])
+            pose = found[:, :POSE_DIM]
         if config.eye_dim and eyes is None:
-            eyes = found[:, config.pose_dim :]
+            eyes = found[:, POSE_DIM:]
     if pose is None or eyes is None:
         raise ValueError("the model's PBNets give no pose or no eyes")
     return pose, eyes

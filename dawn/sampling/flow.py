@@ -46,7 +46,7 @@ class _Stretch:
         stop: int,
         overlap: int,
         before: list[Tensor],
-        on_step: Callable[[int], None],
+        on_step: Callable[[int], None] | None,
     ) -> None:
         self._seed, self._start, self._stop = seed, start, stop
         self._overlap = overlap
@@ -77,7 +77,8 @@ class _Stretch:
             mixed = share * earlier + (1 - share) * z[:, :, :count]
             z = torch.cat((mixed, z[:, :, count:]), dim=2)
         self.ends.append(z[:, :, -self._overlap :].clone())
-        self._on_step(self._stop - self._start)
+        if self._on_step is not None:
+            self._on_step(self._stop - self._start)
         return z
 
     def _noise(self, draw: str, shape: tuple[int, ...]) -> Tensor:
@@ -94,7 +95,7 @@ def sample_motion(
     *,
     window: int,
     seed: int,
-    on_step: Callable[[int], None] = lambda frames: None,
+    on_step: Callable[[int], None] | None = None,
 ) -> Iterator[Tensor]:
     """Yield the motion (3, t, h, w) of all frames in order, a stretch at a time.
 

@@ -85,7 +85,7 @@ def generate(
     seed: int,
     out: Path,
     *,
-    changes: Changes = Changes(),
+    changes: Changes | None = None,
     audio: NDArray[np.float32] | None = None,
     notes: Mapping[str, Any] | None = None,
     on_work: OnWork = _ignore,
@@ -105,7 +105,7 @@ def generate(
     with timer.of("network"):
         if audio is None:
             audio = voice_features(voice.samples, model.conventions.audio)
-        pose, eyes = complete(changes, model, portrait, audio, seed)
+        pose, eyes = complete(changes or Changes(), model, portrait, audio, seed)
         cond = conditions(model, audio, pose, eyes)
         still = still_condition(model, portrait, renderer.features)
     window = config.window or model.folder.window
