@@ -78,14 +78,12 @@ class OnActors:
         count = int(resources.get("GPU", 0)) if gpus else ray.workers
         if count < 1:
             raise InputError("--device cuda: the cluster has no GPU; use --device cpu")
-        self._idle = [self._start() for _ in range(min(count, ray.workers))]
+        self._starting: dict[Any, Any] = {}
+        self._idle: list[Any] = []
         self._running: dict[Any, _Running] = {}
-        try:
-            module.get([actor.ready.remote() for actor in self._idle])
-        except module.exceptions.RayError as error:
-            self.close()
-            reason = str(getattr(error, "cause", None) or error).strip().splitlines()[-1]
-            raise InputError(f"the workers cannot be set up: {reason}") from error
+        for _ in range(min(count, ray.workers)):
+            self._start()
+        self._wait_for_workers(None)
 
     def results(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """See Workers."""
@@ -96,6 +94,9 @@ class OnActors:
                 actor = self._idle.pop(0)
                 reference = actor.do.remote(job)
                 self._running[reference] = _Running(job, actor, tries + 1, time.monotonic())
+            if not self._running:
+                self._wait_for_workers(None)
+                continue
             done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=1.0)
             for reference in done:
                 running = self._running.pop(reference)
@@ -105,18 +106,39 @@ class OnActors:
                 else:
                     yield running.job, outcome
             self._stop_overdue()
+            self._wait_for_workers(0)
 
     def close(self) -> None:
         """Stop the workers and what started them."""
-        actors = [*self._idle, *(running.actor for running in self._running.values())]
+        busy = (running.actor for running in self._running.values())
+        actors = [*self._idle, *self._starting.values(), *busy]
         for actor in actors:
             self._ray.kill(actor)
         self._owner.close()
 
-    def _start(self) -> Any:  # noqa: ANN401 - a Ray handle
+    def _start(self) -> None:
         options = {"num_gpus": 1} if self._gpus else {"num_cpus": 1}
         actor = self._ray.remote(_Actor).options(max_restarts=0, **options)
-        return actor.remote(self._make, self._arguments)
+        handle = actor.remote(self._make, self._arguments)
+        self._starting[handle.ready.remote()] = handle
+
+    def _wait_for_workers(self, timeout: float | None) -> None:
+        """Count workers that are set up as idle: a job's time does not begin before."""
+        if not self._starting:
+            return
+        done, _ = self._ray.wait(
+            list(self._starting), num_returns=len(self._starting), timeout=timeout
+        )
+        for reference in done:
+            actor = self._starting.pop(reference)
+            try:
+                self._ray.get(reference)
+            except self._ray.exceptions.RayError as error:
+                self.close()
+                cause = getattr(error, "cause", None) or error
+                reason = str(cause).strip().splitlines()[-1]
+                raise InputError(f"the workers cannot be set up: {reason}") from error
+            self._idle.append(actor)
 
     def _outcome(self, reference: Any, running: _Running) -> Any:  # noqa: ANN401 - any result
         """The result, a Failure, or None: to be tried again."""
@@ -135,7 +157,7 @@ class OnActors:
 
     def _after_death(self, running: _Running) -> Failure | None:
         self._ray.kill(running.actor)  # it may hang half dead
-        self._idle.append(self._start())
+        self._start()
         if running.overdue:
             return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
         if running.tries < self._attempts:
