@@ -1,6 +1,7 @@
 """Motion of any length: what overlaps must agree, whatever the stretches."""
 
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -48,7 +49,7 @@ def test_stretches_cover_every_frame_and_overlap_fully(frames):
     plan = stretches(frames, 24, 8)
     assert plan[0][0] == 0
     assert plan[-1][1] == frames
-    for (_, stop), (start, after) in zip(plan, plan[1:], strict=False):
+    for (_, stop), (start, after) in pairwise(plan):
         assert stop - start == 8
         assert after > stop
     assert all(stop - start <= 24 for start, stop in plan)
@@ -87,7 +88,7 @@ def test_no_jump_where_stretches_meet(eta):
     config = replace(CONFIG, eta=eta, steps=20)
     made = motion(Opinion(), 88, config).mean(dim=(0, 2, 3))
     levels = [torch.linspace(-1, 1, 88)[a:b].mean() for a, b in stretches(88, 24, 8)]
-    between = max((b - a).abs() for a, b in zip(levels, levels[1:], strict=False))
+    between = max((b - a).abs() for a, b in pairwise(levels))
     steps = made.diff().abs()
     assert between > 0.3  # cut and joined, this would be the jump
     assert steps.max() < 0.25 * between

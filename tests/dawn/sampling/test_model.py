@@ -149,5 +149,3 @@ def test_changes_begin_at_zero_and_go_back_and_forth():
     states = np.arange(4, dtype=np.float32)[:, None] + 7
     assert changes_from(states, 9)[:, 0].tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
     assert changes_from(states[:1], 3)[:, 0].tolist() == [0, 0, 0]
-
-
