@@ -83,7 +83,7 @@ class OnActors:
         self._running: dict[Any, _Running] = {}
         for _ in range(min(count, ray.workers)):
             self._start()
-        self._wait_for_workers(None)
+        self._wait_for_workers(for_one=True)
 
     def results(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """See Workers."""
@@ -95,7 +95,7 @@ class OnActors:
                 reference = actor.do.remote(job)
                 self._running[reference] = _Running(job, actor, tries + 1, time.monotonic())
             if not self._running:
-                self._wait_for_workers(None)
+                self._wait_for_workers(for_one=True)
                 continue
             done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=1.0)
             for reference in done:
@@ -106,7 +106,7 @@ class OnActors:
                 else:
                     yield running.job, outcome
             self._stop_overdue()
-            self._wait_for_workers(0)
+            self._wait_for_workers(for_one=False)
 
     def close(self) -> None:
         """Stop the workers and what started them."""
@@ -122,13 +122,16 @@ class OnActors:
         handle = actor.remote(self._make, self._arguments)
         self._starting[handle.ready.remote()] = handle
 
-    def _wait_for_workers(self, timeout: float | None) -> None:
-        """Count workers that are set up as idle: a job's time does not begin before."""
+    def _wait_for_workers(self, *, for_one: bool) -> None:
+        """Count workers that are set up as idle: a job's time does not begin before.
+
+        On a busy cluster some may wait for their turn; the others begin.
+        """
         if not self._starting:
             return
-        done, _ = self._ray.wait(
-            list(self._starting), num_returns=len(self._starting), timeout=timeout
-        )
+        if for_one:
+            self._ray.wait(list(self._starting), num_returns=1)
+        done, _ = self._ray.wait(list(self._starting), num_returns=len(self._starting), timeout=0)
         for reference in done:
             actor = self._starting.pop(reference)
             try:

@@ -76,7 +76,6 @@ class Task:
             return self.course.draw(z)
         return torch.randn(z.shape, generator=self.generator, device=z.device, dtype=z.dtype)
 
-
     def settle(self, z: Tensor) -> Tensor:
         """The motion after a step, as the course wants it."""
         return z if self.course is None else self.course.settle(z)
