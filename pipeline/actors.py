@@ -129,8 +129,9 @@ class OnActors:
         """
         if not self._starting:
             return
-        if for_one:
-            self._ray.wait(list(self._starting), num_returns=1)
+        while for_one and not self._ray.wait(list(self._starting), num_returns=1, timeout=5)[0]:
+            if not any(node["Alive"] for node in self._ray.nodes()):
+                raise InputError("the Ray cluster is gone; run the same command again to go on")
         done, _ = self._ray.wait(list(self._starting), num_returns=len(self._starting), timeout=0)
         for reference in done:
             actor = self._starting.pop(reference)

@@ -39,7 +39,7 @@ def finish(model: Path, dataset: str, out: Path) -> str:
 def kill(process: subprocess.Popen[str], worker: bool) -> None:
     """One of the workers, or the command with all that it started."""
     children = psutil.Process(process.pid).children(recursive=True)
-    makers = [child for child in children if name(child).startswith("ray::")]
+    makers = [child for child in children if name(child).startswith("ray::_Actor")]
     if worker:
         for child in makers[:1]:
             child.kill()
