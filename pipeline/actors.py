@@ -81,6 +81,7 @@ class OnActors:
         self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
         self._running: dict[Any, _Running] = {}
+        self._failed_starts = 0
         for _ in range(min(count, ray.workers)):
             self._start()
         self._wait_for_workers(for_one=True)
@@ -138,11 +139,22 @@ class OnActors:
             try:
                 self._ray.get(reference)
             except self._ray.exceptions.RayError as error:
-                self.close()
-                cause = getattr(error, "cause", None) or error
-                reason = str(cause).strip().splitlines()[-1]
-                raise InputError(f"the workers cannot be set up: {reason}") from error
+                self._start_again(error)
+                continue
             self._idle.append(actor)
+            self._failed_starts = 0
+        if for_one and not self._idle:
+            self._wait_for_workers(for_one=True)
+
+    def _start_again(self, error: Exception) -> None:
+        """A worker could not be set up: it was killed meanwhile, or it never can be."""
+        self._failed_starts += 1
+        if self._failed_starts >= self._attempts:
+            self.close()
+            cause = getattr(error, "cause", None) or error
+            reason = str(cause).strip().splitlines()[-1]
+            raise InputError(f"the workers cannot be set up: {reason}") from error
+        self._start()
 
     def _outcome(self, reference: Any, running: _Running) -> Any:  # noqa: ANN401 - any result
         """The result, a Failure, or None: to be tried again."""

@@ -84,7 +84,7 @@ def test_kills_at_random_moments(dataset, tmp_path):
     assert len(calm) == 7
     chance, struck = random.Random(5), 0
     root = tmp_path / "disturbed"
-    for number in range(4):
+    for number in range(3):
         process = start(model, dataset.uri, root)
         end = time.monotonic() + chance.uniform(0.4, 0.9) * seconds
         while time.monotonic() < end and process.poll() is None:
