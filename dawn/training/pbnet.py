@@ -1,0 +1,164 @@
+"""Training the pose and blink network: variational reconstruction, and an adversary."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.pbnet.model import PBNet
+from dawn.training.clips import ClipReader, ClipRow
+from dawn.training.config import PBNetTraining
+from dawn.training.order import Sample
+
+POSE_LOW = (-90.0, -90.0, -90.0, 0.0, 0.0, 0.0)
+POSE_HIGH = (90.0, 90.0, 90.0, 1.0, 720.0, 1080.0)
+"""Degrees, scale and pixels that map to 0 … 1 (PBD:62-65). Eyes stay as they are."""
+
+
+def normalised_states(pose: Tensor, eyes: Tensor, pose_dim: int, eye_dim: int) -> Tensor:
+    """Pose (…, 6) and eyes (…, 2) as PBNet's states (…, pose_dim + eye_dim)."""
+    low, high = pose.new_tensor(POSE_LOW), pose.new_tensor(POSE_HIGH)
+    return torch.cat((((pose - low) / (high - low))[..., :pose_dim], eyes[..., :eye_dim]), dim=-1)
+
+
+def denormalised_pose(states: Tensor) -> Tensor:
+    """The pose (…, 6), in degrees and pixels, of normalised values (…, 6)."""
+    low, high = states.new_tensor(POSE_LOW), states.new_tensor(POSE_HIGH)
+    return states * (high - low) + low
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceSample:
+    """A stretch of a clip; shorter clips are padded and marked."""
+
+    config: PBNetTraining
+    audio_mean: float
+    audio_std: float
+
+    def __call__(
+        self,
+        reader: ClipReader,
+        clip: ClipRow,
+        own: np.random.Generator,
+        shared: np.random.Generator,
+    ) -> Sample:
+        """ "states" (T, D), "audio" (T, A), "valid" (T,) and the latent's "noise" (T, L)."""
+        length, network = self.config.frames, self.config.network
+        features = reader.features(clip)
+        start = int(own.integers(0, max(1, clip.frames - length + 1)))
+        part = slice(start, min(start + length, clip.frames))
+        count = part.stop - part.start
+        pose, eyes = torch.from_numpy(features.pose[part]), torch.from_numpy(features.eyes[part])
+        states = normalised_states(pose, eyes, network.pose_dim, network.eye_dim)
+        audio = torch.from_numpy(features.audio[part] - self.audio_mean) / self.audio_std
+        pad = (0, 0, 0, length - count)
+        noise = own.standard_normal((length, network.latent_dim), np.float32)
+        return {
+            "states": F.pad(states, pad, mode="replicate") if count < length else states,
+            "audio": F.pad(audio, pad),
+            "valid": torch.arange(length) < count,
+            "noise": torch.from_numpy(noise),
+        }
+
+
+class PatchAdversary(nn.Module):
+    """1-D PatchGAN over absolute state sequences (PBT:51-75): (B, T, D) to logits (B, ·)."""
+
+    def __init__(self, states: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(states, 64, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(64, 128, 4, stride=2, padding=1),
+            nn.GroupNorm(8, 128),  # officially batch norm, which would tie samples together
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(128, 256, 4, stride=2, padding=1),
+            nn.GroupNorm(8, 256),
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(256, 1, 3, padding=1),
+        )
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Logits: high for what looks real."""
+        out: Tensor = self.layers(states.transpose(1, 2)).flatten(1)
+        return out
+
+
+class PBNetObjective(nn.Module):
+    """PBNet, its adversary and their losses.
+
+    The adversary learns from detached samples and the network from the adversary's view of its
+    samples, in one backward pass: gradients of the adversary's own weights are reversed for the
+    second by taking its loss with weights that do not learn.
+    """
+
+    measure = "reconstruction"
+
+    def __init__(self, config: PBNetTraining, network: PBNet) -> None:
+        super().__init__()
+        self.config = config
+        self.network = network
+        self.adversary = PatchAdversary(network.config.state_dim) if config.gan_weight else None
+        self.progress = 0.0
+        """Share of the run's steps that are done; the loop sets it."""
+
+    def forward(self, batch: Sample) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its weighted parts (CAE:143-162, PBL)."""
+        config = self.config
+        states, valid = batch["states"], batch["valid"]
+        mean, log_variance = self.network.encoder(states, batch["audio"], valid)
+        latent = mean + batch["noise"].transpose(0, 1) * (log_variance / 2).exp()
+        changes = self.network.decoder(states[:, 0], batch["audio"], latent) * valid[..., None]
+        truth = (states - states[:, :1]) * valid[..., None]
+        parts = {"reconstruction": masked_mean((changes - truth).square(), valid)}
+        divergence = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
+        weight = config.kl_weight * self._kl_share()
+        parts["kl"] = weight * masked_mean(divergence.transpose(0, 1), valid)
+        if config.smooth_weight:
+            steps = changes.diff(dim=1).square()
+            parts["smooth"] = config.smooth_weight * masked_mean(steps, valid[:, 1:])
+        if self.adversary is not None:
+            fake = (changes + states[:, :1]) * valid[..., None]
+            real = states * valid[..., None]
+            parts |= self._adversarial(self.adversary, fake, real)
+        return torch.stack(list(parts.values())).sum(), parts
+
+    def _kl_share(self) -> float:
+        begin, full = self.config.kl_begin, self.config.kl_full
+        return float(np.clip((self.progress - begin) / max(full - begin, 1e-9), 0, 1))
+
+    def _adversarial(
+        self, adversary: PatchAdversary, fake: Tensor, real: Tensor
+    ) -> dict[str, Tensor]:
+        ones = F.binary_cross_entropy_with_logits
+        seen, detached = adversary(real), adversary(fake.detach())
+        judge = ones(seen, torch.ones_like(seen)) + ones(detached, torch.zeros_like(detached))
+        frozen = {name: value.detach() for name, value in adversary.named_parameters()}
+        fooled = torch.func.functional_call(adversary, frozen, (fake,))
+        weight = self.config.gan_weight
+        return {"gan": weight * ones(fooled, torch.ones_like(fooled)), "adversary": judge}
+
+    @torch.no_grad()
+    def validate(self, batch: Sample) -> dict[str, float]:
+        """Mean squared error from the latent's mean, of no motion, and sampled spread."""
+        states, valid = batch["states"], batch["valid"]
+        mean, _ = self.network.encoder(states, batch["audio"], valid)
+        changes = self.network.decoder(states[:, 0], batch["audio"], mean)
+        truth = states - states[:, :1]
+        latent = batch["noise"].transpose(0, 1)
+        sampled = self.network.decoder(states[:, 0], batch["audio"], latent)
+        return {
+            "reconstruction": float(masked_mean((changes - truth).square(), valid)),
+            "no_motion": float(masked_mean(truth.square(), valid)),
+            "sampled_spread": float(masked_mean((sampled - sampled.mean(1, True)).square(), valid)),
+            "true_spread": float(masked_mean((truth - truth.mean(1, True)).square(), valid)),
+        }
+
+
+def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean of (B, T, C) over valid frames (B, T) of each sample, then over samples."""
+    weights = valid[..., None].to(values.dtype)
+    per_sample = (values * weights).sum((1, 2)) / (weights.sum((1, 2)) * values.shape[-1])
+    return per_sample.mean()
