@@ -136,9 +136,14 @@ def changed(config: Training, changes: tuple[str, ...]) -> Training:
         place: dict[str, Any] = values
         for name in path:
             place = place[name]
-        try:
-            place[last] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"--set {change}: {text!r} is no value") from error
+        place[last] = _value(text)
     result: Training = load(type(config), values, "--set")
     return result
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - any YAML scalar
+    """A number, a truth value or text; unlike in YAML, 1e-4 is a number."""
+    try:
+        return float(text) if "e" in text.lower() else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        return text

@@ -85,6 +85,9 @@ class PBNetTraining:
     run: RunSettings = RunSettings()
     network: PBNetConfig = PBNET_JOINT
     frames: int = 200
+    states: Literal["release", "dataset"] = "release"
+    """What maps to 0 and 1: the release's fixed bounds, or the dataset's mean and mean plus one
+    standard deviation, with which small networks learn in minutes."""
     kl_weight: float = 0.004
     kl_begin: float = 0.1
     """Share of the steps without the KL term, and …"""
@@ -155,7 +158,8 @@ _PBNET = {
         run=replace(_TINY_RUN, steps=600),
         network=PBNET_TINY,
         frames=100,
-        kl_weight=2e-4,
+        states="dataset",
+        kl_weight=0.02,
         gan_weight=0.0,
     ),
     "128": PBNetTraining(run=_PBNET_RUN),

@@ -30,7 +30,7 @@ class PairSample:
         reader: ClipReader,
         clip: ClipRow,
         own: np.random.Generator,
-        shared: np.random.Generator,
+        shared: np.random.Generator,  # noqa: ARG002 - of the shared signature
     ) -> Sample:
         """ "source" and "driving" (3, S, S) in 0 … 1, and the warp of the equivariance loss."""
         first, second = sorted(own.integers(0, clip.frames, 2).tolist())

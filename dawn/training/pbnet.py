@@ -12,21 +12,35 @@ from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import PBNetTraining
 from dawn.training.order import Sample
 
-POSE_LOW = (-90.0, -90.0, -90.0, 0.0, 0.0, 0.0)
-POSE_HIGH = (90.0, 90.0, 90.0, 1.0, 720.0, 1080.0)
-"""Degrees, scale and pixels that map to 0 … 1 (PBD:62-65). Eyes stay as they are."""
+
+@dataclass(frozen=True, slots=True)
+class StateRange:
+    """Which values of pose (6) and eyes (2) the network sees as 0 and as 1."""
+
+    low: tuple[float, ...] = (-90.0, -90.0, -90.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    high: tuple[float, ...] = (90.0, 90.0, 90.0, 1.0, 720.0, 1080.0, 1.0, 1.0)
+
+    def normalised(self, pose: Tensor, eyes: Tensor, pose_dim: int, eye_dim: int) -> Tensor:
+        """Pose (…, 6) and eyes (…, 2) as states (…, pose_dim + eye_dim)."""
+        values = torch.cat((pose, eyes), dim=-1)
+        low, high = values.new_tensor(self.low), values.new_tensor(self.high)
+        scaled = (values - low) / (high - low)
+        return torch.cat((scaled[..., :pose_dim], scaled[..., 6 : 6 + eye_dim]), dim=-1)
+
+    def pose_and_eyes(self, states: Tensor, pose_dim: int) -> tuple[Tensor, Tensor]:
+        """The inverse: pose (…, pose_dim) and eyes (…, ·) in degrees, pixels and ratios."""
+        low, high = states.new_tensor(self.low), states.new_tensor(self.high)
+        pose, eyes = states[..., :pose_dim], states[..., pose_dim:]
+        count = eyes.shape[-1]
+        scale = high - low
+        return (
+            pose * scale[:pose_dim] + low[:pose_dim],
+            eyes * scale[6 : 6 + count] + low[6 : 6 + count],
+        )
 
 
-def normalised_states(pose: Tensor, eyes: Tensor, pose_dim: int, eye_dim: int) -> Tensor:
-    """Pose (…, 6) and eyes (…, 2) as PBNet's states (…, pose_dim + eye_dim)."""
-    low, high = pose.new_tensor(POSE_LOW), pose.new_tensor(POSE_HIGH)
-    return torch.cat((((pose - low) / (high - low))[..., :pose_dim], eyes[..., :eye_dim]), dim=-1)
-
-
-def denormalised_pose(states: Tensor) -> Tensor:
-    """The pose (…, 6), in degrees and pixels, of normalised values (…, 6)."""
-    low, high = states.new_tensor(POSE_LOW), states.new_tensor(POSE_HIGH)
-    return states * (high - low) + low
+RELEASE_RANGE = StateRange()
+"""The released networks' (PBD:62-65): degrees, scale and pixels; eyes as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +50,14 @@ class SequenceSample:
     config: PBNetTraining
     audio_mean: float
     audio_std: float
+    states: StateRange
 
     def __call__(
         self,
         reader: ClipReader,
         clip: ClipRow,
         own: np.random.Generator,
-        shared: np.random.Generator,
+        shared: np.random.Generator,  # noqa: ARG002 - of the shared signature
     ) -> Sample:
         """ "states" (T, D), "audio" (T, A), "valid" (T,) and the latent's "noise" (T, L)."""
         length, network = self.config.frames, self.config.network
@@ -51,7 +66,7 @@ class SequenceSample:
         part = slice(start, min(start + length, clip.frames))
         count = part.stop - part.start
         pose, eyes = torch.from_numpy(features.pose[part]), torch.from_numpy(features.eyes[part])
-        states = normalised_states(pose, eyes, network.pose_dim, network.eye_dim)
+        states = self.states.normalised(pose, eyes, network.pose_dim, network.eye_dim)
         audio = torch.from_numpy(features.audio[part] - self.audio_mean) / self.audio_std
         pad = (0, 0, 0, length - count)
         noise = own.standard_normal((length, network.latent_dim), np.float32)

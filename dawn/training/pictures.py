@@ -86,11 +86,11 @@ def state_curves(objective: PBNetObjective, batch: dict[str, Any]) -> Picture:
     for name, curve in curves.items():
         values = curve[0, :count].cpu().numpy()
         if objective.network.config.pose_dim:
-            top.plot(values[:, 0] * 180 - 90, label=name)
+            top.plot(values[:, 0], label=name)
         if objective.network.config.eye_dim:
             bottom.plot(values[:, -1], label=name)
-    top.set_ylabel("yaw (degree)")
-    bottom.set_ylabel("eye openness")
+    top.set_ylabel("yaw, as the network sees it")
+    bottom.set_ylabel("eye openness, likewise")
     bottom.set_xlabel("frame")
     top.legend(fontsize=8)
     buffer = io.BytesIO()

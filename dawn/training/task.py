@@ -1,5 +1,6 @@
 """What a run is asked to do, and the networks and samples that follow from it."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dawn.pbnet.model import PBNet
 from dawn.training.a2v import A2VObjective, WindowSample
 from dawn.training.clips import (
     ClipError,
+    ClipFeatures,
     ClipReader,
     ClipTable,
     audio_kind,
@@ -23,7 +25,7 @@ from dawn.training.clips import (
 from dawn.training.config import A2VTraining, LFGTraining, PBNetTraining, Stage, Training
 from dawn.training.lfg import LFGObjective, PairSample
 from dawn.training.order import Make
-from dawn.training.pbnet import PBNetObjective, SequenceSample
+from dawn.training.pbnet import RELEASE_RANGE, PBNetObjective, SequenceSample, StateRange
 from dawn.training.perceptual import VGG19
 from dawn.training.state import local_network
 from dawn.weights import require
@@ -32,7 +34,7 @@ from manifests.errors import InputError
 from manifests.store import Dataset
 
 Objective = LFGObjective | PBNetObjective | A2VObjective
-_AUDIO_SAMPLE = 64
+_STATISTICS_CLIPS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class TrainingTask:
     """Kind of audio features: log_mel or hubert."""
     audio_mean: float
     audio_std: float
+    states: StateRange
+    """How pose and eyes are scaled for PBNet."""
     lfg: str | None
     """Folder of the latent flow generator's checkpoint; for a2v."""
     lfg_sha256: str | None
@@ -60,6 +64,7 @@ class TrainingTask:
         return {
             "stage": self.stage, "config": config, "dataset_hash": self.dataset_hash,
             "audio": self.audio, "audio_mean": self.audio_mean, "audio_std": self.audio_std,
+            "state_low": list(self.states.low), "state_high": list(self.states.high),
             "lfg_sha256": self.lfg_sha256, "init": bool(self.init),
         }  # fmt: skip
 
@@ -77,6 +82,7 @@ class TrainingTask:
             "audio": {
                 "features": self.audio, "mean": self.audio_mean, "std": self.audio_std,
             },
+            "states": {"low": list(self.states.low), "high": list(self.states.high)},
         }  # fmt: skip
 
 
@@ -110,26 +116,40 @@ def plan(
     elif isinstance(config, PBNetTraining):
         config = replace(config, network=replace(config.network, audio_dim=width))
     mean, std = (0.0, 1.0) if kind == "hubert" else audio_statistics(dataset, clips)
+    own_range = isinstance(config, PBNetTraining) and config.states == "dataset"
     return TrainingTask(
         stage=stage, config=config, dataset=dataset, audio=kind, audio_mean=mean, audio_std=std,
+        states=state_range(dataset, clips) if own_range else RELEASE_RANGE,
         dataset_hash=str(info["recipe_hash"]), lfg=lfg, lfg_sha256=lfg_sha, init=init, out=out,
     )  # fmt: skip
 
 
 def audio_statistics(dataset: str, clips: ClipTable) -> tuple[float, float]:
     """Mean and standard deviation of the audio features of some clips, for standardising."""
-    reader = ClipReader(dataset, 8)
-    chosen = np.linspace(0, len(clips) - 1, min(len(clips), _AUDIO_SAMPLE)).astype(int)
-    parts = []
-    for number in sorted(set(chosen.tolist())):
-        try:
-            parts.append(reader.features(clips[number]).audio.ravel())
-        except ClipError:
-            continue  # named and counted when training meets it
-    if not parts:
-        raise InputError(f"{dataset}: no audio features can be read; run `dawn dataset validate`")
-    values = np.concatenate(parts)
+    values = np.concatenate([features.audio.ravel() for features in _some(dataset, clips)])
     return round(float(values.mean()), 4), round(max(float(values.std()), 1e-3), 4)
+
+
+def state_range(dataset: str, clips: ClipTable) -> StateRange:
+    """Mean, and mean plus one standard deviation within a clip, of pose and eyes."""
+    states = [np.concatenate((f.pose, f.eyes), axis=1) for f in _some(dataset, clips)]
+    low = np.concatenate(states).mean(axis=0)
+    spread = np.sqrt(np.mean([part.var(axis=0) for part in states], axis=0))
+    high = low + np.maximum(spread, 1e-7)
+    return StateRange(tuple(map(float, low)), tuple(map(float, high)))
+
+
+def _some(dataset: str, clips: ClipTable) -> list[ClipFeatures]:
+    """The features of clips spread over the dataset."""
+    reader = ClipReader(dataset, 8)
+    chosen = np.linspace(0, len(clips) - 1, min(len(clips), _STATISTICS_CLIPS)).astype(int)
+    found = []
+    for number in sorted(set(chosen.tolist())):
+        with contextlib.suppress(ClipError):  # named and counted when training meets it
+            found.append(reader.features(clips[number]))
+    if not found:
+        raise InputError(f"{dataset}: no features can be read; run `dawn dataset validate`")
+    return found
 
 
 def objective_of(task: TrainingTask) -> Objective:
@@ -160,7 +180,7 @@ def sample_maker(task: TrainingTask) -> Make:
     if isinstance(config, LFGTraining):
         return PairSample(config)
     if isinstance(config, PBNetTraining):
-        return SequenceSample(config, task.audio_mean, task.audio_std)
+        return SequenceSample(config, task.audio_mean, task.audio_std, task.states)
     return WindowSample(config, task.audio_mean, task.audio_std)
 
 
