@@ -95,6 +95,8 @@ class PBNetTraining:
     """… from which it has its whole weight; rising linearly between."""
     smooth_weight: float = 0.0005
     gan_weight: float = 1.0
+    spread_weight: float = 0.0
+    """Of a term of ours that makes motion drawn from the prior as lively as the truth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +161,11 @@ _PBNET = {
         network=PBNET_TINY,
         frames=100,
         states="dataset",
-        kl_weight=0.02,
+        kl_weight=0.3,
+        kl_begin=0.0,
+        kl_full=0.3,
         gan_weight=0.0,
+        spread_weight=0.05,
     ),
     "128": PBNetTraining(run=_PBNET_RUN),
     "256": PBNetTraining(run=_PBNET_RUN),

@@ -59,7 +59,8 @@ class SequenceSample:
         own: np.random.Generator,
         shared: np.random.Generator,  # noqa: ARG002 - of the shared signature
     ) -> Sample:
-        """ "states" (T, D), "audio" (T, A), "valid" (T,) and the latent's "noise" (T, L)."""
+        """ "states" (T, D), "audio" (T, A), "valid" (T,); "noise" and "prior" (T, L) for the
+        latent."""
         length, network = self.config.frames, self.config.network
         features = reader.features(clip)
         start = int(own.integers(0, max(1, clip.frames - length + 1)))
@@ -69,12 +70,13 @@ class SequenceSample:
         states = self.states.normalised(pose, eyes, network.pose_dim, network.eye_dim)
         audio = torch.from_numpy(features.audio[part] - self.audio_mean) / self.audio_std
         pad = (0, 0, 0, length - count)
-        noise = own.standard_normal((length, network.latent_dim), np.float32)
+        noise = own.standard_normal((2, length, network.latent_dim), np.float32)
         return {
             "states": F.pad(states, pad, mode="replicate") if count < length else states,
             "audio": F.pad(audio, pad),
             "valid": torch.arange(length) < count,
-            "noise": torch.from_numpy(noise),
+            "noise": torch.from_numpy(noise[0]),
+            "prior": torch.from_numpy(noise[1]),
         }
 
 
@@ -134,6 +136,11 @@ class PBNetObjective(nn.Module):
         if config.smooth_weight:
             steps = changes.diff(dim=1).square()
             parts["smooth"] = config.smooth_weight * masked_mean(steps, valid[:, 1:])
+        if config.spread_weight:
+            drawn = self.network.decoder(
+                states[:, 0], batch["audio"], batch["prior"].transpose(0, 1)
+            )
+            parts["spread"] = config.spread_weight * spread_gap(drawn, truth, valid)
         if self.adversary is not None:
             fake = (changes + states[:, :1]) * valid[..., None]
             real = states * valid[..., None]
@@ -162,7 +169,7 @@ class PBNetObjective(nn.Module):
         mean, _ = self.network.encoder(states, batch["audio"], valid)
         changes = self.network.decoder(states[:, 0], batch["audio"], mean)
         truth = states - states[:, :1]
-        latent = batch["noise"].transpose(0, 1)
+        latent = batch["prior"].transpose(0, 1)
         sampled = self.network.decoder(states[:, 0], batch["audio"], latent)
         return {
             "reconstruction": float(masked_mean((changes - truth).square(), valid)),
@@ -177,3 +184,27 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     weights = valid[..., None].to(values.dtype)
     per_sample = (values * weights).sum((1, 2)) / (weights.sum((1, 2)) * values.shape[-1])
     return per_sample.mean()
+
+
+def spread_gap(drawn: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """Mean squared gap of log variances, of the states and of their steps, (B, T, D) each.
+
+    Ours: motion decoded from the prior must spread, and change from frame to frame, like the
+    truth. Without it a latent per frame is averaged away in few steps of training.
+    """
+    gaps = []
+    for one, other, mask in (
+        (drawn, truth, valid),
+        (drawn.diff(dim=1), truth.diff(dim=1), valid[:, 1:]),
+    ):
+        gaps.append((log_variance(one, mask) - log_variance(other, mask)).square().mean())
+    return torch.stack(gaps).sum()
+
+
+def log_variance(values: Tensor, valid: Tensor) -> Tensor:
+    """Log variance over the valid frames (B, T) of (B, T, D), (B, D)."""
+    weights = valid[..., None].to(values.dtype)
+    count = weights.sum(1).clamp(min=1)
+    mean = (values * weights).sum(1) / count
+    variance = ((values - mean[:, None]).square() * weights).sum(1) / count
+    return (variance + 1e-6).log()
