@@ -158,14 +158,14 @@ _LFG = {
 _PBNET = {
     "tiny": PBNetTraining(
         run=replace(_TINY_RUN, steps=600),
-        network=PBNET_TINY,
+        network=replace(PBNET_TINY, dropout=0.0),
         frames=100,
         states="dataset",
         kl_weight=0.3,
         kl_begin=0.0,
         kl_full=0.3,
         gan_weight=0.0,
-        spread_weight=0.05,
+        spread_weight=0.02,
     ),
     "128": PBNetTraining(run=_PBNET_RUN),
     "256": PBNetTraining(run=_PBNET_RUN),

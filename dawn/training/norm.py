@@ -17,9 +17,9 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         if not self.training or self.running_mean is None or self.running_var is None:
             return super().forward(x)
         count = x.numel() / x.shape[1] * dist.get_world_size()
-        sums = all_reduce(torch.stack((x.sum((0, 2, 3)), x.square().sum((0, 2, 3)))))
-        mean, square = sums / count
-        variance = square - mean.square()
+        mean = all_reduce(x.sum((0, 2, 3))) / count
+        centred = x - mean.view(1, -1, 1, 1)
+        variance = all_reduce(centred.square().sum((0, 2, 3))) / count
         with torch.no_grad():
             momentum = self.momentum or 0.1
             self.running_mean.lerp_(mean, momentum)
@@ -27,8 +27,7 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
         scale = torch.rsqrt(variance + self.eps)
-        x = (x - mean.view(1, -1, 1, 1)) * scale.view(1, -1, 1, 1)
-        return x * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+        return centred * scale.view(1, -1, 1, 1) * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
 
 
 def synced(module: nn.Module) -> nn.Module:

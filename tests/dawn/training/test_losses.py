@@ -112,7 +112,8 @@ def sequence_batch(width: int = 32) -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
     return {
         "states": torch.randn(2, 24, 8), "audio": torch.randn(2, 24, width),
-        "valid": torch.ones(2, 24, dtype=torch.bool), "noise": torch.randn(2, 24, 32), "prior": torch.randn(2, 24, 32),
+        "valid": torch.ones(2, 24, dtype=torch.bool),
+        "noise": torch.randn(2, 24, 32), "prior": torch.randn(2, 24, 32),
     }  # fmt: skip
 
 
