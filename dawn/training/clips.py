@@ -15,7 +15,6 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dawn.features.video import FPS
-from manifests.catalog import query
 from manifests.errors import InputError
 from manifests.store import Dataset
 
@@ -74,6 +73,8 @@ class ClipTable(Sequence[ClipRow]):
 
 def clips_of(dataset: Dataset, split: str) -> ClipTable:
     """The accepted clips of a split. Raises InputError when the folder is no dataset."""
+    from manifests.catalog import query  # not in loader processes, which need no DuckDB
+
     dataset.info()
     wanted = split.replace("'", "''")
     return ClipTable(

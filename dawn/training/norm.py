@@ -27,7 +27,9 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
         scale = torch.rsqrt(variance + self.eps)
-        return centred * scale.view(1, -1, 1, 1) * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+        return centred * scale.view(1, -1, 1, 1) * self.weight.view(1, -1, 1, 1) + self.bias.view(
+            1, -1, 1, 1
+        )
 
 
 def synced(module: nn.Module) -> nn.Module:

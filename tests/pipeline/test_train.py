@@ -15,8 +15,7 @@ import torch
 from typer.testing import CliRunner
 
 from dawn import checkpoints
-from dawn.a2v.config import A2V_TINY
-from dawn.lfg.config import LFG_TINY, HourglassConfig
+from dawn.lfg.config import LFG_TINY
 from dawn.lfg.model import LFG
 from dawn.training.config import A2VTraining, Curriculum, LFGTraining, RunSettings
 from dawn.training.loop import Trainer
@@ -29,21 +28,17 @@ from pipeline.cli import app
 from pipeline.train import INFO, Resources, train
 from pipeline.train_command import changed
 from pipeline.train_report import curve
+from tests.small import SMALL_A2V, SMALL_LFG
 
 pytestmark = pytest.mark.ray
 
 SHORT = RunSettings(
     steps=4, batch=2, lr=1e-3, validate_every=2, validation_clips=2, loader_workers=0
 )  # fmt: skip
-_SMALL = HourglassConfig(block_expansion=4, max_features=8, num_blocks=2)
-SMALL = replace(
-    LFG_TINY, image_size=32, num_regions=2, regions=_SMALL, background=_SMALL, flow=_SMALL,
-    block_expansion=4, max_features=8, num_bottleneck_blocks=1,
-)  # fmt: skip
 
 
 def lfg_task(dataset: Dataset, out: Path, run: RunSettings = SHORT) -> TrainingTask:
-    return plan("lfg", LFGTraining(run=run, network=SMALL), dataset.path, str(out), None, None)
+    return plan("lfg", LFGTraining(run=run, network=SMALL_LFG), dataset.path, str(out), None, None)
 
 
 def weights(out: Path, step: int) -> dict[str, torch.Tensor]:
@@ -70,14 +65,14 @@ def test_two_workers_take_the_step_that_one_takes(
     """Weights after one step of plain gradient size agree: same samples, same statistics."""
     run = replace(SHORT, steps=1, batch=4, validate_every=1)
     torch.manual_seed(0)
-    checkpoints.save(tmp_path / "lfg", "lfg", LFG_TINY, LFG(LFG_TINY).state_dict(), {})
+    checkpoints.save(tmp_path / "lfg", "lfg", SMALL_LFG, LFG(SMALL_LFG).state_dict(), {})
     for workers in (1, 2):
         out = tmp_path / str(workers)
         if stage == "lfg":
             task = lfg_task(dataset, out, run)
         else:
             clips = Curriculum(frames_min=3, frames_max=3)
-            config = A2VTraining(run=run, network=A2V_TINY, clips=clips)
+            config = A2VTraining(run=run, network=SMALL_A2V, clips=clips)
             task = plan("a2v", config, dataset.path, str(out), str(tmp_path / "lfg"), None)
         train(task, Resources(workers=workers), resume=False)
     moments = []

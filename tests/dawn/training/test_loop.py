@@ -12,8 +12,6 @@ import pytest
 import torch
 
 from dawn import checkpoints
-from dawn.a2v.config import A2V_TINY
-from dawn.lfg.config import LFG_TINY
 from dawn.lfg.model import LFG
 from dawn.training import state as state_module
 from dawn.training.clips import ClipReader
@@ -32,6 +30,7 @@ from dawn.training.task import TrainingTask, plan
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from manifests.store import Dataset
+from tests.small import SMALL_A2V, SMALL_LFG
 
 SHORT = RunSettings(
     steps=6, batch=2, lr=1e-3, validate_every=3, validation_clips=2, loader_workers=0, ema=0.9,
@@ -44,19 +43,19 @@ def flow(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A flow generator with random weights."""
     folder = tmp_path_factory.mktemp("lfg")
     torch.manual_seed(0)
-    checkpoints.save(folder, "lfg", LFG_TINY, LFG(LFG_TINY).state_dict(), {})
+    checkpoints.save(folder, "lfg", SMALL_LFG, LFG(SMALL_LFG).state_dict(), {})
     return str(folder)
 
 
 def config_of(stage: str, run: RunSettings = SHORT) -> Training:
     if stage == "lfg":
-        return LFGTraining(run=run, network=LFG_TINY)
+        return LFGTraining(run=run, network=SMALL_LFG)
     if stage == "pbnet":
         tiny = preset("pbnet", "tiny")
         assert isinstance(tiny, PBNetTraining)
         return replace(tiny, run=run, frames=40, gan_weight=0.1)
     clips = Curriculum(frames_min=3, frames_max=5, reference="random")
-    return A2VTraining(run=run, network=A2V_TINY, clips=clips)
+    return A2VTraining(run=run, network=SMALL_A2V, clips=clips)
 
 
 def task_of(
