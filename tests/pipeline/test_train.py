@@ -107,7 +107,7 @@ def test_a_killed_worker_is_replaced_and_goes_on_from_the_last_checkpoint(
     killed: list[int] = []
 
     def kill() -> None:
-        for _ in range(600):
+        for _ in range(2400):
             time.sleep(0.1)
             if Checkpoints(RunFolder(str(out), INFO)).steps() and (victim := _worker()):
                 os.kill(victim.pid, signal.SIGKILL)
