@@ -1,0 +1,38 @@
+"""The protocol card: everything that decides what a number is, apart from the videos.
+
+Two numbers are comparable only under one card: its hash is in every row. Cards are YAML; `default`
+and `dawn-paper` ship with the package.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolCard:
+    """How videos are looked at. Every field is part of the hash."""
+
+    name: str
+    version: int = 1
+    fps: Literal[25] = 25
+    """Videos of other rates are brought to it by their timestamps."""
+    size: int = 256
+    """Side of the square picture that everything is measured on, in pixels."""
+    crop: Literal["centre"] = "centre"
+    """The short side is scaled to `size` (area average down, bicubic up), the middle is kept."""
+    codec: Literal["as_is"] = "as_is"
+    """Both sides are taken as their files have them."""
+    skip_first: int = 1
+    """Frames left out at the start: frame 0 of a generated video is the source image."""
+    stride: int = 5
+    """Per-frame networks (FID, LPIPS, CSIM) look at every so-many-th frame."""
+    max_frames: int = 0
+    """Frames of each video that are looked at, from the start; 0: all."""
+    min_frames: int = 10
+    """A pair that shares fewer is excluded."""
+
+    def __post_init__(self) -> None:
+        if self.size < 32 or self.stride < 1 or self.skip_first < 0 or self.max_frames < 0:
+            raise ValueError("size: at least 32; stride: at least 1; others: not negative")
+        if self.min_frames < self.skip_first + 2:
+            raise ValueError("min_frames: at least two more than skip_first")
