@@ -10,7 +10,7 @@ A metric never returns 0, NaN or a guess where it could not measure: it returns 
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.clips import Clip, Pair
+from eval.protocol import ProtocolCard
 
 Direction = Literal["higher", "lower", "closer"]
 Features = NDArray[np.float32]
@@ -37,7 +38,7 @@ class Reason(enum.StrEnum):
     NO_COUNTERPART = "no_counterpart"
     NO_GENERATION = "no_generation"
     DIFFERENT_SHAPE = "different_shape"
-    BLACK = "black"
+    TOO_SMALL = "too_small"
     UNREADABLE = "unreadable"
     WORKER = "worker_failed"
     NOT_FINITE = "not_finite"
@@ -59,7 +60,7 @@ _MEANING = {
     Reason.NO_COUNTERPART: "The two videos of the pair do not show the same take.",
     Reason.NO_GENERATION: "There are no generation times: the videos are not of a run.",
     Reason.DIFFERENT_SHAPE: "The two pictures differ in shape and cannot be laid over each other.",
-    Reason.BLACK: "Every picture is one flat colour.",
+    Reason.TOO_SMALL: "The protocol's pictures are too small for this measure.",
     Reason.UNREADABLE: "A video of the pair cannot be decoded.",
     Reason.WORKER: "The process that measured it died or hung at every attempt.",
     Reason.NOT_FINITE: "The measure gave no finite number.",
@@ -160,9 +161,11 @@ class SetMetric(Protocol):
     def feature(self) -> str:
         """Name of the feature it is computed from."""
 
-    def distance(self, generated: Sequence[Features], reference: Sequence[Features]) -> float:
-        """The number. Each sequence holds one array a clip. Raises TooFewError when the sets are
-        too small for it.
+    def distance(
+        self, generated: Iterable[Features], reference: Iterable[Features], card: ProtocolCard
+    ) -> float:
+        """The number. Each side gives one array a clip, in order of clip ids, and may be larger
+        than memory. Raises TooFewError when the sets are too small for it.
         """
 
 
