@@ -10,7 +10,7 @@ A metric never returns 0, NaN or a guess where it could not measure: it returns 
 """
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -164,8 +164,8 @@ class SetMetric(Protocol):
     def distance(
         self, generated: Iterable[Features], reference: Iterable[Features], card: ProtocolCard
     ) -> float:
-        """The number. Each side gives one array a clip, in order of clip ids, and may be larger
-        than memory. Raises TooFewError when the sets are too small for it.
+        """The number. Each side gives one array a clip, in order of clip ids; it may be larger
+        than memory and can be iterated again. Raises TooFewError when it is too small.
         """
 
 
@@ -181,3 +181,22 @@ def mean(values: Sequence[Value]) -> float:
 def pooled_mean(values: Sequence[Value]) -> float:
     """Mean over everything behind the clips' numbers: a clip weighs as many items as it has."""
     return float(np.average([v.value for v in values], weights=[v.n for v in values]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A clip metric that is one function of a pair."""
+
+    definition: Definition
+    of: Callable[[Pair], Value | Excluded]
+    weights: tuple[str, ...] = ()
+    paired: bool = True
+    together: Callable[[Sequence[Value]], float] = mean
+
+    def measure(self, pair: Pair) -> Value | Excluded:
+        """See ClipMetric."""
+        return self.of(pair)
+
+    def combine(self, values: Sequence[Value]) -> float:
+        """See ClipMetric."""
+        return self.together(values)
