@@ -5,7 +5,16 @@ and `dawn-paper` ship with the package.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from manifests.config import load
+from manifests.errors import InputError
+
+SHIPPED = ("default", "dawn-paper")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +39,42 @@ class ProtocolCard:
     """Frames of each video that are looked at, from the start; 0: all."""
     min_frames: int = 10
     """A pair that shares fewer is excluded."""
+    metrics: tuple[str, ...] = ("all",)
+    """What is measured where the command does not say it: names, or what they begin with."""
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.stride < 1 or self.skip_first < 0 or self.max_frames < 0:
             raise ValueError("size: at least 32; stride: at least 1; others: not negative")
         if self.min_frames < self.skip_first + 2:
             raise ValueError("min_frames: at least two more than skip_first")
+
+
+def read_card(name_or_file: str) -> tuple[ProtocolCard, dict[str, Any] | None]:
+    """A shipped card, a card's file, or the `protocol.yaml` of a results folder; of the last also
+    its whole content, which says under what else its numbers were made. Raises InputError.
+    """
+    if name_or_file in SHIPPED:
+        text, where = shipped_text(name_or_file), name_or_file
+    else:
+        where = name_or_file
+        try:
+            text = Path(name_or_file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise InputError(
+                f"--protocol {name_or_file}: cannot be read ({reason}); give a YAML file or one of "
+                f"{', '.join(SHIPPED)}"
+            ) from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: is not valid YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: expected `key: value` lines")
+    whole = values if isinstance(values.get("card"), dict) else None
+    return load(ProtocolCard, whole["card"] if whole else values, where), whole
+
+
+def shipped_text(name: str) -> str:
+    """The YAML of a shipped card, comments and all."""
+    return (files("eval") / "protocols" / f"{name}.yaml").read_text(encoding="utf-8")
