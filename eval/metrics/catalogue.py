@@ -1,7 +1,7 @@
 """All metrics and features, in the order that tables show them."""
 
 from collections.abc import Sequence
-from typing import TypeGuard
+from typing import TypeGuard, cast
 
 from eval.metrics.degradation import Degradation
 from eval.metrics.face_distance import FACE_DISTANCE, FaceFeature
@@ -59,7 +59,9 @@ def feature_named(name: str) -> Feature:
 
 def weights_of(metric: SetMetric | ClipMetric) -> tuple[str, ...]:
     """Names of the weights that a metric, or the feature it is computed from, needs."""
-    return feature_named(metric.feature).weights if is_set(metric) else metric.weights
+    if is_set(metric):
+        return feature_named(metric.feature).weights
+    return cast("ClipMetric", metric).weights
 
 
 def is_set(metric: SetMetric | ClipMetric) -> TypeGuard[SetMetric]:

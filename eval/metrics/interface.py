@@ -37,11 +37,13 @@ class Reason(enum.StrEnum):
     IDENTICAL = "identical"
     NO_COUNTERPART = "no_counterpart"
     NO_GENERATION = "no_generation"
+    NOT_GENERATED = "not_generated"
     DIFFERENT_SHAPE = "different_shape"
     TOO_SMALL = "too_small"
     UNREADABLE = "unreadable"
     WORKER = "worker_failed"
     NOT_FINITE = "not_finite"
+    INTERNAL = "internal_error"
 
     @property
     def meaning(self) -> str:
@@ -59,11 +61,13 @@ _MEANING = {
     Reason.IDENTICAL: "Both videos are the same, and the measure has no bound there.",
     Reason.NO_COUNTERPART: "The two videos of the pair do not show the same take.",
     Reason.NO_GENERATION: "There are no generation times: the videos are not of a run.",
+    Reason.NOT_GENERATED: "The system made no video for this clip.",
     Reason.DIFFERENT_SHAPE: "The two pictures differ in shape and cannot be laid over each other.",
     Reason.TOO_SMALL: "The protocol's pictures are too small for this measure.",
     Reason.UNREADABLE: "A video of the pair cannot be decoded.",
     Reason.WORKER: "The process that measured it died or hung at every attempt.",
     Reason.NOT_FINITE: "The measure gave no finite number.",
+    Reason.INTERNAL: "A fault of ours; the clip's row holds the error. Please report it.",
 }
 
 
@@ -164,8 +168,8 @@ class SetMetric(Protocol):
     def distance(
         self, generated: Iterable[Features], reference: Iterable[Features], card: ProtocolCard
     ) -> float:
-        """The number. Each side gives one array a clip, in order of clip ids; it may be larger
-        than memory and can be iterated again. Raises TooFewError when it is too small.
+        """The number. Each side gives one array a clip, in a fixed order; it may be larger than
+        memory and can be iterated again. Raises TooFewError when it is too small.
         """
 
 
