@@ -19,6 +19,8 @@ class WeightFile:
     licence: str
     url: str | None
     sha256: str | None = None
+    member: str | None = None
+    """The file's name inside, where the address is of a zip archive."""
 
 
 _SYNCNET = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
@@ -98,6 +100,7 @@ REGISTRY: dict[str, WeightFile] = {
         enables="metric csim_src_arcface-w600k_r50",
         licence="non-commercial research only (insightface model zoo)",
         url="https://github.com/deepinsight/insightface/releases/download/v0.7/buffalo_l.zip",
+        member="w600k_r50.onnx",
     ),
     "mobilefacenet": WeightFile(
         file_names=("MobileFaceNet.onnx",),

@@ -14,12 +14,15 @@ import pyarrow.compute as pc
 
 from eval.conditions import Conditions
 from eval.metrics.catalogue import CLIP_METRICS, METRICS, SET_METRICS
-from eval.metrics.interface import ClipMetric, Features, SetMetric, TooFewError, Value
+from eval.metrics.interface import ClipMetric, Features, Reason, SetMetric, TooFewError, Value
 from manifests.runs import RunFolder
 
 INFO = "results.json"
 SET = "of the whole set"
 """The item that the set's own rows are committed as."""
+
+_TRY_AGAIN = {Reason.WORKER, Reason.INTERNAL}
+"""What may have passed by the next run."""
 
 _FEATURE_OF = {metric.definition.name: metric.feature for metric in SET_METRICS}
 
@@ -55,9 +58,10 @@ def there(folder: RunFolder) -> dict[str, There]:
     """By clip id. A clip without its row in `clips` was not committed."""
     metrics: dict[str, set[str]] = {}
     features: dict[str, set[str]] = {}
-    for part in folder.batches("metrics", ["clip_id", "metric"]):
+    for part in folder.batches("metrics", ["clip_id", "metric", "reason"]):
         for row in part.to_pylist():
-            metrics.setdefault(row["clip_id"], set()).add(row["metric"])
+            if row["reason"] not in _TRY_AGAIN:
+                metrics.setdefault(row["clip_id"], set()).add(row["metric"])
     for part in folder.batches("features", ["clip_id", "feature"]):
         for row in part.to_pylist():
             features.setdefault(row["clip_id"], set()).add(row["feature"])

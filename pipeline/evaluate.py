@@ -191,6 +191,9 @@ def results_folder(out: str) -> RunFolder:
     folder = RunFolder(out, INFO)
     if folder.local and not folder.exists:
         path = Path(folder.path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        # What begins with a dot is of a run that was killed before it wrote anything.
+        if path.exists() and not (
+            path.is_dir() and all(entry.name.startswith(".") for entry in path.iterdir())
+        ):
             raise InputError(f"--out {out}: holds other files; give a new or empty folder")
     return folder

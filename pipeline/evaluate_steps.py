@@ -133,12 +133,13 @@ def commit(work: Work, measured: Measured, facts: dict[str, Any]) -> None:
     else:
         folder.remove("features", spec.clip_id)
     folder.write("metrics", spec.clip_id, sorted(metrics, key=lambda row: row["metric"]))
-    measured_angles = {"yaw_p95": spec.reference.yaw_p95, "pitch_p95": spec.reference.pitch_p95}
-    row = key | speaker | measured_angles | {"split": spec.reference.split, "video": spec.video}
+    known_angles = {"yaw_p95": spec.reference.yaw_p95, "pitch_p95": spec.reference.pitch_p95}
+    row = dict.fromkeys(("speaker", "split", "video")) | speaker | known_angles
+    row |= {"split": spec.reference.split, "video": spec.video, "reference": spec.reference.video}
     before = _kept(folder, "clips", spec.clip_id, "clip_id", set()) if work.keep else []
-    for old in before:
-        row = old | row
-    row |= {"reference": spec.reference.video} | facts
+    curves = {name: value for old in before for name, value in old.items() if value is not None}
+    known = {name: value for name, value in (row | facts).items() if value is not None}
+    row = curves | row | known | key | {"reason": facts.get("reason")}
     folder.write("clips", spec.clip_id, [row])
 
 
