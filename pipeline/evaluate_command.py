@@ -21,7 +21,7 @@ from pipeline.evaluation_inputs import read_references, read_run, read_videos
 from pipeline.executor import OnRay
 from pipeline.progress import console
 
-ARROWS = {"higher": "higher is better", "lower": "lower is better", "closer": "closer to real"}
+ARROWS = {"higher": "↑", "lower": "↓", "closer": "→ real"}
 
 _SHOWN = 10
 
@@ -144,12 +144,22 @@ def report(folder: RunFolder, summary: Summary, job: Evaluation) -> None:
     if len(summary.details) > _SHOWN:
         console.print(f"  and {len(summary.details) - _SHOWN} more; `clips` has them all")
     rows = {row["metric"]: row for row in folder.read_item("metrics", SET).to_pylist()}
-    table = Table("metric", "", job.system, "real", "clips", "status", "why")
+    table = Table()
+    for name in ("metric", "better", "generated", "real", "clips", "status", "why"):
+        table.add_column(name, no_wrap=name != "why", overflow="fold")
+    unavailable = []
     for metric in METRICS:
         row = rows.get(metric.definition.name)
-        if row is not None:
+        if row is None:
+            continue
+        if row["status"] == "unavailable":
+            unavailable.append(row["metric"])
+        else:
             table.add_row(*_cells(row, ARROWS[metric.definition.direction]))
     console.print(table)
+    if unavailable:
+        names = ", ".join(unavailable)
+        console.print(f"unavailable (`metrics` has the reasons): {names}", markup=False)
     console.print(f"next: dawn leaderboard {folder.uri}", markup=False)
 
 

@@ -1,5 +1,6 @@
 """All metrics and features, in the order that tables show them."""
 
+import re
 from collections.abc import Sequence
 from typing import TypeGuard, cast
 
@@ -76,7 +77,8 @@ def select(wanted: Sequence[str]) -> list[str]:
     known = names()
     chosen: set[str] = set()
     for word in wanted:
-        matching = [n for n in known if word in ("all", n) or n.startswith(f"{word}_")]
+        begins = re.compile(rf"{re.escape(word)}(?=[_\d])")
+        matching = [n for n in known if word in ("all", n) or begins.match(n)]
         if not matching:
             raise InputError(f"no metric is named {word!r}; there are {', '.join(known)}")
         chosen.update(matching)

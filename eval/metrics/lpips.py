@@ -6,6 +6,7 @@ loaded as tensors alone. Agrees with torchmetrics' own LPIPS, which would downlo
 
 import functools
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from dawn.torchvision_import import prepare_torchvision
 from dawn.weights import load_into, load_state
 from eval.metrics.interface import Definition, Measure
-from eval.metrics.pictures import frame_mean
+from eval.metrics.networks import to_tensor
+from eval.metrics.pictures import F64, Pictures, frame_mean
 from manifests.errors import InputError
 
 Net = Literal["alex", "squeeze"]
@@ -80,6 +82,14 @@ def network(net: Net, path: Path) -> Lpips:
     return Lpips(net, load_state(path), path)
 
 
+def _distances(net: Net, path: Path) -> Callable[[Pictures, Pictures], F64]:
+    def measure(a: Pictures, b: Pictures) -> F64:
+        with torch.inference_mode():
+            return network(net, path)(to_tensor(a), to_tensor(b)).double().numpy()
+
+    return measure
+
+
 def lpips(net: Net) -> Measure:
     """The metric with one of its trunks."""
     weights = _TRUNK[net]
@@ -97,6 +107,6 @@ def lpips(net: Net) -> Measure:
             divergences="Trunks are not comparable with each other: alex is what is mostly "
             "reported, vgg in training papers.",
         ),
-        of=lambda pair: frame_mean(pair, network(net, pair.generated.settings.weights[weights])),
+        of=lambda pair: frame_mean(pair, _distances(net, pair.generated.settings.weights[weights])),
         weights=(weights,),
     )
