@@ -106,8 +106,6 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         """See urllib."""
         _check(newurl)
-        if urlsplit(newurl).scheme == "file":
-            raise InputError(f"{req.full_url}: redirects to a file of this machine")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
