@@ -60,13 +60,11 @@ class Summary:
 def evaluate(job: Evaluation, folder: RunFolder, executor: Executor) -> Summary:
     """Bring a results folder to hold all that is wanted.
 
-    Raises InputError when there is nothing to pair, when the folder is about something else or
-    is being written to, or when a weights file cannot be used.
+    Raises InputError as `prepare` does, when the folder is being written to, or when a weights
+    file cannot be used.
     """
-    if not job.pairing.pairs:
-        raise InputError(_nothing_pairs(job.pairing))
+    prepare(job, folder)
     summary = Summary()
-    folder.ensure(info(job), FIXED)
     with folder.writing():
         folder.write_info(info(job))
         folder.write_text("protocol.yaml", _protocol_text(job.conditions))
@@ -82,6 +80,15 @@ def evaluate(job: Evaluation, folder: RunFolder, executor: Executor) -> Summary:
         folder.write("metrics", SET, rows)
         folder.write_info(info(job) | {"complete": True})
     return summary
+
+
+def prepare(job: Evaluation, folder: RunFolder) -> None:
+    """Make the folder, or check that it is about the same. Raises InputError when it is not, and
+    when there is nothing to pair: before anything expensive begins.
+    """
+    if not job.pairing.pairs:
+        raise InputError(_nothing_pairs(job.pairing))
+    folder.ensure(info(job), FIXED)
 
 
 def standings(conditions: Conditions, wanted: tuple[str, ...]) -> dict[str, Any]:

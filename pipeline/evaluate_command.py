@@ -16,7 +16,7 @@ from eval.protocol import read_card
 from eval.results import SET
 from manifests.errors import InputError
 from manifests.runs import RunFolder
-from pipeline.evaluate import Evaluation, Summary, evaluate, results_folder, standings
+from pipeline.evaluate import Evaluation, Summary, evaluate, prepare, results_folder, standings
 from pipeline.evaluation_inputs import read_references, read_run, read_videos
 from pipeline.executor import OnRay
 from pipeline.progress import console
@@ -52,6 +52,7 @@ def run_evaluate(options: EvaluateOptions) -> None:
     job = plan(options)
     folder = results_folder(options.out)
     announce(job)
+    prepare(job, folder)  # refuse before Ray starts, which takes seconds
     executor = OnRay(options.workers, options.address, options.timeout_s)
     try:
         summary = evaluate(job, folder, executor)
@@ -138,7 +139,7 @@ def announce(job: Evaluation) -> None:
 def report(folder: RunFolder, summary: Summary, job: Evaluation) -> None:
     """The set's numbers with what they are worth, what went wrong, and what to run next."""
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(summary.outcomes.items()))
-    console.print(f"done: {counts}; results in {folder.uri}", markup=False)
+    console.print(f"done: {counts}; results of {job.system} in {folder.uri}", markup=False)
     for line in summary.details[:_SHOWN]:
         console.print(f"  {line}", markup=False)
     if len(summary.details) > _SHOWN:

@@ -34,6 +34,7 @@ def test_every_metric_stands_somewhere_and_changes_change_the_hash() -> None:
     cards = [read_card(name)[0] for name in SHIPPED]
     conditions = [Conditions.resolve(card) for card in cards]
     assert conditions[0].hash != conditions[1].hash
+    assert all(select(card.metrics) for card in cards)
     assert conditions[0].hash == Conditions.resolve(cards[0]).hash
     for metric in METRICS:
         status, reason = conditions[0].standing(metric)
