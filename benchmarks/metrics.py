@@ -121,8 +121,8 @@ def memory(counts: list[int]) -> None:
     card = ProtocolCard(name="memory", size=128, stride=3)
     conditions = Conditions.resolve(card)
     with tempfile.TemporaryDirectory() as folder:
-        film = write_film(Path(folder) / "a.mkv", drift(40, 0, 9), hum(40))
-        real = write_film(Path(folder) / "b.mkv", drift(40, 1), hum(40))
+        film = write_film(Path(folder) / "a.mkv", drift(15, 0, 9), hum(15))
+        real = write_film(Path(folder) / "b.mkv", drift(15, 1), hum(15))
         for count in counts:
             names = [f"clip{k:05d}" for k in range(count)]
             job = Evaluation(
@@ -173,7 +173,7 @@ def main() -> None:
     elif options.what == "rows":
         rows(1_000_000)
     elif options.what == "memory":
-        memory([50, 200, 400])
+        memory([50, 100, 200, 400])
     else:
         throughput(options.clip)
 

@@ -26,6 +26,8 @@ from manifests.reasons import UnreadableVideoError
 
 T = TypeVar("T")
 
+_OF_THE_CLIP: set[Reason | None] = {Reason.TOO_SHORT, Reason.UNREADABLE, Reason.INTERNAL}
+
 
 @dataclass(slots=True)
 class Measured:
@@ -69,10 +71,17 @@ def excluded(wanted: Iterable[str], reason: Reason) -> Measured:
     return Measured({name: Excluded(reason) for name in wanted})
 
 
+def nothing(measured: Measured) -> Reason | None:
+    """Why no metric could measure the clip, where the clip itself is the reason."""
+    reasons = {v.reason if isinstance(v, Excluded) else None for v in measured.values.values()}
+    whole = len(reasons) == 1 and not measured.features
+    return reasons.pop() if whole and reasons <= _OF_THE_CLIP else None
+
+
 def _measure_feature(feature: Feature, users: list[str], pair: Pair, result: Measured) -> None:
     sides = []
     for clip in (pair.generated, pair.reference):
-        rows = _guarded(lambda clip=clip: feature.extract(clip), feature.name, result)  # type: ignore[misc]
+        rows = guarded(lambda clip=clip: feature.extract(clip), feature.name, result)  # type: ignore[misc]
         if not isinstance(rows, Excluded) and not np.isfinite(rows).all():
             rows = Excluded(Reason.NOT_FINITE)
         if isinstance(rows, Excluded):
@@ -83,7 +92,7 @@ def _measure_feature(feature: Feature, users: list[str], pair: Pair, result: Mea
 
 
 def _measure_clip(metric: ClipMetric, pair: Pair, result: Measured) -> Value | Excluded:
-    value = _guarded(lambda: metric.measure(pair), metric.definition.name, result)
+    value = guarded(lambda: metric.measure(pair), metric.definition.name, result)
     if isinstance(value, Value):
         numbers = [value.value] + ([] if value.reference is None else [value.reference])
         if not all(map(math.isfinite, numbers)):
@@ -91,8 +100,10 @@ def _measure_clip(metric: ClipMetric, pair: Pair, result: Measured) -> Value | E
     return value
 
 
-def _guarded(compute: Callable[[], T], name: str, result: Measured) -> T | Excluded:
-    """The one boundary at which a fault becomes an excluded clip instead of an exception."""
+def guarded(compute: Callable[[], T], name: str, result: Measured) -> T | Excluded:
+    """`compute()`, or why not: the one boundary at which a fault becomes an excluded clip instead
+    of an exception. InputError, a full disk and a full memory are no fault of the clip.
+    """
     try:
         return compute()
     except UnreadableVideoError as error:
@@ -102,7 +113,7 @@ def _guarded(compute: Callable[[], T], name: str, result: Measured) -> T | Exclu
         if isinstance(error, InputError | MemoryError):
             raise
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise  # a full disk is no fault of the clip
+            raise
         last = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{name}: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
         result.faults.append(text.replace("\n", " ")[:500])

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from eval.conditions import Conditions
-from eval.metrics.catalogue import CLIP_METRICS, METRICS, SET_METRICS
+from eval.metrics.catalogue import METRICS, SET_METRICS, is_set
 from eval.metrics.interface import ClipMetric, Features, Reason, SetMetric, TooFewError, Value
+from eval.protocol import ProtocolCard
 from manifests.runs import RunFolder
 
 INFO = "results.json"
@@ -27,13 +28,34 @@ _TRY_AGAIN = {Reason.WORKER, Reason.INTERNAL}
 _FEATURE_OF = {metric.definition.name: metric.feature for metric in SET_METRICS}
 
 
+KEEP_BYTES = 256 * 2**20
+"""Features of one side that are kept from one pass to the next; larger ones are read again."""
+
+
 class Stored:
-    """One side of a feature, clip by clip, read anew each time it is iterated."""
+    """One side of a feature, clip by clip, as often as it is iterated."""
 
     def __init__(self, folder: RunFolder, feature: str, side: str, clips: set[str]) -> None:
         self._folder, self._feature, self._side, self._clips = folder, feature, side, clips
+        self._kept: list[Features] | None = None
 
     def __iter__(self) -> Iterator[Features]:
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[Features] = []
+        size = 0
+        for rows in self._read():
+            size += rows.nbytes
+            if size <= KEEP_BYTES:
+                kept.append(rows)
+            else:
+                kept.clear()
+            yield rows
+        if size <= KEEP_BYTES:
+            self._kept = kept
+
+    def _read(self) -> Iterator[Features]:
         for part in self._folder.batches("features"):
             mask = pc.and_(
                 pc.equal(part["feature"], self._feature), pc.equal(part["side"], self._side)
@@ -43,6 +65,9 @@ class Stored:
                 if kept["clip_id"][index].as_py() in self._clips:
                     values = kept["values"][index].values.to_numpy(zero_copy_only=False)
                     yield values.reshape(kept["shape"][index].as_py())
+
+
+Sides = tuple[Stored, Stored]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +111,7 @@ def set_rows(
             if row["clip_id"] in clips and row["metric"] in wanted:
                 by_metric[row["metric"]].append(row)
     rows = []
+    sides: dict[tuple[str, frozenset[str]], Sides] = {}
     for metric in METRICS:
         name = metric.definition.name
         if name not in wanted:
@@ -97,48 +123,50 @@ def set_rows(
         }  # fmt: skip
         if status != "unavailable":
             of_clips = sorted(by_metric[name], key=lambda r: r["clip_id"])
-            made |= _of_set(metric, of_clips, folder, conditions, clips, reason)
+            if is_set(metric):
+                measured = frozenset(clips - {r["clip_id"] for r in of_clips})
+                key = metric.feature, measured
+                if key not in sides:
+                    sides = {key: _sides(folder, metric.feature, set(measured))}  # one is kept
+                made |= _distance(metric, sides[key], conditions.card, len(measured))
+            else:
+                made |= _combined(metric, of_clips)
+            made["reason"] = "; ".join(filter(None, [made["reason"], reason, _lost(of_clips)]))
+            made["reason"] = made["reason"] or None
         rows.append(made)
     return rows
 
 
-def _of_set(
-    metric: SetMetric | ClipMetric,
-    of_clips: list[dict[str, Any]],
-    folder: RunFolder,
-    conditions: Conditions,
-    clips: set[str],
-    reason: str | None,
-) -> dict[str, Any]:
+def _sides(folder: RunFolder, feature: str, clips: set[str]) -> Sides:
+    return (
+        Stored(folder, feature, "generated", clips),
+        Stored(folder, feature, "reference", clips),
+    )
+
+
+def _lost(of_clips: list[dict[str, Any]]) -> str | None:
+    """How many clips are left out, and why."""
     out = Counter(row["reason"] for row in of_clips if row["value"] is None)
     lost = ", ".join(f"{count} {why}" for why, count in sorted(out.items()))
-    told = "; ".join(filter(None, [reason, f"excluded: {lost}" if lost else None])) or None
-    if metric.definition.name in _FEATURE_OF:
-        return _distance(metric, folder, conditions, clips - {r["clip_id"] for r in of_clips}, told)  # type: ignore[arg-type]
-    (metric,) = [one for one in CLIP_METRICS if one.definition.name == metric.definition.name]
+    return f"excluded: {lost}" if lost else None
+
+
+def _combined(metric: ClipMetric, of_clips: list[dict[str, Any]]) -> dict[str, Any]:
     valid = [row for row in of_clips if row["value"] is not None]
     if not valid:
-        return {"status": "excluded", "reason": told or "no clip was measured"}
-    result: dict[str, Any] = {"n": len(valid), "reason": told}
+        return {"status": "excluded", "reason": None if of_clips else "no clip was measured"}
+    result: dict[str, Any] = {"n": len(valid), "reason": None}
     result["value"] = metric.combine([Value(r["value"], r["reference"], r["n"]) for r in valid])
     if all(row["reference"] is not None for row in valid):
         result["reference"] = metric.combine([Value(r["reference"], n=r["n"]) for r in valid])
     return result
 
 
-def _distance(
-    metric: SetMetric,
-    folder: RunFolder,
-    conditions: Conditions,
-    clips: set[str],
-    told: str | None,
-) -> dict[str, Any]:
-    sides = [Stored(folder, metric.feature, side, clips) for side in ("generated", "reference")]
+def _distance(metric: SetMetric, sides: Sides, card: ProtocolCard, clips: int) -> dict[str, Any]:
     try:
-        value = metric.distance(sides[0], sides[1], conditions.card)
+        value = metric.distance(sides[0], sides[1], card)
     except TooFewError as error:
-        reason = "; ".join(filter(None, [str(error), told]))
-        return {"status": "unavailable", "reason": reason, "n": len(clips)}
+        return {"status": "unavailable", "reason": str(error), "n": clips}
     if not np.isfinite(value):
-        return {"status": "unavailable", "reason": "the distance is not finite", "n": len(clips)}
-    return {"value": value, "n": len(clips), "reason": told}
+        return {"status": "unavailable", "reason": "the distance is not finite", "n": clips}
+    return {"value": value, "n": clips, "reason": None}

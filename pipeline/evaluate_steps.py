@@ -6,21 +6,27 @@ and is of the same files is kept, so that more metrics can be added to a results
 """
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import fsspec
 
 from eval.clips import Clip, Pair, Settings
-from eval.measuring import Measured, clip_facts, excluded, feature_rows, measure, metric_rows
-from eval.metrics.interface import Reason
+from eval.measuring import (
+    Measured,
+    clip_facts,
+    excluded,
+    feature_rows,
+    guarded,
+    measure,
+    metric_rows,
+    nothing,
+)
+from eval.metrics.interface import Excluded, Reason
 from eval.pairing import PairSpec
 from eval.results import INFO
 from manifests.errors import InputError
-from manifests.reasons import UnreadableVideoError
 from manifests.runs import RunFolder
 from pipeline.sources import VIDEO_SUFFIXES
 
@@ -75,21 +81,21 @@ def _measure(work: Work, scratch: Path, facts: dict[str, Any]) -> Measured:
     if spec.video is None:
         facts |= {"status": "failed", "reason": str(Reason.NOT_GENERATED)}
         return excluded(wanted, Reason.NOT_GENERATED)
-    try:
-        with _pair(spec, work.settings, scratch) as pair:
-            measured = measure(pair, wanted, same_take=work.same_take)
-            facts |= clip_facts(pair)
-            if pair.frames < work.settings.card.min_frames:
-                facts |= {"status": "excluded", "reason": str(Reason.TOO_SHORT)}
-    except UnreadableVideoError as error:
-        facts |= {"status": "excluded", "reason": str(Reason.UNREADABLE)}
-        measured = excluded(wanted, Reason.UNREADABLE)
-        measured.faults.append(f"{error.reason}: {error.detail}")
+    trouble = Measured()
+    pair = guarded(lambda: _pair(spec, work.settings, scratch), "reading", trouble)
+    if isinstance(pair, Excluded):
+        facts |= {"status": "excluded", "reason": str(pair.reason)}
+        return replace(excluded(wanted, pair.reason), faults=trouble.faults)
+    measured = measure(pair, wanted, same_take=work.same_take)
+    known = guarded(lambda: clip_facts(pair), "facts", measured)
+    facts |= {} if isinstance(known, Excluded) else known
+    reason = nothing(measured)
+    if reason is not None:
+        facts |= {"status": "excluded", "reason": str(reason)}
     return measured
 
 
-@contextmanager
-def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Iterator[Pair]:
+def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Pair:
     """The pair's videos, fetched first where they lie in an object store."""
     if spec.video is None:
         raise AssertionError("a pair without a video")
@@ -100,7 +106,7 @@ def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Iterator[Pair]:
     image = Path(spec.image) if spec.image else None
     if image is not None and (image.suffix.lower() in VIDEO_SUFFIXES or not image.is_file()):
         image = None  # driven by a clip: its frame 0 is the image
-    yield Pair(spec.clip_id, generated, reference, image, spec.row)
+    return Pair(spec.clip_id, generated, reference, image, spec.row)
 
 
 def _fetch(uri: str, folder: Path) -> Path:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from typing import TypeGuard, cast
+
+from typing_extensions import TypeIs
 
 from eval.metrics.degradation import Degradation
 from eval.metrics.face_distance import FACE_DISTANCE, FaceFeature
@@ -17,13 +18,14 @@ from manifests.errors import InputError
 
 FEATURES: tuple[Feature, ...] = (InceptionPool3(), I3dLogits(16), I3dLogits(32), FaceFeature())
 
+# Metrics of one feature stand together: its rows are then read once.
 SET_METRICS: tuple[SetMetric, ...] = (
     FID,
     KID,
-    fvd(16),
-    fvd(32),
     Degradation(25),
     Degradation(50),
+    fvd(16),
+    fvd(32),
     FACE_DISTANCE,
 )
 
@@ -60,12 +62,10 @@ def feature_named(name: str) -> Feature:
 
 def weights_of(metric: SetMetric | ClipMetric) -> tuple[str, ...]:
     """Names of the weights that a metric, or the feature it is computed from, needs."""
-    if is_set(metric):
-        return feature_named(metric.feature).weights
-    return cast("ClipMetric", metric).weights
+    return feature_named(metric.feature).weights if is_set(metric) else metric.weights
 
 
-def is_set(metric: SetMetric | ClipMetric) -> TypeGuard[SetMetric]:
+def is_set(metric: SetMetric | ClipMetric) -> TypeIs[SetMetric]:
     """Whether it is a set metric."""
     return hasattr(metric, "feature")
 
