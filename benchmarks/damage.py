@@ -95,7 +95,7 @@ def main() -> None:
             Reference(name=n, video=write(root / "real" / f"{n}.mp4", take))
             for n, take in takes.items()
         ]
-        rows = {"none, encoded again": numbers(takes, references, root / "again")}
+        rows = {"none": numbers(takes, references, root / "again")}
         for k, (label, damage) in enumerate(DAMAGES.items()):
             damaged = {name: damage(*take) for name, take in takes.items()}
             rows[label] = numbers(damaged, references, root / str(k))

@@ -6,6 +6,7 @@ from pathlib import Path
 from eval.pairing import Generated, Reference
 from manifests.catalog import rows
 from manifests.errors import InputError
+from manifests.identity import label
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.sources import SPLITS, VIDEO_SUFFIXES
@@ -99,5 +100,10 @@ def read_videos(where: Path) -> list[Generated]:
 
 def _videos(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-            yield path.absolute()
+        if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
+            continue
+        try:
+            path.name.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{label(path)}: its name is no UTF-8 text; rename it") from error
+        yield path.absolute()

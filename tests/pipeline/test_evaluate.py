@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,11 @@ def test_nothing_that_pairs_is_an_error(real: Path, card: str, tmp_path: Path) -
     job = plan(options(tmp_path / "out", card, real, videos=videos))
     with pytest.raises(InputError, match=r"nothing pairs: 1 videos and 3 real.*'other'.*'clip0'"):
         evaluate(job, results_folder(str(tmp_path / "out")), InProcess())
-    (videos / "other.mp4").write_bytes(b"")
+    odd = Path(os.fsdecode(os.fsencode(videos) + b"/\xff.mp4"))
+    odd.write_bytes(b"")
+    with pytest.raises(InputError, match="no UTF-8 text"):
+        plan(options(tmp_path / "out", card, real, videos=videos))
+    odd.rename(videos / "other.mp4")
     with pytest.raises(InputError, match="two videos are named other"):
         plan(options(tmp_path / "out", card, real, videos=videos))
 
