@@ -1,8 +1,6 @@
 """`dawn evaluate` in one process: what it says of good and of bad videos."""
 
-import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,70 +9,13 @@ import numpy as np
 import pytest
 import yaml
 
-from eval.results import INFO, SET
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline import evaluate_steps
-from pipeline.evaluate import evaluate, results_folder
-from pipeline.evaluate_command import EvaluateOptions, announce, plan, report
-from pipeline.executor import InProcess
+from pipeline.evaluate_command import EvaluateOptions, plan
+from tests.evaluations import content, of_clips, of_set, options, run
 from tests.films import drift, hum, write_film
 from tests.networks import write_i3d
-
-CHEAP = "psnr,ssim,flicker,real_time_factor,fvd16"
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three real clips."""
-    folder = tmp_path_factory.mktemp("real")
-    for seed in range(3):
-        write_film(folder / f"clip{seed}.mkv", drift(20, seed), hum(20))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, noisier."""
-    folder = tmp_path_factory.mktemp("fake")
-    for seed in range(3):
-        write_film(folder / f"clip{seed}.mkv", drift(20, seed, 20), hum(20))
-    return folder
-
-
-@pytest.fixture
-def card(tmp_path: Path) -> str:
-    path = tmp_path / "card.yaml"
-    path.write_text("name: small\nsize: 128\nstride: 3\n")
-    return str(path)
-
-
-def options(out: Path, card: str, reference: Path, **others: Any) -> EvaluateOptions:
-    values = {"reference": str(reference), "out": str(out), "protocol": card, "metrics": CHEAP}
-    return EvaluateOptions(**(values | others))
-
-
-def run(given: EvaluateOptions) -> RunFolder:
-    job = plan(given)
-    folder = results_folder(given.out)
-    announce(job)
-    report(folder, evaluate(job, folder, InProcess()), job)
-    return folder
-
-
-def of_set(folder: RunFolder) -> dict[str, dict[str, Any]]:
-    return {row["metric"]: row for row in folder.read_item("metrics", SET).to_pylist()}
-
-
-def of_clips(folder: RunFolder) -> dict[tuple[str, str], dict[str, Any]]:
-    rows = folder.read("metrics").to_pylist()
-    return {(row["clip_id"], row["metric"]): row for row in rows if row["clip_id"]}
-
-
-def content(folder: RunFolder) -> list[str]:
-    """Every row, and the info file but for the command."""
-    found = [repr(folder.read(name).to_pylist()) for name in ("metrics", "features", "clips")]
-    return [*found, json.dumps({k: v for k, v in folder.info().items() if k != "command"})]
 
 
 def test_numbers_rows_and_conditions(
@@ -200,24 +141,6 @@ def test_bad_videos_are_counted_with_their_reasons(
     unpaired = folder.info()["unpaired"]
     assert unpaired["generated_names"] == ["stranger"]
     assert unpaired["reference_names"] == ["missed"]
-
-
-def test_nothing_that_pairs_is_an_error(real: Path, card: str, tmp_path: Path) -> None:
-    videos = tmp_path / "videos"
-    videos.mkdir()
-    with pytest.raises(InputError, match="holds no video"):
-        plan(options(tmp_path / "out", card, real, videos=videos))
-    write_film(videos / "other.mkv", drift(12))
-    job = plan(options(tmp_path / "out", card, real, videos=videos))
-    with pytest.raises(InputError, match=r"nothing pairs: 1 videos and 3 real.*'other'.*'clip0'"):
-        evaluate(job, results_folder(str(tmp_path / "out")), InProcess())
-    odd = Path(os.fsdecode(os.fsencode(videos) + b"/\xff.mp4"))
-    odd.write_bytes(b"")
-    with pytest.raises(InputError, match="no UTF-8 text"):
-        plan(options(tmp_path / "out", card, real, videos=videos))
-    odd.rename(videos / "other.mp4")
-    with pytest.raises(InputError, match="two videos are named other"):
-        plan(options(tmp_path / "out", card, real, videos=videos))
 
 
 def test_one_clip_has_no_set_distance(
@@ -364,35 +287,3 @@ def test_a_fault_of_ours_costs_one_metric_and_is_tried_again(
         patch.setattr("eval.metrics.smoothness.flicker", lambda clip: (math.nan, 3))
         bad = run(options(tmp_path / "nan", card, real, videos=fake, metrics="flicker"))
     assert of_set(bad)["flicker"]["reason"] == "excluded: 3 not_finite"
-
-
-def test_runs_give_their_rows(real: Path, fake: Path, card: str, tmp_path: Path) -> None:
-    made = RunFolder(str(tmp_path / "run"), "run.json")
-    made.write_info({})
-    (tmp_path / "run/videos").mkdir()
-    for k in range(3):
-        target = tmp_path / f"run/videos/v{k}.mkv"
-        target.write_bytes((fake / f"clip{k}.mkv").read_bytes())
-        ok = k != 2
-        row = {
-            "run": "r", "system": "mine", "item": f"clip{k}", "checkpoint": "abc", "seed": 0,
-            "dataset_hash": "d", "settings_hash": "s", "device": "cpu", "dtype": "float32",
-            "video": f"videos/v{k}.mkv" if ok else None, "frames": 40 * (k + 1),
-            "real_time_factor": 2.0 + k if ok else None, "status": "ok" if ok else "failed",
-        }  # fmt: skip
-        made.write("generations", f"clip{k}", [row])
-    folder = run(
-        options(
-            tmp_path / "out", card, real, run=str(tmp_path / "run"), metrics="psnr,real_time_factor"
-        )
-    )
-    info, numbers = folder.info(), of_set(folder)
-    assert (info["system"], info["checkpoint"], info["dataset_hash"]) == ("mine", "abc", "d")
-    assert (numbers["psnr"]["n"], numbers["psnr"]["n_total"]) == (2, 3)
-    assert numbers["psnr"]["reason"] == "excluded: 1 not_generated"
-    # Total work over total duration: (2 x 40 + 3 x 80) / 120.
-    assert numbers["real_time_factor"]["value"] == pytest.approx(320 / 120)
-    clips = {row["clip_id"]: row for row in folder.read("clips").to_pylist()}
-    assert (clips["clip2"]["status"], clips["clip2"]["reason"]) == ("failed", "not_generated")
-    assert clips["clip1"]["real_time_factor"] == 3.0
-    assert (tmp_path / "out" / INFO).exists()

@@ -15,9 +15,9 @@ from manifests.runs import RunFolder
 from pipeline.evaluate import evaluate, results_folder
 from pipeline.evaluate_command import plan
 from pipeline.executor import InProcess, OnRay
+from tests.evaluations import content, options
 from tests.films import drift, hum, write_film
 from tests.networks import write_i3d
-from tests.pipeline.test_evaluate import content, options
 
 REPOSITORY = Path(__file__).parents[2]
 METRICS = "psnr,ssim,flicker,fvd16"
