@@ -1,6 +1,6 @@
 """Damages real clips in known ways and tables what each metric makes of it.
 
-`python benchmarks/damage.py CLIP… --document docs/metrics.md` writes the table between the
+`python -m benchmarks.damage CLIP… --document docs/metrics.md` writes the table between the
 document's marks. Of every clip its middle square and its first seconds take part. "another face"
 holds each clip against the next one. Metrics whose weights are absent have no line.
 """
@@ -107,7 +107,7 @@ def main() -> None:
         count = min(len(take[0]) for take in takes.values())
         text = (
             f"{len(takes)} clips, {count} frames or more each, at {CARD.size} px, stride "
-            f"{CARD.stride}. Made by `python benchmarks/damage.py`.\n\n{table(rows)}"
+            f"{CARD.stride}. Made by `python -m benchmarks.damage`.\n\n{table(rows)}"
         )
         document = options.document.read_text(encoding="utf-8")
         options.document.write_text(updated(document, text, BEGIN, END), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Speed and memory of the evaluation.
 
-`python benchmarks/metrics.py fid` times FID's features against pytorch-fid's own loop, turn by turn
+`python -m benchmarks.metrics fid` times FID's features against pytorch-fid's own loop, turn by turn
 in one process, on the same PNG pictures and random weights of the real network.
 `… rows` aggregates a million metric rows with DuckDB.
 `… memory` evaluates more and more clips and prints the process's peak.
