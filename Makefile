@@ -32,6 +32,7 @@ format: install
 
 docs: install
 	$(BIN)/python -m manifests.document docs/dataset.md
+	$(BIN)/python -m eval.document docs/metrics.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

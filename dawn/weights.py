@@ -105,7 +105,7 @@ def verify(name: str, path: Path) -> Status:
         reason = "its publisher prints no sha256"
     else:
         digest = sha256(path)
-        state = State.VERIFIED if _agrees(digest, expected) else State.MISMATCH
+        state = State.VERIFIED if agrees(digest, expected) else State.MISMATCH
         reason = f"sha256 {digest[:8]}…{digest[-4:]}"
         if state is State.MISMATCH:
             reason += f" is not {expected}: damaged or another file; fetch it again"
@@ -198,7 +198,7 @@ def _digest(path: Path, _size: int, _mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _agrees(digest: str, expected: str) -> bool:
+def agrees(digest: str, expected: str) -> bool:
     """Whether a digest is the expected one, of which the middle may be left out (`ab…yz`).
 
     Ends alone rule out a wrong or damaged file, not a forged one; the loader runs no code.

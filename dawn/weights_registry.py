@@ -19,6 +19,8 @@ class WeightFile:
     licence: str
     url: str | None
     sha256: str | None = None
+    member: str | None = None
+    """The file's name inside, where the address is of a zip archive."""
 
 
 _SYNCNET = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
@@ -34,7 +36,7 @@ REGISTRY: dict[str, WeightFile] = {
         enables="metrics lse_c, lse_d and av_offset",
         licence=_SYNCNET_LICENCE,
         url=_SYNCNET + "syncnet_v2.model",
-        sha256="961e8696…5442",
+        sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
     ),
     "s3fd": WeightFile(
         file_names=("sfd_face.pth",),
@@ -42,7 +44,7 @@ REGISTRY: dict[str, WeightFile] = {
         enables="lse_c and lse_d on tracked crops as their authors cut them",
         licence=_SYNCNET_LICENCE,
         url=_SYNCNET + "sfd_face.pth",
-        sha256="d54a87c2…c491",
+        sha256="d54a87c2b7543b64729c9a25eafd188da15fd3f6e02f0ecec76ae1b30d86c491",
     ),
     "fid_inception": WeightFile(
         file_names=("pt_inception-2015-12-05-6726825d.pth",),
@@ -51,7 +53,7 @@ REGISTRY: dict[str, WeightFile] = {
         licence="Apache-2.0 (pytorch-fid)",
         url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
         "pt_inception-2015-12-05-6726825d.pth",
-        sha256="6726825d…",
+        sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     ),
     "i3d_k400": WeightFile(
         file_names=("i3d_torchscript.pt",),
@@ -59,6 +61,23 @@ REGISTRY: dict[str, WeightFile] = {
         enables="metrics fvd16_i3d400 and fvd32_i3d400",
         licence="not stated; converted from TF-Hub i3d-kinetics-400",
         url="https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
+        sha256="bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2",
+    ),
+    "alexnet": WeightFile(
+        file_names=("alexnet-owt-7be5be79.pth",),
+        purpose="AlexNet on ImageNet: the trunk of LPIPS as it is usually reported",
+        enables="metric lpips_alex",
+        licence="BSD-3-Clause (torchvision)",
+        url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        sha256="7be5be79…",
+    ),
+    "squeezenet": WeightFile(
+        file_names=("squeezenet1_1-b8a52dc0.pth",),
+        purpose="SqueezeNet 1.1 on ImageNet: the small trunk of LPIPS (5 MB)",
+        enables="metric lpips_squeeze",
+        licence="BSD-3-Clause (torchvision)",
+        url="https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
+        sha256="b8a52dc0…",
     ),
     "hubert_large": WeightFile(
         file_names=("hubert-large-ls960-ft",),
@@ -81,6 +100,7 @@ REGISTRY: dict[str, WeightFile] = {
         enables="metric csim_src_arcface-w600k_r50",
         licence="non-commercial research only (insightface model zoo)",
         url="https://github.com/deepinsight/insightface/releases/download/v0.7/buffalo_l.zip",
+        member="w600k_r50.onnx",
     ),
     "mobilefacenet": WeightFile(
         file_names=("MobileFaceNet.onnx",),

@@ -108,6 +108,9 @@ CLIPS = (
     Column("yaw_p95", _F64, "of the real video", "degree", nullable=True),
     Column("pitch_p95", _F64, "of the real video", "degree", nullable=True),
     Column("real_time_factor", _F64, "of its generation", nullable=True),
+    Column(
+        "inputs", _TEXT, "sizes and times of the files: others are measured again", nullable=True
+    ),
     Column("status", _TEXT, "ok, excluded or failed"),
     _REASON,
     Column("mouth_generated", _CURVE, "mouth opening, frame by frame", nullable=True),
@@ -206,10 +209,7 @@ class RunFolder:
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Replace the info file, whole."""
         text = json.dumps({"format": RUN_FORMAT, **info}, indent=2, sort_keys=True) + "\n"
-        with self.scratch() as scratch:
-            temporary = scratch / "info"
-            temporary.write_text(text, encoding="utf-8")
-            self.publish(temporary, self.info_name)
+        self.write_text(self.info_name, text)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -256,6 +256,23 @@ class RunFolder:
     def has(self, table: str, item: str) -> bool:
         """Whether the item's rows are committed."""
         return bool(self.fs.exists(self.at(f"{table}/{item_name(item)}.parquet")))
+
+    def read_item(self, table: str, item: str) -> pa.Table:
+        """The committed rows of one item."""
+        with self.fs.open(self.at(f"{table}/{item_name(item)}.parquet"), "rb") as file:
+            return pq.read_table(file)
+
+    def remove(self, table: str, item: str) -> None:
+        """Take an item's rows out, if there are any."""
+        if self.has(table, item):
+            self.fs.rm_file(self.at(f"{table}/{item_name(item)}.parquet"))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replace a text file inside the folder, whole."""
+        with self.scratch() as scratch:
+            temporary = scratch / "text"
+            temporary.write_text(text, encoding="utf-8")
+            self.publish(temporary, name)
 
     def parts(self, table: str) -> list[str]:
         """Sorted paths of the table's parts."""

@@ -9,7 +9,12 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
-from pipeline import checkpoint_commands, dataset_commands, generate_command
+from pipeline import (
+    checkpoint_commands,
+    dataset_commands,
+    generate_command,
+    weights_commands,
+)
 
 app = typer.Typer(
     name="dawn",
@@ -21,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(checkpoint_commands.app, name="checkpoint")
+app.add_typer(weights_commands.app, name="weights")
 app.command()(generate_command.generate)
 
 Dataset = Annotated[str, typer.Option(metavar="ROOT", help="The dataset: a folder or s3://… URI.")]
@@ -134,6 +140,55 @@ def train(
                 workers=workers, gpus_per_worker=gpus_per_worker, address=address
             ),
             resume=resume,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def evaluate(
+    reference: Annotated[
+        str, typer.Option(metavar="DATASET:split|DIR", help="The real clips; split `all`: any.")
+    ],
+    out: Annotated[str, typer.Option(metavar="RESULTS", help="Where to write; also to go on.")],
+    run: Annotated[str | None, typer.Option(help="A folder that `dawn generate` made.")] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="A folder of any system's videos, named as the clips are.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="real, real-split, static or shuffled-audio.")
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Names, or how they begin, by commas; default: the card's.")
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="A card: default, dawn-paper, or a YAML file.")
+    ] = "default",
+    system: Annotated[str | None, typer.Option(help="Name in tables; default: the run's.")] = None,
+    trust_weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Use this file though it is not the registered one (a proxy then)."
+        ),
+    ] = None,
+    address: Address = None,
+    workers: Workers = None,
+    timeout_seconds: Annotated[
+        float, typer.Option(min=1, help="One clip may take this long.")
+    ] = 900.0,
+) -> None:
+    """Measure generated videos against real ones: FID, FVD, sync, identity, motion and more.
+
+    What is measured already is not done again; a stopped run goes on where it was.
+    Example: [bold]dawn evaluate --run runs/a --reference data:test --out results/a[/bold]
+    """
+    from pipeline.evaluate_command import EvaluateOptions, run_evaluate
+
+    run_evaluate(
+        EvaluateOptions(
+            reference=reference, out=out, run=run, videos=videos, baseline=baseline,
+            metrics=metrics, protocol=protocol, system=system,
+            trust_weights=tuple(trust_weights or ()), address=address, workers=workers,
+            timeout_s=timeout_seconds,
         )
     )  # fmt: skip
 

@@ -57,7 +57,8 @@ def test_ci_runs_the_readme_s_test_command() -> None:
     "command",
     [(), ("demo",), ("ingest",), ("generate",), ("query",), ("dataset",), ("dataset", "info"),
      ("dataset", "validate"), ("dataset", "compact"), ("dataset", "export"),
-     ("checkpoint", "import"), ("checkpoint", "info")],
+     ("checkpoint", "import"), ("checkpoint", "info"), ("evaluate",), ("weights", "list"),
+     ("weights", "fetch"), ("weights", "verify")],
     ids=" ".join,
 )  # fmt: skip
 def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
@@ -95,6 +96,8 @@ def test_a_user_error_is_one_line_and_exit_2(tmp_path: Path) -> None:
         ("ingest", str(tmp_path / "none.mp4"), "--dataset", str(tmp_path / "d")),
         ("dataset", "info", str(tmp_path)),
         ("checkpoint", "info", str(tmp_path / "none")),
+        ("evaluate", "--videos", str(tmp_path), "--reference", str(tmp_path), "--out", "x"),
+        ("weights", "fetch", "none"),
     ):
         answer = dawn(*arguments)
         assert answer.returncode == 2

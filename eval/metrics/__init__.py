@@ -1,0 +1,1 @@
+"""Metrics: one file each, all behind the interface in `eval.metrics.interface`."""

@@ -1,0 +1,206 @@
+"""What a metric is.
+
+There are two kinds. A *clip metric* measures a pair of videos and gives a number; the number of
+the set is made from the clips' numbers alone. A *set metric* (FID, FVD) has no number for a clip:
+each clip gives rows of a *feature*, and the number is a distance between all generated rows and
+all real ones. Numbers and features are stored per clip, so that any subset, shard or bootstrap
+sample gives its exact number without running a network again.
+
+A metric never returns 0, NaN or a guess where it could not measure: it returns `Excluded`.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.clips import Clip, Pair
+from eval.protocol import ProtocolCard
+
+Direction = Literal["higher", "lower", "closer"]
+Features = NDArray[np.float32]
+"""Rows of one clip, (n, d)."""
+
+
+class Reason(enum.StrEnum):
+    """Why a clip has no number for a metric. The codes are stored; `meaning` is for people."""
+
+    NO_FACE = "no_face"
+    FEW_FACES = "few_faces"
+    TOO_SHORT = "too_short"
+    NO_SOUND = "no_sound"
+    SILENT = "silent"
+    NO_EVENTS = "no_events"
+    IDENTICAL = "identical"
+    NO_COUNTERPART = "no_counterpart"
+    NO_GENERATION = "no_generation"
+    NOT_GENERATED = "not_generated"
+    DIFFERENT_SHAPE = "different_shape"
+    TOO_SMALL = "too_small"
+    UNREADABLE = "unreadable"
+    WORKER = "worker_failed"
+    NOT_FINITE = "not_finite"
+    INTERNAL = "internal_error"
+
+    @property
+    def meaning(self) -> str:
+        """One sentence for people."""
+        return _MEANING[self]
+
+
+_MEANING = {
+    Reason.NO_FACE: "No face was found in any frame.",
+    Reason.FEW_FACES: "A face was found in too few frames to measure it.",
+    Reason.TOO_SHORT: "The pair shares too few frames for this measure.",
+    Reason.NO_SOUND: "The video has no sound.",
+    Reason.SILENT: "The sound is silent throughout.",
+    Reason.NO_EVENTS: "Nothing happened that could be measured, such as no audio beat.",
+    Reason.IDENTICAL: "Both videos are the same, and the measure has no bound there.",
+    Reason.NO_COUNTERPART: "The two videos of the pair do not show the same take.",
+    Reason.NO_GENERATION: "There are no generation times: the videos are not of a run.",
+    Reason.NOT_GENERATED: "The system made no video for this clip.",
+    Reason.DIFFERENT_SHAPE: "The two pictures differ in shape and cannot be laid over each other.",
+    Reason.TOO_SMALL: "The protocol's pictures are too small for this measure.",
+    Reason.UNREADABLE: "A video of the pair cannot be decoded.",
+    Reason.WORKER: "The process that measured it died or hung at every attempt.",
+    Reason.NOT_FINITE: "The measure gave no finite number.",
+    Reason.INTERNAL: "A fault of ours; the clip's row holds the error. Please report it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """This clip has no number: it is counted, with the reason, and left out."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A clip's number: of the generated video, and the same measure of the real one if it is a
+    property of one video; `n` items (frames, windows) are behind it.
+    """
+
+    value: float
+    reference: float | None = None
+    n: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What a number means. docs/metrics.md is generated from these."""
+
+    name: str
+    """Stable, and different wherever the numbers are not comparable (network, variant)."""
+    title: str
+    direction: Direction
+    """`closer`: nearer to the real clips' number is better."""
+    unit: str
+    range: str
+    formula: str
+    source: str
+    """Paper or program that defines it."""
+    status: Literal["paper", "proxy"]
+    """`paper`: comparable with published numbers when its weights are the registered ones."""
+    divergences: str = ""
+    """How others compute it differently."""
+    version: int = 1
+    """Goes up whenever the same videos would give another number."""
+
+
+class ClipMetric(Protocol):
+    """A number for each pair."""
+
+    @property
+    def definition(self) -> Definition:
+        """What it means."""
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Names in dawn.weights_registry, all needed; found in `Clip.settings.weights`."""
+
+    @property
+    def paired(self) -> bool:
+        """Whether it compares the two videos frame by frame or as the same take. Such metrics
+        are not run where pairs are arbitrary (baseline real-split).
+        """
+
+    def measure(self, pair: Pair) -> Value | Excluded:
+        """The pair's number. May raise UnreadableVideoError; nothing else for any video."""
+
+    def combine(self, values: Sequence[Value]) -> float:
+        """The set's number from at least one clip's; most are `mean`."""
+
+
+class Feature(Protocol):
+    """What a clip is turned into for set metrics. Looks at one video alone."""
+
+    @property
+    def name(self) -> str:
+        """Stable; the `feature` column."""
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Names in dawn.weights_registry, all needed."""
+
+    @property
+    def version(self) -> int:
+        """Goes up whenever the same video would give other rows."""
+
+    def extract(self, clip: Clip) -> Features | Excluded:
+        """Float32 rows (n, d), n >= 1. May raise UnreadableVideoError."""
+
+
+class SetMetric(Protocol):
+    """A distance between the features of all generated clips and of all real ones."""
+
+    @property
+    def definition(self) -> Definition:
+        """What it means."""
+
+    @property
+    def feature(self) -> str:
+        """Name of the feature it is computed from."""
+
+    def distance(
+        self, generated: Iterable[Features], reference: Iterable[Features], card: ProtocolCard
+    ) -> float:
+        """The number. Each side gives one array a clip, in a fixed order; it may be larger than
+        memory and can be iterated again. Raises TooFewError when it is too small.
+        """
+
+
+class TooFewError(ValueError):
+    """A set is too small for a set metric; the message says what there is and what it takes."""
+
+
+def mean(values: Sequence[Value]) -> float:
+    """Plain mean over clips."""
+    return float(np.mean([value.value for value in values]))
+
+
+def pooled_mean(values: Sequence[Value]) -> float:
+    """Mean over everything behind the clips' numbers: a clip weighs as many items as it has."""
+    return float(np.average([v.value for v in values], weights=[v.n for v in values]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A clip metric that is one function of a pair."""
+
+    definition: Definition
+    of: Callable[[Pair], Value | Excluded]
+    weights: tuple[str, ...] = ()
+    paired: bool = True
+    together: Callable[[Sequence[Value]], float] = mean
+
+    def measure(self, pair: Pair) -> Value | Excluded:
+        """See ClipMetric."""
+        return self.of(pair)
+
+    def combine(self, values: Sequence[Value]) -> float:
+        """See ClipMetric."""
+        return self.together(values)

@@ -1,0 +1,77 @@
+"""Known damage, and that the metrics it is for notice it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval import damage
+from eval.clips import Clip, Pair, Settings, square
+from eval.metrics.face_distance import FACE_DISTANCE, FaceFeature
+from eval.metrics.interface import Excluded, Value
+from eval.metrics.pictures import PSNR, SSIM
+from eval.metrics.smoothness import FLICKER
+from eval.protocol import ProtocolCard
+from tests.films import drift, hum, write_film
+from tests.footage import read_frames
+
+
+def test_each_damage_does_what_it_says() -> None:
+    pictures, sound = np.stack(drift(8)), hum(8)
+    frozen, _ = damage.freeze(pictures, sound)
+    assert (frozen == pictures[0]).all()
+    stuttered, _ = damage.stutter(4)(pictures, sound)
+    order = [0, 1, 2, 2, 4, 5, 6, 6]
+    np.testing.assert_array_equal(stuttered, pictures[order])
+    _, late = damage.delay_sound(5)(pictures, sound)
+    assert not late[: 5 * 640].any()
+    np.testing.assert_array_equal(late[5 * 640 :], sound[: 3 * 640])
+    _, silent = damage.mute(pictures, sound)
+    assert not silent.any()
+    assert silent.shape == sound.shape
+    grainy, _ = damage.noise(12)(pictures, sound)
+    assert np.std(grainy.astype(int) - pictures) == pytest.approx(12, rel=0.15)
+    dark, _ = damage.flicker(8)(pictures, sound)
+    np.testing.assert_array_equal(dark[::2], pictures[::2])
+    assert 6 < (pictures[1::2].astype(int) - dark[1::2]).mean() <= 8
+    for name, function in damage.DAMAGES.items():
+        shown, heard = function(pictures, sound)
+        assert shown.shape == pictures.shape, name
+        assert shown.dtype == np.uint8, name
+        assert heard.shape == sound.shape, name
+        assert heard.dtype == np.float32, name
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_more_blur_is_further_from_real_people(shared: Path, tmp_path: Path) -> None:
+    card = ProtocolCard(name="test", size=256, stride=3)
+    weights = {"mobilefacenet": shared / "weights/MobileFaceNet.onnx"}
+    settings = Settings(card=card, weights=weights)
+    takes = [
+        np.stack([square(frame, 256) for frame in read_frames(shared, pattern)[:14]])
+        for pattern in ("c01*", "c03*", "c09*")
+    ]
+
+    def clips(sigma: float | None) -> list[Clip]:
+        made = [damage.blur(sigma)(t, hum(14))[0] if sigma else t for t in takes]
+        names = [tmp_path / f"{sigma}-{k}.mkv" for k in range(len(takes))]
+        return [Clip(write_film(n, list(m)), settings) for n, m in zip(names, made, strict=True)]
+
+    def rows(of: list[Clip]) -> list[np.ndarray]:
+        found = [FaceFeature().extract(clip) for clip in of]
+        return [part for part in found if not isinstance(part, Excluded)]
+
+    whole = clips(None)
+    real = rows(whole)
+    assert sum(map(len, real)) >= 14
+    distances, fidelity = [], []
+    for sigma in (1, 2, 4):
+        damaged = clips(sigma)
+        distances.append(FACE_DISTANCE.distance(rows(damaged), real, card))
+        pair = Pair("x", damaged[0], whole[0])
+        values = [metric.measure(pair) for metric in (PSNR, SSIM, FLICKER)]
+        assert all(isinstance(value, Value) for value in values)
+        fidelity.append([value.value for value in values if isinstance(value, Value)])
+    assert 0 < distances[0] < distances[1] < distances[2]
+    assert (np.diff(fidelity, axis=0) < 0).all()

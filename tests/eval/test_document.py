@@ -1,0 +1,42 @@
+from pathlib import Path
+
+from dawn.weights_registry import REGISTRY
+from eval.conditions import Conditions
+from eval.document import lists, updated
+from eval.metrics.catalogue import FEATURES, METRICS, SET_METRICS, names, select, weights_of
+from eval.protocol import SHIPPED, read_card
+
+DOCUMENT = Path(__file__).parents[2] / "docs/metrics.md"
+
+
+def test_the_document_is_of_these_metrics() -> None:
+    text = DOCUMENT.read_text()
+    assert updated(text, lists()) == text, "run python -m eval.document docs/metrics.md"
+
+
+def test_the_catalogue_is_consistent() -> None:
+    assert len(set(names())) == len(names())
+    assert {metric.feature for metric in SET_METRICS} <= {feature.name for feature in FEATURES}
+    for metric in METRICS:
+        definition = metric.definition
+        assert set(weights_of(metric)) <= REGISTRY.keys()
+        assert all((definition.title, definition.range, definition.formula, definition.source))
+
+
+def test_words_choose_metrics() -> None:
+    assert select(["all"]) == names()
+    assert select(["psnr", "fvd"]) == ["fvd16_i3d400", "fvd32_i3d400", "psnr"]
+    assert select(["fvd16"]) == ["fvd16_i3d400"]
+    assert select(["ssim"]) == ["ssim"]  # not ms_ssim
+
+
+def test_every_metric_stands_somewhere_and_changes_change_the_hash() -> None:
+    cards = [read_card(name)[0] for name in SHIPPED]
+    conditions = [Conditions.resolve(card) for card in cards]
+    assert conditions[0].hash != conditions[1].hash
+    assert all(select(card.metrics) for card in cards)
+    assert conditions[0].hash == Conditions.resolve(cards[0]).hash
+    for metric in METRICS:
+        status, reason = conditions[0].standing(metric)
+        assert status == ("unavailable" if weights_of(metric) else metric.definition.status)
+        assert reason is not None or status == "paper"
