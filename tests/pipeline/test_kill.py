@@ -64,7 +64,8 @@ class Command:
     def kill_worker(self, chance: random.Random) -> None:
         """Kill one process that runs jobs, a busy one if there is any."""
         self._look()
-        workers = [p for p in self._seen.values() if _name(p).startswith("ray::")]
+        # Not Ray's own agents, which go by such names too: a raylet ends with its agents.
+        workers = [p for p in self._seen.values() if _name(p).startswith(_WORKERS)]
         busy = [p for p in workers if "IDLE" not in _name(p)]
         if busy or workers:
             _kill([chance.choice(sorted(busy or workers, key=lambda p: p.pid))])
@@ -90,6 +91,9 @@ class Command:
         with contextlib.suppress(psutil.NoSuchProcess):
             for process in psutil.Process(self._driver.pid).children(recursive=True):
                 self._seen.setdefault(process.pid, process)
+
+
+_WORKERS = ("ray::IDLE", "ray::_call")
 
 
 def _name(process: psutil.Process) -> str:
