@@ -133,9 +133,7 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - onnxruntime is untyped
     options.log_severity_level = 3  # errors; it warns of much that is harmless
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
-        return onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except (errors.NoSuchFile, errors.InvalidProtobuf, errors.Fail) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be opened as ONNX ({reason})") from error

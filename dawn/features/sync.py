@@ -85,17 +85,33 @@ class SyncNet:
 
         Raises InputError for arrays of another kind, and for tracks without a window.
         """
-        windows = _windows(frames, wav)
+        windows = windows_of(frames, wav)
+        return self.faces(frames[: windows + FRAMES - 1]), self.sound(wav, windows)
+
+    @torch.inference_mode()
+    def faces(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """BGR crops (N + 4, 224, 224, 3) to the features (N, 1024) of their N windows: parts of a
+        long track that share 4 frames give the features of the whole.
+        """
+        _crops(frames)
+        parts = [
+            self._face_features(frames[start : min(start + _BATCH + FRAMES - 1, len(frames))])
+            for start in range(0, len(frames) - FRAMES + 1, _BATCH)
+        ]
+        return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+
+    @torch.inference_mode()
+    def sound(self, wav: NDArray[np.int16], windows: int) -> NDArray[np.float32]:
+        """Mono int16 sound at 16 kHz to the features (windows, 1024) of its first windows."""
         mfcc = np.ascontiguousarray(python_speech_features.mfcc(wav, SAMPLE_RATE).T)
         cepstra = torch.from_numpy(mfcc).float()
-        faces, sound = [], []
+        features = []
         for start in range(0, windows, _BATCH):
             stop = min(start + _BATCH, windows)
-            faces.append(self._face_features(frames[start : stop + FRAMES - 1]))
             rows = cepstra[:, start * MFCC_PER_FRAME : (stop - 1) * MFCC_PER_FRAME + MFCC_ROWS]
             parts = rows.unfold(1, MFCC_ROWS, MFCC_PER_FRAME).permute(1, 0, 2)  # (N, 13, 20)
-            sound.append(self._network.forward_aud(parts[:, None]))
-        return torch.cat(faces).numpy(), torch.cat(sound).numpy()
+            features.append(self._network.forward_aud(parts[:, None]))
+        return np.asarray(torch.cat(features).numpy(), dtype=np.float32)
 
     def _face_features(self, frames: NDArray[np.uint8]) -> Tensor:
         """BGR crops (N + 4, 224, 224, 3) to the features (N, 1024) of their N windows.
@@ -139,15 +155,24 @@ def lse_of(per_shift: NDArray[np.float32]) -> Lse:
     )
 
 
-def _windows(frames: NDArray[np.uint8], wav: NDArray[np.int16]) -> int:
+def windows_of(frames: NDArray[np.uint8], wav: NDArray[np.int16]) -> int:
     """How many windows a track has; InputError for arrays of another kind, or for none."""
-    if frames.dtype != np.uint8 or frames.shape[1:] != (SIZE, SIZE, 3):
-        raise InputError(f"expected uint8 (T, 224, 224, 3), got {frames.dtype} {frames.shape}")
+    _crops(frames)
+    return count_windows(len(frames), wav)
+
+
+def count_windows(frames: int, wav: NDArray[np.int16]) -> int:
+    """How many windows so many frames and their sound have. Raises InputError for none."""
     if wav.dtype != np.int16 or wav.ndim != 1:
         raise InputError(f"expected mono int16 sound, got {wav.dtype} of shape {wav.shape}")
-    windows = min(len(frames), len(wav) // SAMPLES_PER_FRAME) - FRAMES
+    windows = min(frames, len(wav) // SAMPLES_PER_FRAME) - FRAMES
     if windows < 1:
         raise InputError(
-            f"{len(frames)} frames and {len(wav)} samples hold no window: 6 frames of both needed"
+            f"{frames} frames and {len(wav)} samples hold no window: 6 frames of both needed"
         )
     return windows
+
+
+def _crops(frames: NDArray[np.uint8]) -> None:
+    if frames.dtype != np.uint8 or frames.shape[1:] != (SIZE, SIZE, 3):
+        raise InputError(f"expected uint8 (T, 224, 224, 3), got {frames.dtype} {frames.shape}")
