@@ -9,7 +9,12 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
-from pipeline import checkpoint_commands, dataset_commands, weights_commands
+from pipeline import (
+    checkpoint_commands,
+    dataset_commands,
+    generate_command,
+    weights_commands,
+)
 
 app = typer.Typer(
     name="dawn",
@@ -22,6 +27,7 @@ app = typer.Typer(
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(checkpoint_commands.app, name="checkpoint")
 app.add_typer(weights_commands.app, name="weights")
+app.command()(generate_command.generate)
 
 Dataset = Annotated[str, typer.Option(metavar="ROOT", help="The dataset: a folder or s3://… URI.")]
 Address = Annotated[
@@ -86,6 +92,54 @@ def ingest(
             sources=tuple(sources), dataset=dataset, config=config, address=address,
             workers=workers, limit=limit, timeout_s=timeout_seconds, dry_run=dry_run,
             update_recipe=update_recipe, retry=retry,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def train(
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="lfg, pbnet, a2v, or all.")],
+    dataset: Dataset,
+    out: Annotated[str, typer.Option(metavar="RUN", help="The run: a folder or s3://… URI.")],
+    preset: Annotated[str, typer.Option(help="Network and schedule: tiny, 128 or 256.")] = "tiny",
+    source: Annotated[
+        str, typer.Option(help="Losses as the released code has them, or the paper: code, paper.")
+    ] = "code",
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
+    ] = None,
+    lfg: Annotated[
+        str | None, typer.Option(help="For a2v: the flow generator, RUN/model/lfg.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Begin from this checkpoint's weights: RUN/model/STAGE.")
+    ] = None,
+    curriculum: Annotated[
+        str, typer.Option(help="For a2v: short clips, long ones from --init, or auto for both.")
+    ] = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share each batch.")] = 1,
+    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs of each.")] = 0.0,
+    address: Address = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from RUN's last checkpoint.")
+    ] = False,
+) -> None:
+    """Train DAWN's networks on a dataset, on this machine or a cluster.
+
+    Exact to resume: add --resume to the same command.
+    Example: [bold]dawn train all --dataset data/ --out runs/first --preset tiny[/bold]
+    """
+    from pipeline.train import Resources
+    from pipeline.train_command import TrainOptions, run_train
+
+    run_train(
+        TrainOptions(
+            stage=stage, dataset=dataset, out=out, preset=preset, source=source,
+            changes=tuple(change or ()), lfg=lfg, init=init, curriculum=curriculum,
+            resources=Resources(
+                workers=workers, gpus_per_worker=gpus_per_worker, address=address
+            ),
+            resume=resume,
         )
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ from pipeline.count_progress import CountProgress
 from pipeline.evaluate_steps import Work, evaluate_clip, give_up, spec_inputs
 from pipeline.executor import Executor, Failure
 
-FIXED = ("system", "protocol_hash", "reference", "checkpoint", "same_take")
+FIXED = ("system", "protocol", "reference", "checkpoint", "same_take")
 """What a results folder is about: it must stay the same when a run goes on."""
 
 _NAMED = 20

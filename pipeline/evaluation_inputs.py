@@ -38,8 +38,8 @@ def _of_dataset(dataset: Dataset, split: str) -> tuple[list[Reference], str | No
     which = "" if split == "all" else f"AND split = '{split}'"  # one of SPLITS
     found = rows(
         dataset,
-        "SELECT clip_id, source_name, speaker, split, video_path, yaw_p95, pitch_p95 FROM clips "  # noqa: S608
-        f"WHERE accepted {which} ORDER BY clip_id",
+        "SELECT clip_id, source_name, coalesce(speaker, identity) AS speaker, split, video_path, "  # noqa: S608
+        f"yaw_p95, pitch_p95 FROM clips WHERE accepted {which} ORDER BY clip_id",
     )
     if not found:
         raise InputError(f"{dataset.uri}: has no accepted clip in split {split}")

@@ -80,9 +80,7 @@ class OnRay:
         import ray
 
         self._ray = ray
-        self._started = not ray.is_initialized()
-        if self._started:
-            _start(address, workers)
+        self._started = join_or_start(address, workers)
         total = int(ray.cluster_resources().get("CPU", 0))
         if workers is not None and workers > total:
             raise InputError(
@@ -185,6 +183,16 @@ def _knock(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def join_or_start(address: str | None, workers: int | None) -> bool:
+    """Use the Ray that runs, join the one at `address`, or start one; True: it is ours to stop."""
+    import ray
+
+    if ray.is_initialized():
+        return False
+    _start(address, workers)
+    return True
 
 
 def _start(address: str | None, workers: int | None) -> None:

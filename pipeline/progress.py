@@ -1,7 +1,12 @@
 """How far a long command is: a live bar on a terminal, plain lines elsewhere."""
 
+import contextlib
+import os
+import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -78,3 +83,17 @@ class IngestProgress:
             elapsed = now - self._began
             eta = f", about {elapsed * (1 - share) / share:.0f} s left" if share > 0.01 else ""
             self._output.print(f"ingest {share:4.0%}: {self._text()}{eta}")
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep what native libraries log to file descriptor 2 (MediaPipe does) off the terminal."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -8,7 +8,7 @@ come from that loop, so it is the default; `ddim` is the published form.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -40,6 +40,16 @@ class SamplerConfig:
             raise ValueError(f"eta must lie in 0 … 1, got {self.eta}")
 
 
+class Course(Protocol):
+    """Takes part in a sampler's steps; long videos are sampled in stretches that must agree."""
+
+    def draw(self, z: Tensor) -> Tensor:
+        """The next fresh standard normal noise, like `z`."""
+
+    def settle(self, z: Tensor) -> Tensor:
+        """What becomes of the motion that a step led to."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What stays the same from step to step. `embedded` comes from `UNet.embed_features`."""
@@ -50,6 +60,7 @@ class Task:
     window: int | None
     guidance: float
     generator: torch.Generator | None
+    course: Course | None = None
 
     def predict(self, z: Tensor, time: int) -> tuple[Tensor, Tensor, Tensor]:
         """Predicted noise, thresholded clean motion, and the time as a tensor (B,)."""
@@ -61,7 +72,13 @@ class Task:
 
     def draw(self, z: Tensor) -> Tensor:
         """Standard normal noise like `z`."""
+        if self.course is not None:
+            return self.course.draw(z)
         return torch.randn(z.shape, generator=self.generator, device=z.device, dtype=z.dtype)
+
+    def settle(self, z: Tensor) -> Tensor:
+        """The motion after a step, as the course wants it."""
+        return z if self.course is None else self.course.settle(z)
 
 
 @torch.inference_mode()
@@ -74,10 +91,12 @@ def sample(
     window: int | None,
     noise: Tensor | None = None,
     generator: torch.Generator | None = None,
+    course: Course | None = None,
 ) -> Tensor:
     """Motion (B, 3, T, h, w) for `features` (B, C, h, w) and `cond` (B, T, cond_dim).
 
-    Starts from `noise` (B, 3, T, h, w), or draws it from `generator`.
+    Starts from `noise` (B, 3, T, h, w), or draws it from `generator`. A `course` draws what else
+    is random and may adjust the motion after each step.
     """
     if noise is None:
         shape = (len(cond), MOTION_CHANNELS, cond.shape[1], *features.shape[-2:])
@@ -89,6 +108,7 @@ def sample(
         window=window,
         guidance=config.guidance,
         generator=generator,
+        course=course,
     )
     if config.method == "ancestral":
         return ancestral(task, noise)
@@ -104,7 +124,7 @@ def ddim_official(task: Task, z: Tensor, steps: int, eta: float) -> Tensor:
     grid = torch.linspace(0, len(levels), steps + 2)[:-1]
     for time, following in pairwise(reversed(grid.int().tolist())):
         noise, z0, _ = task.predict(z, time)
-        z = ddim_step(task, z0, noise, levels[time], levels[following], eta)
+        z = task.settle(ddim_step(task, z0, noise, levels[time], levels[following], eta))
     return z
 
 
@@ -117,7 +137,7 @@ def ddim(task: Task, z: Tensor, steps: int, eta: float) -> Tensor:
         level = levels[time]
         noise = (z - level.sqrt() * z0) / (1 - level).sqrt()
         after = torch.ones_like(level) if following is None else levels[following]
-        z = ddim_step(task, z0, noise, level, after, eta)
+        z = task.settle(ddim_step(task, z0, noise, level, after, eta))
     return z
 
 
@@ -138,4 +158,5 @@ def ancestral(task: Task, z: Tensor) -> Tensor:
         z = tables.posterior_mean_coef1[time] * z0 + tables.posterior_mean_coef2[time] * z
         if time > 0:
             z = z + (0.5 * tables.posterior_log_variance_clipped[time]).exp() * task.draw(z)
+        z = task.settle(z)
     return z

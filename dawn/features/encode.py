@@ -14,7 +14,7 @@ from dawn.features.video import FPS
 
 # One thread and no macroblock tree: the encoder's output is then the same on every run and
 # machine. A key frame a second lets training fetch a single frame by decoding at most 25.
-_X264 = {"preset": "veryfast", "crf": "18", "g": str(FPS), "bf": "0", "threads": "1"} | {
+X264 = {"preset": "veryfast", "crf": "18", "g": str(FPS), "bf": "0", "threads": "1"} | {
     "x264-params": "mbtree=0"
 }
 
@@ -27,7 +27,7 @@ class ClipWriter:
 
     def __init__(self, path: Path, size: int) -> None:
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
-        self._video = self._container.add_stream("libx264", rate=FPS, options=_X264)
+        self._video = self._container.add_stream("libx264", rate=FPS, options=X264)
         self._video.width = self._video.height = size
         self._video.pix_fmt = "yuv420p"
         self._audio = self._container.add_stream(

@@ -78,6 +78,12 @@ def test_code_in_weights_is_run_only_when_it_is_vouched_for(
     assert not loaded
     assert (number["value"], number["status"]) == (None, "unavailable")
     assert "damaged or another file" in number["reason"]
+    monkeypatch.undo()
+    monkeypatch.setenv("DAWN_WEIGHTS", str(tmp_path / "bad"))
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/i3d_torchscript.pt").write_bytes(b"garbage")
+    with pytest.raises(InputError, match=r"i3d_torchscript\.pt: is no TorchScript"):
+        run(options(tmp_path / "bad_out", card, real, videos=fake, trust_weights=("i3d_k400",)))
     with pytest.raises(InputError, match="--trust-weights nonsense"):
         plan(options(tmp_path / "out", card, real, videos=fake, trust_weights=("nonsense",)))
 
@@ -251,7 +257,7 @@ def test_other_conditions_take_another_folder(
     real: Path, fake: Path, card: str, tmp_path: Path
 ) -> None:
     folder = run(options(tmp_path / "out", card, real, videos=fake, metrics="psnr"))
-    with pytest.raises(InputError, match="protocol_hash"):
+    with pytest.raises(InputError, match=r"protocol\.card\.name: small -> default"):
         run(options(tmp_path / "out", "default", real, videos=fake, metrics="psnr"))
     with pytest.raises(InputError, match=r"system: fake.* -> other"):
         run(options(tmp_path / "out", card, real, videos=fake, system="other"))

@@ -68,17 +68,18 @@ def test_killed_with_all_it_started_and_run_again(tmp_path: Path) -> None:
     card = tmp_path / "card.yaml"
     card.write_text(CARD)
 
-    def start(out: str) -> subprocess.Popen[bytes]:
-        arguments = ["--videos", fake, "--reference", real, "--out", tmp_path / out]
+    given = options(tmp_path / "calm", str(card), real, videos=fake, metrics="psnr,ssim,head_jerk")
+    evaluate(plan(given), results_folder(given.out), InProcess())
+
+    def start() -> subprocess.Popen[bytes]:
+        arguments = ["--videos", fake, "--reference", real, "--out", tmp_path / "killed"]
         more = ["--metrics", "psnr,ssim,head_jerk", "--protocol", card, "--workers", "2"]
         return subprocess.Popen(
             [sys.executable, "-m", "pipeline.cli", "evaluate", *map(str, [*arguments, *more])],
             cwd=REPOSITORY, env=os.environ, stdout=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
 
-    calm = start("calm")
-    assert calm.wait(120) == 0
-    killed = start("killed")
+    killed = start()
     end = time.monotonic() + 100
     while not list((tmp_path / "killed/clips").glob("*.parquet")) and time.monotonic() < end:
         time.sleep(0.02)
@@ -89,7 +90,7 @@ def test_killed_with_all_it_started_and_run_again(tmp_path: Path) -> None:
     psutil.wait_procs(children, timeout=10)
     done = len(list((tmp_path / "killed/clips").glob("*.parquet")))
     assert 1 <= done < 12, "it was to be killed half way"
-    assert start("killed").wait(120) == 0
+    assert start().wait(120) == 0
     assert content(RunFolder(str(tmp_path / "killed"), INFO)) == content(
         RunFolder(str(tmp_path / "calm"), INFO)
     )

@@ -1,0 +1,121 @@
+"""Latent motion of any length, one stretch of frames after the other.
+
+The network sees a stretch of frames at once. A stretch begins `overlap` frames before the end of
+the one before it. Both draw the same noise for these frames, and after every denoising step the
+overlap is a mixture of what the first stretch had there at that step and what the second one made:
+all of the first at its beginning, all of the second at its end. So the second stretch denoises in
+sight of the first one's frames at the same noise level, and no frame's motion comes from one
+stretch while its neighbour's comes from the other: there is no border at which identity or
+brightness could jump. (Cutting and joining finished stretches would leave one: group norm and
+thresholding look at a whole stretch, so the same frame comes out differently in two.) Only the
+overlap's motion at each step is kept, hence memory does not grow with the length, and what comes
+first does not depend on what follows.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from dawn.a2v.config import MOTION_CHANNELS
+from dawn.a2v.diffusion import GaussianDiffusion
+from dawn.a2v.sampling import sample
+from dawn.sampling.noise import frame_noise
+from dawn.sampling.settings import GenerateConfig
+
+
+def stretches(frames: int, length: int, overlap: int) -> list[tuple[int, int]]:
+    """The [start, stop) frames that are denoised at once: `length` long, but for the last."""
+    starts = range(0, max(1, frames - overlap), length - overlap)
+    return [(start, min(start + length, frames)) for start in starts]
+
+
+def work(frames: int, config: GenerateConfig) -> int:
+    """Frames times denoising steps: what `on_step` adds up to."""
+    plan = stretches(frames, config.stretch, config.overlap)
+    return config.steps * sum(stop - start for start, stop in plan)
+
+
+class _Stretch:
+    """The part of one stretch in the sampler's steps; see `dawn.a2v.sampling.Course`."""
+
+    def __init__(
+        self,
+        seed: int,
+        start: int,
+        stop: int,
+        overlap: int,
+        before: list[Tensor],
+        on_step: Callable[[int], None] | None,
+    ) -> None:
+        self._seed, self._start, self._stop = seed, start, stop
+        self._overlap = overlap
+        self._before = before
+        """Of each step: the end of the stretch before, (1, 3, overlap, h, w)."""
+        self._draws = 0
+        self._on_step = on_step
+        self.ends: list[Tensor] = []
+        """Of each step: this stretch's own last frames."""
+
+    def first(self, shape: tuple[int, ...]) -> Tensor:
+        """The noise to begin with, (1, 3, T, h, w), on the CPU; `shape` is (3, h, w)."""
+        return self._noise("start", shape)
+
+    def draw(self, z: Tensor) -> Tensor:
+        """See Course."""
+        noise = self._noise(f"step {self._draws}", (z.shape[1], *z.shape[3:]))
+        self._draws += 1
+        return noise.to(z)
+
+    def settle(self, z: Tensor) -> Tensor:
+        """See Course."""
+        if self._before:
+            earlier = self._before[len(self.ends)].to(z)
+            count = earlier.shape[2]
+            share = torch.linspace(1, 0, count + 2, device=z.device, dtype=z.dtype)[1:-1]
+            share = share.view(-1, 1, 1)
+            mixed = share * earlier + (1 - share) * z[:, :, :count]
+            z = torch.cat((mixed, z[:, :, count:]), dim=2)
+        self.ends.append(z[:, :, -self._overlap :].clone())
+        if self._on_step is not None:
+            self._on_step(self._stop - self._start)
+        return z
+
+    def _noise(self, draw: str, shape: tuple[int, ...]) -> Tensor:
+        frames = frame_noise(self._seed, draw, self._start, self._stop, shape)
+        return frames.transpose(0, 1)[None].contiguous()
+
+
+@torch.inference_mode()
+def sample_motion(
+    diffusion: GaussianDiffusion,
+    features: Tensor,
+    cond: Tensor,
+    config: GenerateConfig,
+    *,
+    window: int,
+    seed: int,
+    on_step: Callable[[int], None] | None = None,
+) -> Iterator[Tensor]:
+    """Yield the motion (3, t, h, w) of all frames in order, a stretch at a time.
+
+    `features` (1, C, h, w) lies on the network's device; `cond` (T, cond_dim) may stay on the CPU.
+    `on_step` hears of each denoising step and of how many frames it was.
+    """
+    frames = len(cond)
+    plan = stretches(frames, config.stretch, config.overlap)
+    before: list[Tensor] = []
+    for (start, stop), after in zip(plan, [*plan[1:], (frames, frames)], strict=True):
+        stretch = _Stretch(seed, start, stop, config.overlap, before, on_step)
+        shape = (MOTION_CHANNELS, *features.shape[-2:])
+        z = sample(
+            diffusion,
+            features,
+            cond[None, start:stop].to(features.device),
+            config.sampler,
+            window=window,
+            noise=stretch.first(shape).to(features.device, torch.float32),
+            course=stretch,
+        )
+        before = stretch.ends
+        yield z[0, :, : after[0] - start]

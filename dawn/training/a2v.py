@@ -1,0 +1,156 @@
+"""Training the audio-to-video diffusion: clips to noisy latent motion and its noise error."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.a2v.face_mask import face_box_mask
+from dawn.a2v.model import A2V
+from dawn.lfg.model import LFG
+from dawn.training.clips import ClipReader, ClipRow
+from dawn.training.config import A2VTraining
+from dawn.training.jitter import jittered
+from dawn.training.order import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSample:
+    """A stretch of a clip, a reference frame, and everything the step draws at random."""
+
+    config: A2VTraining
+    audio_mean: float
+    audio_std: float
+
+    def __call__(
+        self,
+        reader: ClipReader,
+        clip: ClipRow,
+        own: np.random.Generator,
+        shared: np.random.Generator,
+    ) -> Sample:
+        """ "frames" (T, 3, S, S), "reference" (3, S, S), "cond" (T, C), "face" (1, S, S), "mouth"
+        (T, h, w), "noise" (3, T, h, w), "time" and "keep" (T,).
+
+        T is drawn once a batch; a clip that is shorter repeats its last frame.
+        """
+        clips, network = self.config.clips, self.config.network
+        length = int(shared.integers(clips.frames_min, clips.frames_max + 1))
+        start = int(own.integers(0, max(1, clip.frames - length + 1)))
+        anywhere = int(own.integers(0, clip.frames))
+        reference = start if clips.reference == "first" else anywhere
+        numbers = np.minimum(np.arange(start, start + length), clip.frames - 1)
+        pictures = reader.frames(clip, [reference, *numbers.tolist()])
+        images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+        images = jittered(images, self.config.jitter, own)
+        features = reader.features(clip)
+        size, latent = network.image_size, network.latent_size
+        audio = (features.audio[numbers] - self.audio_mean) / self.audio_std
+        cond = np.concatenate(
+            (
+                audio,
+                features.pose[numbers] - features.pose[reference],
+                features.eyes[numbers] - features.eyes[reference],
+            ),
+            axis=1,
+        )
+        box = torch.from_numpy(features.face[reference])[None] * size
+        noise = own.standard_normal((3, length, latent, latent), np.float32)
+        drop = network.diffusion.null_condition_probability
+        return {
+            "frames": images[1:],
+            "reference": images[0],
+            "cond": torch.from_numpy(cond.astype(np.float32)),
+            "face": face_box_mask(box, (size, size), size)[0],
+            "mouth": mouth_mask(torch.from_numpy(features.mouth[numbers]), latent),
+            "noise": torch.from_numpy(noise),
+            "time": int(own.integers(0, network.diffusion.timesteps)),
+            "keep": torch.from_numpy(own.random(length) >= drop),
+        }
+
+
+def mouth_mask(boxes: Tensor, size: int) -> Tensor:
+    """Masks (T, size, size) of mouth boxes (T, 4), x_min, x_max, y_min, y_max as shares.
+
+    A cell belongs when its number lies within the scaled bounds (FD1:238-255); all twenty mouth
+    landmarks count (officially the last is lost). A box between two cells takes the nearer one.
+    """
+    low, high = (boxes[:, ::2] * size).clamp(0, size - 1), (boxes[:, 1::2] * size)
+    low, high = torch.minimum(low, high.round()), torch.maximum(high, low.round())
+    cells = torch.arange(size)
+    inside = (cells >= low[..., None]) & (cells <= high[..., None])  # T, (x, y), size
+    return (inside[:, 1, :, None] & inside[:, 0, None, :]).float()
+
+
+@torch.no_grad()
+def latent_motion(lfg: LFG, reference: Tensor, frames: Tensor) -> Tensor:
+    """Motion (B, 3, T, h, w) from `reference` (B, 3, S, S) to `frames` (B, T, 3, S, S).
+
+    Sampling grid x and y, and 2 * occlusion - 1. `lfg` must be in eval mode.
+    """
+    batch, count = frames.shape[:2]
+    source = reference[:, None].expand(-1, count, -1, -1, -1).flatten(0, 1)
+    flows, occlusions = [], []
+    for part, driving in zip(source.split(32), frames.flatten(0, 1).split(32), strict=True):
+        motion = lfg.motion(part, driving)
+        flows.append(motion.flow)
+        occlusions.append(motion.occlusion)
+    flow = torch.cat(flows).unflatten(0, (batch, count)).permute(0, 4, 1, 2, 3)
+    occlusion = torch.cat(occlusions).unflatten(0, (batch, count)).transpose(1, 2)
+    return torch.cat((flow, 2 * occlusion - 1), dim=1)
+
+
+class A2VObjective(nn.Module):
+    """The diffusion network under training; the frozen LFG makes its targets."""
+
+    measure = "noise"
+
+    def __init__(self, config: A2VTraining, network: A2V, lfg: LFG) -> None:
+        super().__init__()
+        self.config = config
+        self.network = network
+        self._lfg = (lfg.eval().requires_grad_(False),)  # in a tuple: neither trained nor saved
+
+    @property
+    def lfg(self) -> LFG:
+        """The frozen latent flow generator."""
+        return self._lfg[0]
+
+    def forward(self, batch: Sample) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its weighted parts (T1:302, FD1:338-345)."""
+        error, predicted, motion = self._noise_error(batch, batch["keep"])
+        parts = {"noise": error.mean()}
+        if self.config.flow_weight:
+            flow = F.mse_loss(predicted[:, :2], motion[:, :2])
+            occlusion = F.mse_loss(predicted[:, 2], motion[:, 2]) / 4  # of (z + 1) / 2
+            parts["flow"] = self.config.flow_weight * (flow + occlusion)
+        if self.config.mouth_weight:
+            parts["mouth"] = self.config.mouth_weight * mouth_error(error, batch["mouth"])
+        return torch.stack(list(parts.values())).sum(), parts
+
+    def _noise_error(self, batch: Sample, keep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        motion = latent_motion(self.lfg, batch["reference"], batch["frames"])
+        features = self.network.features(
+            self.lfg.features(batch["reference"]).detach(), batch["face"]
+        )
+        cond = batch["cond"] * keep[..., None].to(batch["cond"].dtype)
+        loss = self.network.diffusion.loss(motion, features, cond, batch["time"], batch["noise"])
+        return loss.elementwise, loss.predicted_z0, motion
+
+    @torch.no_grad()
+    def validate(self, batch: Sample) -> dict[str, float]:
+        """Squared noise error of the whole latent and of the mouth; 1 is a zero predictor's."""
+        error, _, _ = self._noise_error(batch, torch.ones_like(batch["keep"]))
+        return {
+            "noise": float(error.mean()),
+            "noise_of_zero": float(batch["noise"].square().mean()),
+            "mouth": float(mouth_error(error, batch["mouth"])),
+        }
+
+
+def mouth_error(error: Tensor, mask: Tensor) -> Tensor:
+    """Mean of (B, 3, T, h, w) inside the masks (B, T, h, w) of each sample, then over samples."""
+    inside = (error.mean(1) * mask).flatten(1).sum(1) / mask.flatten(1).sum(1).clamp(min=1)
+    return inside.mean()

@@ -1,0 +1,110 @@
+"""Training the latent flow generator: pairs of frames, reconstruction and equivariance losses."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.lfg.blocks import AntiAliasedDownsample
+from dawn.lfg.model import LFG, Reconstruction
+from dawn.training.clips import ClipReader, ClipRow
+from dawn.training.config import LFGTraining
+from dawn.training.jitter import jittered
+from dawn.training.order import Sample
+from dawn.training.perceptual import VGG19, Perceptual, Pyramid
+from dawn.training.warps import RandomWarp, draw_warp
+
+SCALES = (1.0, 0.5, 0.25, 0.125)
+
+
+@dataclass(frozen=True, slots=True)
+class PairSample:
+    """Two frames of a clip, in random order, mirrored or not, colours jittered alike."""
+
+    config: LFGTraining
+
+    def __call__(
+        self,
+        reader: ClipReader,
+        clip: ClipRow,
+        own: np.random.Generator,
+        shared: np.random.Generator,  # noqa: ARG002 - of the shared signature
+    ) -> Sample:
+        """ "source" and "driving" (3, S, S) in 0 … 1, and the warp of the equivariance loss."""
+        first, second = sorted(own.integers(0, clip.frames, 2).tolist())
+        frames = reader.frames(clip, [first, second])
+        pair = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
+        draw = own.random(2)
+        if draw[0] < self.config.swap_share:
+            pair = pair.flip(0)
+        elif draw[1] < 0.5:
+            pair = pair.flip(-1)
+        pair = jittered(pair, self.config.jitter, own)
+        affine, spline = draw_warp(own, self.config.warp_affine, self.config.warp_spline)
+        return {"source": pair[0], "driving": pair[1], "affine": affine, "spline": spline}
+
+
+class LFGObjective(nn.Module):
+    """The LFG and what it is trained on; `forward` gives the loss of a batch and its parts."""
+
+    measure = "l1"
+
+    def __init__(self, config: LFGTraining, network: LFG, vgg: VGG19 | None = None) -> None:
+        super().__init__()
+        if config.perceptual == "vgg19" and vgg is None:
+            raise ValueError("perceptual vgg19 needs its network")
+        self.config = config
+        self.network = network
+        self.compare: Perceptual = vgg or Pyramid()
+        self.halve = nn.ModuleList(AntiAliasedDownsample(3, scale) for scale in SCALES[1:])
+
+    def forward(self, batch: Sample) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its weighted parts (LM:164-217)."""
+        config = self.config
+        source, driving = batch["source"], batch["driving"]
+        result = self.network(source, driving)
+        parts = {"perceptual": config.perceptual_weight * self._perceptual(result, driving)}
+        if config.shift_weight or config.affine_weight:
+            shift, affine = self._equivariance(batch, result)
+            parts["equivariance_shift"] = config.shift_weight * shift
+            parts["equivariance_affine"] = config.affine_weight * affine
+        return torch.stack(list(parts.values())).sum(), parts
+
+    def _perceptual(self, result: Reconstruction, driving: Tensor) -> Tensor:
+        total = driving.new_zeros(())
+        images = [(result.prediction, driving)]
+        images += [(down(result.prediction), down(driving)) for down in self.halve]
+        for prediction, truth in images:
+            total = total + self.compare(prediction, truth)
+        return total
+
+    def _equivariance(self, batch: Sample, result: Reconstruction) -> tuple[Tensor, Tensor]:
+        """Regions of a warped picture must be the warped regions (Siarohin 2019, 2021)."""
+        warp = RandomWarp(batch["affine"], batch["spline"])
+        moved = self.network.region_predictor(warp.image(batch["driving"]))
+        regions = result.motion.driving_regions
+        back, jacobian = warp.points_with_jacobian(moved.shift)
+        shift = (regions.shift - back).abs().mean()
+        value = torch.linalg.inv(regions.affine) @ (jacobian @ moved.affine)
+        value = value * value[..., :1, :1].sign()
+        eye = torch.eye(2, device=value.device, dtype=value.dtype)
+        return shift, (eye - value).abs().mean()
+
+    @torch.no_grad()
+    def validate(self, batch: Sample) -> dict[str, float]:
+        """L1 and PSNR of the reconstruction, and of the source left as it is."""
+        prediction = self.network(batch["source"], batch["driving"]).prediction
+        truth = batch["driving"]
+        return {
+            "l1": float((prediction - truth).abs().mean()),
+            "psnr": psnr(prediction, truth),
+            "psnr_of_source": psnr(batch["source"], truth),
+        }
+
+
+def psnr(image: Tensor, truth: Tensor) -> float:
+    """Mean peak signal-to-noise ratio in dB of images (B, 3, H, W) in 0 … 1."""
+    error = F.mse_loss(image, truth, reduction="none").flatten(1).mean(1).clamp(min=1e-10)
+    return float((-10 * error.log10()).mean())

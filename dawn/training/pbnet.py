@@ -1,0 +1,211 @@
+"""Training the pose and blink network: variational reconstruction, and an adversary."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.pbnet.model import PBNet
+from dawn.sampling.conventions import STATE_HIGH, STATE_LOW
+from dawn.training.clips import ClipReader, ClipRow
+from dawn.training.config import PBNetTraining
+from dawn.training.order import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class StateRange:
+    """Which values of pose (6) and eyes (2) the network sees as 0 and as 1."""
+
+    low: tuple[float, ...] = STATE_LOW
+    high: tuple[float, ...] = STATE_HIGH
+
+    def normalised(self, pose: Tensor, eyes: Tensor, pose_dim: int, eye_dim: int) -> Tensor:
+        """Pose (…, 6) and eyes (…, 2) as states (…, pose_dim + eye_dim)."""
+        values = torch.cat((pose, eyes), dim=-1)
+        low, high = values.new_tensor(self.low), values.new_tensor(self.high)
+        scaled = (values - low) / (high - low)
+        return torch.cat((scaled[..., :pose_dim], scaled[..., 6 : 6 + eye_dim]), dim=-1)
+
+    def pose_and_eyes(self, states: Tensor, pose_dim: int) -> tuple[Tensor, Tensor]:
+        """The inverse: pose (…, pose_dim) and eyes (…, ·) in degrees, pixels and ratios."""
+        low, high = states.new_tensor(self.low), states.new_tensor(self.high)
+        pose, eyes = states[..., :pose_dim], states[..., pose_dim:]
+        count = eyes.shape[-1]
+        scale = high - low
+        return (
+            pose * scale[:pose_dim] + low[:pose_dim],
+            eyes * scale[6 : 6 + count] + low[6 : 6 + count],
+        )
+
+
+RELEASE_RANGE = StateRange()
+"""The released networks' (PBD:62-65): degrees, scale and pixels; eyes as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceSample:
+    """A stretch of a clip; shorter clips are padded and marked."""
+
+    config: PBNetTraining
+    audio_mean: float
+    audio_std: float
+    states: StateRange
+
+    def __call__(
+        self,
+        reader: ClipReader,
+        clip: ClipRow,
+        own: np.random.Generator,
+        shared: np.random.Generator,  # noqa: ARG002 - of the shared signature
+    ) -> Sample:
+        """ "states" (T, D), "audio" (T, A), "valid" (T,); "noise" and "prior" (T, L) for the
+        latent."""
+        length, network = self.config.frames, self.config.network
+        features = reader.features(clip)
+        start = int(own.integers(0, max(1, clip.frames - length + 1)))
+        part = slice(start, min(start + length, clip.frames))
+        count = part.stop - part.start
+        pose, eyes = torch.from_numpy(features.pose[part]), torch.from_numpy(features.eyes[part])
+        states = self.states.normalised(pose, eyes, network.pose_dim, network.eye_dim)
+        audio = torch.from_numpy(features.audio[part] - self.audio_mean) / self.audio_std
+        pad = (0, 0, 0, length - count)
+        noise = own.standard_normal((2, length, network.latent_dim), np.float32)
+        return {
+            "states": F.pad(states, pad, mode="replicate") if count < length else states,
+            "audio": F.pad(audio, pad),
+            "valid": torch.arange(length) < count,
+            "noise": torch.from_numpy(noise[0]),
+            "prior": torch.from_numpy(noise[1]),
+        }
+
+
+class PatchAdversary(nn.Module):
+    """1-D PatchGAN over absolute state sequences (PBT:51-75): (B, T, D) to logits (B, ·)."""
+
+    def __init__(self, states: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(states, 64, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(64, 128, 4, stride=2, padding=1),
+            nn.GroupNorm(8, 128),  # officially batch norm, which would tie samples together
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(128, 256, 4, stride=2, padding=1),
+            nn.GroupNorm(8, 256),
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(256, 1, 3, padding=1),
+        )
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Logits: high for what looks real."""
+        out: Tensor = self.layers(states.transpose(1, 2)).flatten(1)
+        return out
+
+
+class PBNetObjective(nn.Module):
+    """PBNet, its adversary and their losses.
+
+    The adversary learns from detached samples and the network from the adversary's view of its
+    samples, in one backward pass: gradients of the adversary's own weights are reversed for the
+    second by taking its loss with weights that do not learn.
+    """
+
+    measure = "reconstruction"
+
+    def __init__(self, config: PBNetTraining, network: PBNet) -> None:
+        super().__init__()
+        self.config = config
+        self.network = network
+        self.adversary = PatchAdversary(network.config.state_dim) if config.gan_weight else None
+        self.progress = 0.0
+        """Share of the run's steps that are done; the loop sets it."""
+
+    def forward(self, batch: Sample) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its weighted parts (CAE:143-162, PBL)."""
+        config = self.config
+        states, valid = batch["states"], batch["valid"]
+        mean, log_variance = self.network.encoder(states, batch["audio"], valid)
+        latent = mean + batch["noise"].transpose(0, 1) * (log_variance / 2).exp()
+        changes = self.network.decoder(states[:, 0], batch["audio"], latent) * valid[..., None]
+        truth = (states - states[:, :1]) * valid[..., None]
+        parts = {"reconstruction": masked_mean((changes - truth).square(), valid)}
+        divergence = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
+        weight = config.kl_weight * self._kl_share()
+        parts["kl"] = weight * masked_mean(divergence.transpose(0, 1), valid)
+        if config.smooth_weight:
+            steps = changes.diff(dim=1).square()
+            parts["smooth"] = config.smooth_weight * masked_mean(steps, valid[:, 1:])
+        if config.spread_weight:
+            drawn = self.network.decoder(
+                states[:, 0], batch["audio"], batch["prior"].transpose(0, 1)
+            )
+            parts["spread"] = config.spread_weight * spread_gap(drawn, truth, valid)
+        if self.adversary is not None:
+            fake = (changes + states[:, :1]) * valid[..., None]
+            real = states * valid[..., None]
+            parts |= self._adversarial(self.adversary, fake, real)
+        return torch.stack(list(parts.values())).sum(), parts
+
+    def _kl_share(self) -> float:
+        begin, full = self.config.kl_begin, self.config.kl_full
+        return float(np.clip((self.progress - begin) / max(full - begin, 1e-9), 0, 1))
+
+    def _adversarial(
+        self, adversary: PatchAdversary, fake: Tensor, real: Tensor
+    ) -> dict[str, Tensor]:
+        ones = F.binary_cross_entropy_with_logits
+        seen, detached = adversary(real), adversary(fake.detach())
+        judge = ones(seen, torch.ones_like(seen)) + ones(detached, torch.zeros_like(detached))
+        frozen = {name: value.detach() for name, value in adversary.named_parameters()}
+        fooled = torch.func.functional_call(adversary, frozen, (fake,))
+        weight = self.config.gan_weight
+        return {"gan": weight * ones(fooled, torch.ones_like(fooled)), "adversary": judge}
+
+    @torch.no_grad()
+    def validate(self, batch: Sample) -> dict[str, float]:
+        """Mean squared error from the latent's mean, of no motion, and sampled spread."""
+        states, valid = batch["states"], batch["valid"]
+        mean, _ = self.network.encoder(states, batch["audio"], valid)
+        changes = self.network.decoder(states[:, 0], batch["audio"], mean)
+        truth = states - states[:, :1]
+        latent = batch["prior"].transpose(0, 1)
+        sampled = self.network.decoder(states[:, 0], batch["audio"], latent)
+        return {
+            "reconstruction": float(masked_mean((changes - truth).square(), valid)),
+            "no_motion": float(masked_mean(truth.square(), valid)),
+            "sampled_spread": float(masked_mean((sampled - sampled.mean(1, True)).square(), valid)),
+            "true_spread": float(masked_mean((truth - truth.mean(1, True)).square(), valid)),
+        }
+
+
+def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean of (B, T, C) over valid frames (B, T) of each sample, then over samples."""
+    weights = valid[..., None].to(values.dtype)
+    per_sample = (values * weights).sum((1, 2)) / (weights.sum((1, 2)) * values.shape[-1])
+    return per_sample.mean()
+
+
+def spread_gap(drawn: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """Mean squared gap of log variances, of the states and of their steps, (B, T, D) each.
+
+    Ours: motion decoded from the prior must spread, and change from frame to frame, like the
+    truth. Without it a latent per frame is averaged away in few steps of training.
+    """
+    gaps = []
+    for one, other, mask in (
+        (drawn, truth, valid),
+        (drawn.diff(dim=1), truth.diff(dim=1), valid[:, 1:]),
+    ):
+        gaps.append((log_variance(one, mask) - log_variance(other, mask)).square().mean())
+    return torch.stack(gaps).sum()
+
+
+def log_variance(values: Tensor, valid: Tensor) -> Tensor:
+    """Log variance over the valid frames (B, T) of (B, T, D), (B, D)."""
+    weights = valid[..., None].to(values.dtype)
+    count = weights.sum(1).clamp(min=1)
+    mean = (values * weights).sum(1) / count
+    variance = ((values - mean[:, None]).square() * weights).sum(1) / count
+    return (variance + 1e-6).log()

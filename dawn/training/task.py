@@ -1,0 +1,189 @@
+"""What a run is asked to do, and the networks and samples that follow from it."""
+
+import contextlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dawn import checkpoints
+from dawn.a2v.model import A2V
+from dawn.lfg.model import LFG
+from dawn.pbnet.model import PBNet
+from dawn.training.a2v import A2VObjective, WindowSample
+from dawn.training.clips import (
+    ClipError,
+    ClipFeatures,
+    ClipReader,
+    ClipTable,
+    audio_kind,
+    clips_of,
+    require_clips,
+)
+from dawn.training.config import A2VTraining, LFGTraining, PBNetTraining, Stage, Training
+from dawn.training.lfg import LFGObjective, PairSample
+from dawn.training.order import Make
+from dawn.training.pbnet import RELEASE_RANGE, PBNetObjective, SequenceSample, StateRange
+from dawn.training.perceptual import VGG19
+from dawn.training.state import local_network
+from dawn.weights import require
+from manifests.config import as_dict, stable_hash
+from manifests.errors import InputError
+from manifests.store import Dataset
+
+Objective = LFGObjective | PBNetObjective | A2VObjective
+_STATISTICS_CLIPS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingTask:
+    """Everything that decides a run's numbers, and where they go."""
+
+    stage: Stage
+    config: Training
+    dataset: str
+    dataset_hash: str
+    audio: str
+    """Kind of audio features: log_mel or hubert."""
+    audio_mean: float
+    audio_std: float
+    states: StateRange
+    """How pose and eyes are scaled for PBNet."""
+    lfg: str | None
+    """Folder of the latent flow generator's checkpoint; for a2v."""
+    lfg_sha256: str | None
+    init: str | None
+    """Folder of a checkpoint of this stage to begin from: the curriculum's first part."""
+    out: str
+
+    def recipe(self) -> dict[str, Any]:
+        """What a resumed run must have in common with the one that began."""
+        config = as_dict(self.config)
+        return {
+            "stage": self.stage, "config": config, "dataset_hash": self.dataset_hash,
+            "audio": self.audio, "audio_mean": self.audio_mean, "audio_std": self.audio_std,
+            "state_low": list(self.states.low), "state_high": list(self.states.high),
+            "lfg_sha256": self.lfg_sha256, "init": bool(self.init),
+        }  # fmt: skip
+
+    @property
+    def hash(self) -> str:
+        """Of the recipe."""
+        return stable_hash(self.recipe())
+
+    def source(self, step: int) -> dict[str, Any]:
+        """What the checkpoint's card tells of its origin, and what generation needs to know."""
+        own = {"perceptual": self.config.perceptual} if isinstance(self.config, LFGTraining) else {}
+        return {
+            "kind": "trained", "stage": self.stage, "step": step, "config_hash": self.hash,
+            "dataset_hash": self.dataset_hash, "lfg_sha256": self.lfg_sha256, **own,
+            "audio": {
+                "features": self.audio, "mean": self.audio_mean, "std": self.audio_std,
+            },
+            "states": {"low": list(self.states.low), "high": list(self.states.high)},
+        }  # fmt: skip
+
+
+def plan(
+    stage: Stage, config: Training, dataset: str, out: str, lfg: str | None, init: str | None
+) -> TrainingTask:
+    """Fit a configuration to the dataset and the networks it builds on.
+
+    Raises InputError when there are no clips, no flow generator, or sizes disagree.
+    """
+    data = Dataset(dataset)
+    info = data.info()
+    clips = require_clips(clips_of(data, "train"), "train", 2)
+    kind, width = audio_kind(data)
+    lfg_sha = None
+    if isinstance(config, A2VTraining):
+        if lfg is None:
+            raise InputError(
+                "dawn train a2v needs a trained flow generator; give --lfg RUN/model/lfg"
+            )
+        card = checkpoints.read_card(local_network(lfg, "lfg") / "lfg.json")
+        lfg_sha = card.sha256
+        flow = checkpoints.config_of(card, Path(lfg))
+        if not isinstance(flow, type(LFGTraining().network)):
+            raise InputError(f"{lfg}: holds a {card.stage} network, not lfg; give another --lfg")
+        unet = replace(
+            config.network.unet, audio_dim=width, image_channels=flow.width(flow.num_down_blocks)
+        )
+        network = replace(config.network, unet=unet, image_size=flow.image_size)
+        config = replace(config, network=network)
+    elif isinstance(config, PBNetTraining):
+        config = replace(config, network=replace(config.network, audio_dim=width))
+    mean, std = (0.0, 1.0) if kind == "hubert" else audio_statistics(dataset, clips)
+    own_range = isinstance(config, PBNetTraining) and config.states == "dataset"
+    return TrainingTask(
+        stage=stage, config=config, dataset=dataset, audio=kind, audio_mean=mean, audio_std=std,
+        states=state_range(dataset, clips) if own_range else RELEASE_RANGE,
+        dataset_hash=str(info["recipe_hash"]), lfg=lfg, lfg_sha256=lfg_sha, init=init, out=out,
+    )  # fmt: skip
+
+
+def audio_statistics(dataset: str, clips: ClipTable) -> tuple[float, float]:
+    """Mean and standard deviation of the audio features of some clips, for standardising."""
+    values = np.concatenate([features.audio.ravel() for features in _some(dataset, clips)])
+    return round(float(values.mean()), 4), round(max(float(values.std()), 1e-3), 4)
+
+
+def state_range(dataset: str, clips: ClipTable) -> StateRange:
+    """Mean, and mean plus one standard deviation within a clip, of pose and eyes."""
+    states = [np.concatenate((f.pose, f.eyes), axis=1) for f in _some(dataset, clips)]
+    low = np.concatenate(states).mean(axis=0)
+    spread = np.sqrt(np.mean([part.var(axis=0) for part in states], axis=0))
+    high = low + np.maximum(spread, 1e-7)
+    return StateRange(tuple(map(float, low)), tuple(map(float, high)))
+
+
+def _some(dataset: str, clips: ClipTable) -> list[ClipFeatures]:
+    """The features of clips spread over the dataset."""
+    reader = ClipReader(dataset, 8)
+    chosen = np.linspace(0, len(clips) - 1, min(len(clips), _STATISTICS_CLIPS)).astype(int)
+    found = []
+    for number in sorted(set(chosen.tolist())):
+        with contextlib.suppress(ClipError):  # named and counted when training meets it
+            found.append(reader.features(clips[number]))
+    if not found:
+        raise InputError(f"{dataset}: no features can be read; run `dawn dataset validate`")
+    return found
+
+
+def objective_of(task: TrainingTask) -> Objective:
+    """The network with fresh (or the given first) weights, and its losses."""
+    config = task.config
+    torch.manual_seed(config.run.seed)
+    objective: Objective
+    if isinstance(config, LFGTraining):
+        vgg = VGG19.from_file(require("vgg19")) if config.perceptual == "vgg19" else None
+        objective = LFGObjective(config, LFG(config.network), vgg)
+    elif isinstance(config, PBNetTraining):
+        objective = PBNetObjective(config, PBNet(config.network))
+    else:
+        lfg = checkpoints.load_network(local_network(str(task.lfg), "lfg"), "lfg")[0]
+        if not isinstance(lfg, LFG):
+            raise InputError(f"{task.lfg}: does not hold a flow generator")
+        objective = A2VObjective(config, A2V(config.network), lfg)
+    if task.init is not None:
+        folder = local_network(task.init, task.stage)
+        first = checkpoints.load_network(folder, task.stage)[0]
+        objective.network.load_state_dict(first.state_dict(), strict=True)
+    return objective
+
+
+def sample_maker(task: TrainingTask) -> Make:
+    """What makes a sample of a clip for this stage."""
+    config = task.config
+    if isinstance(config, LFGTraining):
+        return PairSample(config)
+    if isinstance(config, PBNetTraining):
+        return SequenceSample(config, task.audio_mean, task.audio_std, task.states)
+    return WindowSample(config, task.audio_mean, task.audio_std)
+
+
+def picture_size(config: Training) -> int:
+    """Side of the pictures that the stage reads, in pixels."""
+    return 8 if isinstance(config, PBNetTraining) else config.network.image_size

@@ -1,0 +1,129 @@
+"""Motion of any length: what overlaps must agree, whatever the stretches."""
+
+from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from dawn.a2v.config import A2V_TINY
+from dawn.a2v.diffusion import GaussianDiffusion
+from dawn.a2v.sampling import sample
+from dawn.sampling.flow import sample_motion, stretches, work
+from dawn.sampling.noise import BLOCK, frame_noise, item_seed
+from dawn.sampling.settings import GenerateConfig
+
+CONFIG = GenerateConfig(steps=3, stretch=24, overlap=8)
+
+
+class Opinion(GaussianDiffusion):
+    """A network whose answer depends on the stretch it sees, as group norm's does.
+
+    Each stretch is pulled to its own level; frames of one stretch agree, stretches do not.
+    """
+
+    def __init__(self, cond_scale=1.0):
+        super().__init__(A2V_TINY)
+        self.seen = []
+        self.scale = cond_scale
+        del self.denoise_fn
+        self.denoise_fn = SimpleNamespace(embed_features=lambda x: x, denoise=self.denoise)
+
+    def denoise(self, z, embedded, cond, times, window):
+        self.seen.append(z.shape[2])
+        target = cond.mean().expand_as(z) * self.scale
+        signal = self.alphas_cumprod[times].view(-1, 1, 1, 1, 1)
+        return (z - signal.sqrt() * target) / (1 - signal).sqrt()
+
+
+def motion(diffusion, frames, config=CONFIG, seed=0):
+    cond = torch.linspace(-1, 1, frames)[:, None].repeat(1, 4)
+    features = torch.zeros(1, 4, 4, 4)
+    parts = sample_motion(diffusion, features, cond, config, window=4, seed=seed)
+    return torch.cat(list(parts), dim=1)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 24, 25, 32, 33, 40, 41, 400])
+def test_stretches_cover_every_frame_and_overlap_fully(frames):
+    plan = stretches(frames, 24, 8)
+    assert plan[0][0] == 0
+    assert plan[-1][1] == frames
+    for (_, stop), (start, after) in pairwise(plan):
+        assert stop - start == 8
+        assert after > stop
+    assert all(stop - start <= 24 for start, stop in plan)
+
+
+@pytest.mark.parametrize("frames", [1, 24, 25, 41, 90])
+def test_every_frame_comes_once(frames):
+    done = []
+    cond = torch.zeros(frames, 4)
+    parts = list(
+        sample_motion(
+            Opinion(), torch.zeros(1, 4, 4, 4), cond, CONFIG, window=4, seed=0, on_step=done.append
+        )
+    )
+    assert sum(part.shape[1] for part in parts) == frames
+    assert sum(done) == work(frames, CONFIG)
+
+
+def test_a_short_video_is_plain_sampling():
+    ours = motion(Opinion(), 20, replace(CONFIG, eta=0.0))
+    noise = frame_noise(0, "start", 0, 20, (3, 4, 4)).transpose(0, 1)[None]
+    cond = torch.linspace(-1, 1, 20)[:, None].repeat(1, 4)[None]
+    plain = sample(
+        Opinion(),
+        torch.zeros(1, 4, 4, 4),
+        cond,
+        replace(CONFIG, eta=0.0).sampler,
+        window=4,
+        noise=noise,
+    )
+    assert torch.equal(ours, plain[0])
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_no_jump_where_stretches_meet(eta):
+    config = replace(CONFIG, eta=eta, steps=20)
+    made = motion(Opinion(), 88, config).mean(dim=(0, 2, 3))
+    levels = [torch.linspace(-1, 1, 88)[a:b].mean() for a, b in stretches(88, 24, 8)]
+    between = max((b - a).abs() for a, b in pairwise(levels))
+    steps = made.diff().abs()
+    assert between > 0.3  # cut and joined, this would be the jump
+    assert steps.max() < 0.25 * between
+
+
+def test_what_comes_first_does_not_depend_on_what_follows():
+    class Local(Opinion):
+        def denoise(self, z, embedded, cond, times, window):
+            signal = self.alphas_cumprod[times].view(-1, 1, 1, 1, 1)
+            target = z.mean(dim=(3, 4), keepdim=True) * 0 + 0.3
+            return (z - signal.sqrt() * target) / (1 - signal).sqrt()
+
+    long, short = motion(Local(), 80), motion(Local(), 40)
+    assert torch.equal(long[:, :32], short[:, :32])
+
+
+def test_seeds_and_items_differ():
+    assert not torch.equal(motion(Opinion(), 30, seed=0)[0], motion(Opinion(), 30, seed=1)[0])
+    assert item_seed(0, "a") != item_seed(0, "b") != item_seed(1, "b")
+    assert 0 <= item_seed(2**40, "x") < 2**63
+
+
+def test_noise_belongs_to_the_frame():
+    whole = frame_noise(3, "start", 0, 5 * BLOCK, (2, 2))
+    for start, stop in ((0, 1), (7, 33), (BLOCK, 2 * BLOCK), (BLOCK - 1, BLOCK + 1)):
+        assert torch.equal(frame_noise(3, "start", start, stop, (2, 2)), whole[start:stop])
+    assert abs(float(whole.std()) - 1) < 0.2
+    assert not torch.equal(whole, frame_noise(3, "step 0", 0, 5 * BLOCK, (2, 2)))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"steps": 0}, {"steps": 1000}, {"eta": 1.5}, {"guidance": float("nan")}, {"window": 0},
+     {"stretch": 10, "overlap": 6}, {"overlap": 0}, {"render_frames": 0}],
+)  # fmt: skip
+def test_settings_that_make_no_sense(settings):
+    with pytest.raises(ValueError, match="must"):
+        GenerateConfig(**settings)

@@ -1,0 +1,100 @@
+"""Pictures of all kinds, faces or none."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+from dawn.sampling.portrait import find_portrait, read_picture
+from manifests.errors import InputError
+from tests.hostile import Film, faces
+
+
+@pytest.fixture(scope="module")
+def person() -> np.ndarray:
+    return np.ascontiguousarray(astronaut())
+
+
+def test_the_face_is_cropped_and_measured(person):
+    portrait = find_portrait(person, 64)
+    assert portrait.picture.shape == (64, 64, 3)
+    assert portrait.faces == 1
+    x_min, x_max, y_min, y_max = portrait.box
+    assert 0.1 < x_min < 0.45 < 0.55 < x_max < 0.9
+    assert 0.1 < y_min < 0.6 < y_max < 1.0
+    assert np.abs(portrait.pose[:3]).max() < 30
+    assert (portrait.eyes > 0.1).all()
+    assert (portrait.eyes < 0.6).all()
+
+
+def test_a_large_picture_gives_the_same_crop(person):
+    large = cv2.resize(person, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    a, b = find_portrait(person, 64), find_portrait(large, 64)
+    assert np.abs(a.box - b.box).max() < 0.06
+    assert np.abs(a.picture.astype(int) - b.picture).mean() < 12
+
+
+def test_of_several_faces_the_largest_is_taken(person):
+    small = cv2.resize(person, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
+    both = np.full((512, 930, 3), 90, np.uint8)
+    both[:, :512] = person
+    both[50:460, 516:926] = small
+    portrait = find_portrait(both, 64)
+    assert portrait.faces == 2
+    alone = find_portrait(person, 64)
+    assert np.abs(portrait.picture.astype(int) - alone.picture).mean() < 30
+
+
+def test_no_face_is_said(person):
+    with pytest.raises(InputError, match=r"wall.png: no face was found; give"):
+        find_portrait(np.full((200, 200, 3), 128, np.uint8), 64, "wall.png")
+
+
+def test_cameras_rotation_and_transparency_are_undone(tmp_path, person):
+    turned = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side
+    Image.fromarray(np.rot90(person)).save(turned, exif=exif, quality=95)
+    assert np.abs(read_picture(turned).astype(int) - person).mean() < 4
+    clear = tmp_path / "clear.png"
+    rgba = np.dstack([person, np.zeros(person.shape[:2], np.uint8)])
+    Image.fromarray(rgba).save(clear)
+    assert (read_picture(clear) == 255).all()
+    for mode in ("L", "P", "CMYK"):
+        path = tmp_path / f"{mode}.tiff"
+        Image.fromarray(person).convert(mode).save(path)
+        assert read_picture(path).shape == person.shape
+
+
+def bad_pictures(folder: Path) -> dict[str, Path]:
+    text = folder / "text.png"
+    text.write_text("not a picture")
+    video = folder / "video.png"
+    Film(folder / "v.mp4").pictures(faces(3)).close()
+    (folder / "v.mp4").rename(video)
+    cut = folder / "cut.png"
+    Image.fromarray(astronaut()).save(cut)
+    cut.write_bytes(cut.read_bytes()[:20_000])
+    bomb = folder / "bomb.png"
+    Image.new("1", (12_000, 12_000)).save(bomb)
+    empty = folder / "empty.png"
+    empty.touch()
+    return {"text": text, "video": video, "cut": cut, "bomb": bomb, "empty": empty,
+            "none": folder / "none.png", "folder": folder}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("text", "is not a picture"), ("video", "is a video; give a picture"),
+     ("cut", "cannot be read as a picture"), ("bomb", "megapixels"), ("empty", "is not a picture"),
+     ("none", "there is no such file"), ("folder", "cannot be read")],
+)  # fmt: skip
+def test_what_is_no_picture(tmp_path, kind, says):
+    path = bad_pictures(tmp_path)[kind]
+    with pytest.raises(InputError, match=says) as caught:
+        read_picture(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,260 @@
+"""The loop: exact to resume, and what stops it leaves the last checkpoint whole."""
+
+import errno
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from dawn import checkpoints
+from dawn.lfg.model import LFG
+from dawn.training import state as state_module
+from dawn.training.clips import ClipReader
+from dawn.training.config import (
+    A2VTraining,
+    Curriculum,
+    LFGTraining,
+    PBNetTraining,
+    RunSettings,
+    Training,
+    preset,
+)
+from dawn.training.loop import DivergedError, Trainer, cosine
+from dawn.training.state import Checkpoints
+from dawn.training.task import TrainingTask, plan
+from manifests.errors import InputError
+from manifests.runs import RunFolder
+from manifests.store import Dataset
+from tests.small import SMALL_A2V, SMALL_LFG
+
+SHORT = RunSettings(
+    steps=6, batch=2, lr=1e-3, validate_every=3, validation_clips=2, loader_workers=0, ema=0.9,
+    clip_norm=1.0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A flow generator with random weights."""
+    folder = tmp_path_factory.mktemp("lfg")
+    torch.manual_seed(0)
+    checkpoints.save(folder, "lfg", SMALL_LFG, LFG(SMALL_LFG).state_dict(), {})
+    return str(folder)
+
+
+def config_of(stage: str, run: RunSettings = SHORT) -> Training:
+    if stage == "lfg":
+        return LFGTraining(run=run, network=SMALL_LFG)
+    if stage == "pbnet":
+        tiny = preset("pbnet", "tiny")
+        assert isinstance(tiny, PBNetTraining)
+        return replace(tiny, run=run, frames=40, gan_weight=0.1)
+    clips = Curriculum(frames_min=3, frames_max=5, reference="random")
+    return A2VTraining(run=run, network=SMALL_A2V, clips=clips)
+
+
+def task_of(
+    stage: str, dataset: Dataset, out: Path, flow: str, run: RunSettings = SHORT
+) -> TrainingTask:
+    lfg = flow if stage == "a2v" else None
+    return plan(stage, config_of(stage, run), dataset.path, str(out), lfg, None)  # type: ignore[arg-type]
+
+
+def quiet(news: dict[str, Any]) -> None:
+    pass
+
+
+def numbers(out: Path) -> list[tuple[Any, ...]]:
+    rows = pq.read_table(out / "metrics.parquet").to_pylist()
+    return [(r["step"], r["name"], r["value"]) for r in rows if "wait" not in r["name"]]
+
+
+class Killed(BaseException):
+    pass
+
+
+def dies_at(step: int) -> Callable[[dict[str, Any]], None]:
+    def watch(news: dict[str, Any]) -> None:
+        if "loss" in news and news["step"] == step:
+            raise Killed
+
+    return watch
+
+
+@pytest.mark.parametrize("stage", ["lfg", "pbnet", "a2v"])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    stage: str, dataset: Dataset, flow: str, tmp_path: Path
+) -> None:
+    Trainer(task_of(stage, dataset, tmp_path / "straight", flow), quiet).run()
+    broken = task_of(stage, dataset, tmp_path / "broken", flow)
+    with pytest.raises(Killed):
+        Trainer(broken, dies_at(5)).run()
+    resumed = Trainer(broken, quiet)
+    assert resumed.progress.step == 3
+    resumed.run()
+    whole = [tmp_path / name / "checkpoints/step-000000006" for name in ("straight", "broken")]
+    states = [torch.load(path / "training.pt", weights_only=True) for path in whole]
+    for key in ("objective", "averaged"):
+        one, other = states[0][key], states[1][key]
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one), key
+    assert numbers(tmp_path / "straight") == numbers(tmp_path / "broken")
+    moved = states[0]["objective"]
+    fresh = Trainer(task_of(stage, dataset, tmp_path / "fresh", flow), quiet).objective.state_dict()
+    assert any(not torch.equal(moved[name], fresh[name]) for name in fresh)
+
+
+def test_what_is_handed_on_is_the_averaged_network_with_its_origin(
+    dataset: Dataset, flow: str, tmp_path: Path
+) -> None:
+    task = task_of("a2v", dataset, tmp_path / "run", flow)
+    trainer = Trainer(task, quiet)
+    trainer.run()
+    network, card = checkpoints.load_network(tmp_path / "run/model/a2v", "a2v")
+    assert card.source["lfg_sha256"] == checkpoints.read_card(Path(flow) / "lfg.json").sha256
+    assert card.source["audio"] == {
+        "features": "log_mel", "mean": task.audio_mean, "std": task.audio_std,
+    }  # fmt: skip
+    best = trainer.progress.best[0][1]
+    state, _ = Checkpoints(RunFolder(task.out, "config.json")).load(best, "cpu")
+    own = network.state_dict()
+    assert all(torch.equal(own[key], state["averaged"][key]) for key in own)
+    assert any(not torch.equal(own[key], state["objective"][f"network.{key}"]) for key in own)
+    assert (own["face_mask_encoder.conv1.weight"] != 0).any()
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
+    dataset: Dataset, flow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of("lfg", dataset, tmp_path / "run", flow)
+    trainer = Trainer(task, quiet)
+    forward, calls = trainer.objective.forward, []
+
+    def spoilt(batch: Any) -> Any:
+        calls.append(1)
+        loss, parts = forward(batch)
+        return loss * (float("nan") if len(calls) == 5 else 1.0), parts
+
+    monkeypatch.setattr(trainer.objective, "forward", spoilt)
+    with pytest.raises(DivergedError, match=r"step 5 .*checkpoint of step 3 is kept"):
+        trainer.run()
+    found = Checkpoints(RunFolder(task.out, "config.json"))
+    assert found.steps() == [3]
+    assert found.load(3, "cpu")[1].step == 3
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    dataset: Dataset, flow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of("pbnet", dataset, tmp_path / "run", flow)
+    save, calls = torch.save, []
+
+    def full(state: Any, path: Path) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(state, path)
+
+    monkeypatch.setattr(state_module.torch, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        Trainer(task, quiet).run()
+    found = Checkpoints(RunFolder(task.out, "config.json"))
+    assert found.steps() == [3]
+    assert not list((tmp_path / "run").glob(".tmp-*"))
+    Trainer(task, quiet).run()
+    assert found.steps()[-1] == 6
+
+
+def test_a_damaged_checkpoint_is_named(dataset: Dataset, flow: str, tmp_path: Path) -> None:
+    task = task_of("pbnet", dataset, tmp_path / "run", flow, replace(SHORT, steps=3))
+    Trainer(task, quiet).run()
+    (tmp_path / "run/checkpoints/step-000000003/training.pt").write_bytes(b"PK\x03\x04 no")
+    with pytest.raises(InputError, match=r"training\.pt: cannot be read .*remove its folder"):
+        Trainer(task, quiet)
+
+
+def test_unreadable_clips_are_named_and_skipped_up_to_a_limit(
+    dataset: Dataset, flow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dawn.training.clips import ClipError
+
+    frames = ClipReader.frames
+    broken: list[str] = []
+
+    def failing(self: ClipReader, clip: Any, indices: Any) -> Any:
+        if not broken:
+            broken.append(clip.clip_id)
+        if clip.clip_id in broken:
+            raise ClipError(f"{clip.video}: is missing")
+        return frames(self, clip, indices)
+
+    monkeypatch.setattr(ClipReader, "frames", failing)
+    said: list[dict[str, Any]] = []
+    run = replace(SHORT, steps=8, validate_every=20)
+    trainer = Trainer(task_of("lfg", dataset, tmp_path / "run", flow, run), said.append)
+    trainer.run()
+    warnings = [news["warning"] for news in said if "warning" in news]
+    assert len(warnings) == 1
+    assert broken[0] in warnings[0]
+    strict = replace(run, max_bad_clips=0)
+    with pytest.raises(InputError, match=f"over 0 clips cannot be read.*{broken[0]}"):
+        Trainer(task_of("lfg", dataset, tmp_path / "strict", flow, strict), quiet).run()
+
+
+def test_parts_of_a_step_add_up_to_the_whole(dataset: Dataset, flow: str, tmp_path: Path) -> None:
+    """Networks without batch statistics: two halves give the gradient of the whole."""
+    weights = []
+    for parts in (1, 2):
+        run = replace(SHORT, steps=1, batch=4, accumulate=parts, validate_every=1)
+        task = task_of("a2v", dataset, tmp_path / str(parts), flow, run)
+        trainer = Trainer(task, quiet)
+        trainer.run()
+        weights.append({k: p.grad for k, p in trainer.objective.network.named_parameters()})
+    for name, one in weights[0].items():
+        other = weights[1][name]
+        assert (one is None) == (other is None), name
+        if one is not None and other is not None:
+            assert (one - other).abs().max() <= 1e-4 * max(1.0, float(one.abs().max())), name
+
+
+def test_the_learning_rate_falls_along_a_cosine() -> None:
+    run = RunSettings(steps=100, lr=1.0, lr_end=0.1)
+    assert cosine(0, run) == 1.0
+    assert cosine(50, run) == pytest.approx(0.55)
+    assert cosine(100, run) == pytest.approx(0.1)
+
+
+def test_the_best_checkpoints_and_the_newest_are_kept(
+    dataset: Dataset, flow: str, tmp_path: Path
+) -> None:
+    run = replace(SHORT, steps=5, validate_every=1, keep_best=2)
+    trainer = Trainer(task_of("pbnet", dataset, tmp_path / "run", flow, run), quiet)
+    trainer.run()
+    best = {step for _, step in trainer.progress.best}
+    assert len(best) == 2
+    assert set(Checkpoints(RunFolder(str(tmp_path / "run"), "x")).steps()) == best | {5}
+    card = json.loads((tmp_path / "run/model/pbnet/pbnet.json").read_text())
+    assert card["source"]["step"] == trainer.progress.best[0][1]
+
+
+def test_bfloat16_trains_too(dataset: Dataset, flow: str, tmp_path: Path) -> None:
+    run = replace(SHORT, steps=2, validate_every=2, precision="bfloat16")
+    for stage in ("pbnet", "a2v"):
+        Trainer(task_of(stage, dataset, tmp_path / stage, flow, run), quiet).run()
+        assert (tmp_path / stage / "model" / stage / f"{stage}.json").exists()
+
+
+@pytest.mark.parametrize("stage", ["lfg", "a2v"])
+def test_a_plan_that_cannot_be_is_refused(stage: str, dataset: Dataset, tmp_path: Path) -> None:
+    if stage == "a2v":
+        with pytest.raises(InputError, match="give --lfg"):
+            plan("a2v", config_of("a2v"), dataset.path, str(tmp_path / "run"), None, None)
+    else:
+        with pytest.raises(InputError, match="is not a dataset"):
+            plan("lfg", config_of("lfg"), str(tmp_path), str(tmp_path / "run"), None, None)

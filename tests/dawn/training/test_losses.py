@@ -1,0 +1,180 @@
+"""Losses against hand-worked cases, and who gets gradients from them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dawn.lfg.config import LFG_TINY
+from dawn.lfg.model import LFG
+from dawn.pbnet.config import PBNET_TINY
+from dawn.pbnet.model import PBNet
+from dawn.training.a2v import latent_motion, mouth_error, mouth_mask
+from dawn.training.config import LFGTraining, PBNetTraining
+from dawn.training.jitter import jittered
+from dawn.training.lfg import LFGObjective, psnr
+from dawn.training.pbnet import RELEASE_RANGE, PBNetObjective, StateRange, masked_mean
+from dawn.training.perceptual import VGG19, Pyramid
+from dawn.training.warps import RandomWarp, draw_warp
+
+
+def test_a_warps_jacobian_is_its_derivative() -> None:
+    affine, spline = draw_warp(np.random.default_rng(0), 0.1, 0.05)
+    warp = RandomWarp(affine[None].double(), spline[None].double())
+    points = torch.rand(1, 6, 2, dtype=torch.float64) - 0.5
+    moved, jacobian = warp.points_with_jacobian(points)
+    step = 1e-6
+    for axis in range(2):
+        nudge = torch.zeros(2, dtype=torch.float64)
+        nudge[axis] = step
+        slope = (warp.points(points + nudge) - moved) / step
+        assert (jacobian[..., axis] - slope).abs().max() < 1e-3
+
+
+def test_a_warp_that_does_nothing_costs_nothing() -> None:
+    config = LFGTraining(network=LFG_TINY)
+    objective = LFGObjective(config, LFG(LFG_TINY)).eval()
+    torch.manual_seed(0)
+    image = torch.rand(2, 3, 64, 64)
+    identity = torch.eye(2, 3).expand(2, -1, -1)
+    batch = {"source": image, "driving": image, "affine": identity, "spline": torch.zeros(2, 25)}
+    _, parts = objective(batch)
+    assert parts["equivariance_shift"] < 0.2
+    moved = {**batch, "affine": torch.tensor([[1.0, 0, 0.5], [0, 1, 0]]).expand(2, -1, -1)}
+    assert objective(moved)[1]["equivariance_shift"] > 5 * parts["equivariance_shift"]
+
+
+def test_perceptual_losses_are_nought_for_equals_and_see_edges() -> None:
+    torch.manual_seed(0)
+    flat, edge = torch.full((1, 3, 32, 32), 0.5), torch.full((1, 3, 32, 32), 0.5)
+    edge[..., 16:] += 0.1
+    shifted = flat + 0.05
+    for compare in (Pyramid(), VGG19()):
+        assert float(compare(flat, flat)) == 0
+        assert float(compare(edge, flat)) > 0
+    assert float(Pyramid()(edge, flat)) > float(Pyramid()(shifted, flat))  # same mean error
+
+
+def test_vgg19_has_the_layers_of_torchvisions() -> None:
+    from dawn.torchvision_import import prepare_torchvision
+
+    prepare_torchvision()
+    from torchvision.models import vgg19
+
+    theirs = vgg19(weights=None).eval()
+    ours = VGG19()
+    state = {k: v for k, v in theirs.state_dict().items() if k in ours.state_dict()}
+    ours.load_state_dict(state, strict=True)
+    image = torch.rand(1, 3, 64, 64)
+    expected, x = [], (image - ours.mean) / ours.std
+    with torch.no_grad():
+        for number, layer in enumerate(theirs.features[:30], start=1):
+            x = layer(x.clone())
+            if number in (2, 7, 12, 21, 30):
+                expected.append(x)
+    for mine, other in zip(ours.layers(image), expected, strict=True):
+        assert torch.equal(mine, other)
+    assert not any(p.requires_grad for p in ours.parameters())
+
+
+def test_jitter_is_one_draw_for_all_pictures() -> None:
+    images = torch.rand(1, 3, 8, 8).expand(4, -1, -1, -1)
+    out = jittered(images, 0.2, np.random.default_rng(3))
+    assert (out == out[0]).all()
+    assert (out != images).any()
+    assert torch.equal(jittered(images, 0.0, np.random.default_rng(3)), images)
+
+
+def test_psnr_by_hand() -> None:
+    truth = torch.zeros(1, 3, 4, 4)
+    assert psnr(truth + 0.1, truth) == pytest.approx(20, abs=1e-3)
+
+
+def test_a_range_is_undone_and_the_released_one_is_as_documented() -> None:
+    pose, eyes = torch.tensor([[9.0, -90, 0, 0.5, 360, 1080]]), torch.tensor([[0.3, 0.2]])
+    states = RELEASE_RANGE.normalised(pose, eyes, 6, 2)
+    assert states[0].tolist() == pytest.approx([0.55, 0, 0.5, 0.5, 0.5, 1, 0.3, 0.2])
+    own = StateRange(tuple(range(8)), tuple(range(2, 10)))
+    for pose_dim, eye_dim in ((6, 2), (6, 0), (0, 2)):
+        back = own.pose_and_eyes(own.normalised(pose, eyes, pose_dim, eye_dim), pose_dim)
+        assert torch.allclose(back[0], pose[:, :pose_dim])
+        assert torch.allclose(back[1], eyes[:, :eye_dim])
+
+
+def test_padding_does_not_count() -> None:
+    values = torch.tensor([[[1.0], [3.0], [100.0]], [[5.0], [100.0], [100.0]]])
+    valid = torch.tensor([[True, True, False], [True, False, False]])
+    assert float(masked_mean(values, valid)) == pytest.approx((2 + 5) / 2)
+
+
+def sequence_batch(width: int = 32) -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    return {
+        "states": torch.randn(2, 24, 8), "audio": torch.randn(2, 24, width),
+        "valid": torch.ones(2, 24, dtype=torch.bool),
+        "noise": torch.randn(2, 24, 32), "prior": torch.randn(2, 24, 32),
+    }  # fmt: skip
+
+
+def test_the_adversary_learns_only_to_judge_and_the_network_only_to_fool() -> None:
+    config = PBNetTraining(network=PBNET_TINY, gan_weight=1.0)
+    torch.manual_seed(0)
+    objective = PBNetObjective(config, PBNet(PBNET_TINY)).eval()
+    _, parts = objective(sequence_batch())
+    adversary = list(objective.adversary.parameters())
+    network = [p for p in objective.network.decoder.parameters() if p.requires_grad]
+    judged = torch.autograd.grad(parts["adversary"], adversary, retain_graph=True)
+    assert all(g.abs().max() > 0 for g in judged[:2])
+    fooled = torch.autograd.grad(
+        parts["gan"], [*adversary, *network], retain_graph=True, allow_unused=True
+    )
+    assert all(g is None for g in fooled[: len(adversary)])
+    assert any(g is not None and g.abs().max() > 0 for g in fooled[len(adversary) :])
+    alone = torch.autograd.grad(parts["adversary"], network, allow_unused=True)
+    assert all(g is None for g in alone)
+
+
+def test_the_smoothness_term_has_a_gradient() -> None:
+    config = replace(PBNetTraining(network=PBNET_TINY), gan_weight=0.0, smooth_weight=1.0)
+    objective = PBNetObjective(config, PBNet(PBNET_TINY)).eval()
+    _, parts = objective(sequence_batch())
+    parts["smooth"].backward()
+    assert objective.network.decoder.finallayer.weight.grad.abs().max() > 0
+
+
+def test_the_kl_term_rises_between_its_bounds() -> None:
+    config = PBNetTraining(network=PBNET_TINY, gan_weight=0.0, kl_begin=0.2, kl_full=0.6)
+    objective = PBNetObjective(config, PBNet(PBNET_TINY)).eval()
+    shares = []
+    for progress in (0.0, 0.2, 0.4, 0.6, 1.0):
+        objective.progress = progress
+        shares.append(objective._kl_share())
+    assert shares == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_a_mouths_mask_covers_its_box() -> None:
+    boxes = torch.tensor([[0.25, 0.5, 0.5, 0.75], [0.26, 0.27, 0.3, 0.31], [-1.0, 2.0, 0.9, 1.4]])
+    masks = mouth_mask(boxes, 8)
+    assert masks[0].nonzero().tolist() == [[y, x] for y in (4, 5, 6) for x in (2, 3, 4)]
+    assert masks[1].sum() >= 1  # a box between two cells is not lost
+    assert masks[2].sum() == 8
+
+
+def test_the_mouths_error_is_the_mean_inside() -> None:
+    error = torch.zeros(2, 3, 1, 4, 4)
+    error[0, :, 0, 1, 1] = 6.0
+    mask = torch.zeros(2, 1, 4, 4)
+    mask[:, 0, 1, 1:3] = 1
+    assert float(mouth_error(error, mask)) == pytest.approx((3 + 0) / 2)
+
+
+def test_targets_do_not_depend_on_how_many_are_made_at_once() -> None:
+    torch.manual_seed(0)
+    lfg = LFG(LFG_TINY).eval()
+    reference, frames = torch.rand(2, 3, 64, 64), torch.rand(2, 20, 3, 64, 64)
+    whole = latent_motion(lfg, reference, frames)
+    assert whole.shape == (2, 3, 20, 16, 16)
+    one = latent_motion(lfg, reference[1:], frames[1:, 7:8])
+    assert (whole[1:, :, 7:8] - one).abs().max() < 1e-5
+    assert whole[:, 2].abs().max() <= 1

@@ -1,0 +1,197 @@
+"""Training on Ray: kills, workers that agree, refusals, and the command."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from dawn import checkpoints
+from dawn.lfg.config import LFG_TINY
+from dawn.lfg.model import LFG
+from dawn.training.config import A2VTraining, Curriculum, LFGTraining, RunSettings
+from dawn.training.loop import Trainer
+from dawn.training.state import Checkpoints
+from dawn.training.task import TrainingTask, plan
+from manifests.errors import InputError
+from manifests.runs import RunFolder
+from manifests.store import Dataset
+from pipeline.cli import app
+from pipeline.train import INFO, Resources, train
+from pipeline.train_command import changed
+from pipeline.train_report import curve
+from tests.small import SMALL_A2V, SMALL_LFG
+
+pytestmark = pytest.mark.ray
+
+SHORT = RunSettings(
+    steps=4, batch=2, lr=1e-3, validate_every=2, validation_clips=2, loader_workers=0
+)  # fmt: skip
+
+
+def lfg_task(dataset: Dataset, out: Path, run: RunSettings = SHORT) -> TrainingTask:
+    return plan("lfg", LFGTraining(run=run, network=SMALL_LFG), dataset.path, str(out), None, None)
+
+
+def weights(out: Path, step: int) -> dict[str, torch.Tensor]:
+    path = out / f"checkpoints/step-{step:09d}/training.pt"
+    found: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["objective"]
+    return found
+
+
+def test_a_worker_on_ray_does_what_a_plain_process_does(
+    ray_session: None, dataset: Dataset, tmp_path: Path
+) -> None:
+    Trainer(lfg_task(dataset, tmp_path / "plain"), lambda news: None).run()
+    train(lfg_task(dataset, tmp_path / "ray"), Resources(workers=1), resume=False)
+    one, other = weights(tmp_path / "plain", 4), weights(tmp_path / "ray", 4)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert (tmp_path / "ray/report.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["lfg", "a2v"])
+def test_two_workers_take_the_step_that_one_takes(
+    stage: str, ray_session: None, dataset: Dataset, tmp_path: Path
+) -> None:
+    """Weights after one step of plain gradient size agree: same samples, same statistics."""
+    run = replace(SHORT, steps=1, batch=4, validate_every=1)
+    torch.manual_seed(0)
+    checkpoints.save(tmp_path / "lfg", "lfg", SMALL_LFG, LFG(SMALL_LFG).state_dict(), {})
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        if stage == "lfg":
+            task = lfg_task(dataset, out, run)
+        else:
+            clips = Curriculum(frames_min=3, frames_max=3)
+            config = A2VTraining(run=run, network=SMALL_A2V, clips=clips)
+            task = plan("a2v", config, dataset.path, str(out), str(tmp_path / "lfg"), None)
+        train(task, Resources(workers=workers), resume=False)
+    moments = []
+    for workers in (1, 2):
+        path = tmp_path / str(workers) / "checkpoints/step-000000001/training.pt"
+        state = torch.load(path, weights_only=True)["optimizer"]["state"]
+        moments.append({key: value["exp_avg"] for key, value in state.items()})
+    # Adam's first moment after one step is the gradient, but for a factor.
+    assert moments[0].keys() == moments[1].keys()
+    largest = max(float(value.abs().max()) for value in moments[0].values())
+    for key, one in moments[0].items():
+        assert (one - moments[1][key]).abs().max() <= 2e-4 * largest, key
+
+
+def _worker() -> psutil.Process | None:
+    for process in psutil.Process().children(recursive=True):
+        try:
+            line = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        if "RayTrainWorker" in line:
+            return process
+    return None
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_goes_on_from_the_last_checkpoint(
+    ray_session: None, dataset: Dataset, tmp_path: Path
+) -> None:
+    run = replace(SHORT, steps=60, validate_every=10, batch=4)
+    out = tmp_path / "run"
+    killed: list[int] = []
+
+    def kill() -> None:
+        for _ in range(2400):
+            time.sleep(0.1)
+            if Checkpoints(RunFolder(str(out), INFO)).steps() and (victim := _worker()):
+                os.kill(victim.pid, signal.SIGKILL)
+                killed.append(victim.pid)
+                return
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    train(lfg_task(dataset, out, run), Resources(workers=1), resume=False)
+    thread.join()
+    assert killed
+    rows = pq.read_table(out / "metrics.parquet").to_pylist()
+    steps = [row["step"] for row in rows if row["name"] == "val/l1"]
+    assert steps == [10, 20, 30, 40, 50, 60]
+    Trainer(lfg_task(dataset, tmp_path / "calm", run), lambda news: None).run()
+    one, other = weights(out, 60), weights(tmp_path / "calm", 60)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_more_than_the_cluster_has_is_refused_at_once(
+    ray_session: None, dataset: Dataset, tmp_path: Path
+) -> None:
+    run = replace(SHORT, batch=64)
+    began = time.monotonic()
+    for resources, words in (
+        (Resources(workers=64), "needs 64 CPUs"),
+        (Resources(workers=1, gpus_per_worker=1), "needs 1 GPUs"),
+        (Resources(workers=3), "cannot be shared equally"),
+    ):
+        with pytest.raises(InputError, match=words):
+            train(lfg_task(dataset, tmp_path / "run", run), resources, resume=True)
+    assert time.monotonic() - began < 20
+
+
+def test_a_folder_with_a_run_is_not_overwritten_and_another_configuration_refused(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    train(lfg_task(dataset, out, replace(SHORT, steps=2)), Resources(), resume=False)
+    with pytest.raises(InputError, match="add --resume"):
+        train(lfg_task(dataset, out, replace(SHORT, steps=2)), Resources(), resume=False)
+    with pytest.raises(InputError, match=r"run\.lr: 0\.001 -> 0\.01"):
+        train(lfg_task(dataset, out, replace(SHORT, steps=2, lr=0.01)), Resources(), resume=True)
+    before = (out / "metrics.parquet").read_bytes()
+    train(lfg_task(dataset, out, replace(SHORT, steps=2)), Resources(), resume=True)
+    assert (out / "metrics.parquet").read_bytes() == before
+
+
+def test_the_command_trains_a_stage_and_says_what_is_next(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments: list[Any] = ["train", "pbnet", "--dataset", dataset.path, "--out", tmp_path / "run"]
+    settings = ["run.steps=2", "run.validate_every=1", "run.loader_workers=0", "frames=20"]
+    for setting in settings:
+        arguments += ["--set", setting]
+    monkeypatch.setattr("pipeline.train_command.Resources", Resources)
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    assert "the best network is in" in result.output
+    assert "next: look at" in result.output
+    card = checkpoints.read_card(tmp_path / "run/model/pbnet/pbnet.json")
+    assert set(card.source["states"]) == {"low", "high"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("nothing=1", "give KEY=VALUE with one of"),
+        ("run.steps", "give KEY=VALUE"),
+        ("run.steps=many", "run: steps: expected int"),
+        ("run.steps=0", "steps must be at least 1"),
+        ("network.image_size=50", "image_size must be a multiple"),
+    ],
+)
+def test_a_wrong_setting_is_named(change: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        changed(LFGTraining(network=LFG_TINY), (change,))
+
+
+def test_numbers_may_be_written_as_scientists_do() -> None:
+    config = changed(LFGTraining(network=LFG_TINY), ("run.lr=1e-4", "run.lr_end=1e-5"))
+    assert config.run.lr == 1e-4
+
+
+def test_a_curve_escapes_its_name() -> None:
+    assert "<script>" not in curve("<script>", [(1, 2.0), (2, 3.0)])
+    assert curve("lost", [(1, float("nan"))]) == ""
