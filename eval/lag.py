@@ -12,7 +12,7 @@ MAX_LAG = 15
 MIN_SHARED = 25
 """Frames that the two must share at every lag."""
 
-FLOOR_DB = 40.0
+FLOOR_DB = 30.0
 """Sound more than this below the clip's loud parts (95 %) counts as silence."""
 
 

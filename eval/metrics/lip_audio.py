@@ -60,7 +60,7 @@ def median(values: Sequence[Value]) -> float:
 
 _FORMULA = (
     "r(k) = Pearson's correlation over frames of mouth(t), the gap of the inner lips over the "
-    "distance of the outer eye corners, with loudness(t + k) in dB, at most 40 dB under the loud "
+    "distance of the outer eye corners, with loudness(t + k) in dB, at most 30 dB under the loud "
     "parts; both smoothed by a Gaussian of one frame"
 )
 

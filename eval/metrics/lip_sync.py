@@ -132,8 +132,9 @@ def _of(pick: Callable[[Lse], float], variant: Variant, clip: Clip) -> Number | 
 _VARIANTS: dict[Variant, str] = {
     "tracked": "Crops follow the face that S3FD finds (pictures brought to 512 px, scale 0.25, "
     "confidence 0.9, faces over 100 px there), smoothed, with 0.4 margin and chin room; the "
-    f"longest track of at least {MIN_FRAMES} frames counts. The SyncNet pipeline asks for 50 or 100 "
-    "frames, averages or takes the best over tracks, and re-encodes frames as JPEG and XVID on the way.",
+    f"longest track of at least {MIN_FRAMES} frames counts. The SyncNet pipeline asks for 50 or "
+    "100 frames, averages or takes the best over tracks, and re-encodes frames as JPEG and XVID "
+    "on the way.",
     "wholeframe": "The whole picture is brought to 224 px, as Wav2Lip's script for LRS does: right "
     "only where videos are cut as SyncNet was trained.",
 }
