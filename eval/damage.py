@@ -102,14 +102,16 @@ def swap_identity(other: Pictures) -> Damage:
     return apply
 
 
-def remove_blinks(blinks: Sequence[tuple[int, int]]) -> Damage:
-    """Around each blink [first frame, frame after the last) the open eyes before it hold for its
-    first half and those after it for its second.
+def remove_blinks(blinks: Sequence[tuple[int, int]], margin: int = 3) -> Damage:
+    """In each blink [first frame, frame after the last), and `margin` frames to either side in
+    which lids still move, the open eyes before it hold for its first half and those after it for
+    its second.
     """
 
     def apply(pictures: Pictures, sound: Sound) -> tuple[Pictures, Sound]:
         order = np.arange(len(pictures))
-        for begin, end in blinks:
+        for first, last in blinks:
+            begin, end = max(first - margin, 0), min(last + margin, len(pictures))
             middle = (begin + end + 1) // 2
             order[begin:middle] = max(begin - 1, 0)
             order[middle:end] = min(end, len(pictures) - 1)

@@ -57,12 +57,10 @@ def drift_of(pair: Pair, name: Network) -> Value | Excluded:
     """Mean to the source image over the last seconds less that over the first."""
     if pair.frames < 2 * FPS:
         return Excluded(Reason.TOO_SHORT)
-    parts = [
-        _drift(csim_to_source(clip, pair, name), clip) for clip in (pair.generated, pair.reference)
-    ]
-    own, real = parts
+    own = _drift(csim_to_source(pair.generated, pair, name), pair.generated)
     if isinstance(own, Excluded):
         return own
+    real = _drift(csim_to_source(pair.reference, pair, name), pair.reference)
     return Value(own[0], None if isinstance(real, Excluded) else real[0], own[1])
 
 
