@@ -174,6 +174,12 @@ def _report(plan: Plan, summary: RunSummary) -> None:
         console.print(f"  {row['item']}: {row['detail']} [{row['reason']}]", markup=False)
     if len(failed) > 20:
         console.print(f"  and {len(failed) - 20} more", markup=False)
+    root, name = plan.task.root, plan.task.run
+    if plan.task.dataset is None:
+        console.print(f"next: look at {root}/videos, or query {root}/generations", markup=False)
+        return
+    reference = f"{plan.task.dataset}:{plan.info['split']}"
     console.print(
-        f"next: dawn evaluate {plan.task.root} --dataset {plan.task.dataset}", markup=False
+        f"next: dawn evaluate --run {root} --reference {reference} --out results/{name}",
+        markup=False,
     )

@@ -70,11 +70,11 @@ class SequenceSample:
         pose, eyes = torch.from_numpy(features.pose[part]), torch.from_numpy(features.eyes[part])
         states = self.states.normalised(pose, eyes, network.pose_dim, network.eye_dim)
         audio = torch.from_numpy(features.audio[part] - self.audio_mean) / self.audio_std
-        pad = (0, 0, 0, length - count)
+        missing = length - count
         noise = own.standard_normal((2, length, network.latent_dim), np.float32)
         return {
-            "states": F.pad(states, pad, mode="replicate") if count < length else states,
-            "audio": F.pad(audio, pad),
+            "states": torch.cat((states, states[-1:].expand(missing, -1))),
+            "audio": F.pad(audio, (0, 0, 0, missing)),
             "valid": torch.arange(length) < count,
             "noise": torch.from_numpy(noise[0]),
             "prior": torch.from_numpy(noise[1]),

@@ -51,6 +51,7 @@ def test_one_and_two_workers_in_any_order_agree_with_one_process(
         assert fingerprint(target) == expected, f"{workers} workers"
 
 
+@pytest.mark.slow
 def test_the_second_run_changes_and_does_nothing(
     footage: Path, ray_session: None, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def films(folder: Path, count: int, noise: float) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_workers_and_shards_do_not_matter(
     ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -101,6 +101,7 @@ def test_every_row_says_what_was_made_and_how(run, dataset, model):
     assert notes["seed"] == rows[0]["seed"] != rows[1]["seed"]
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_two_workers_make_the_same_videos(run, dataset, model, tmp_path, ray_session):
     wanted = options(model, dataset, tmp_path / "two")

@@ -266,6 +266,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)  # noqa: S607
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_in_one_line_and_goes_on_once_there_is_room(
     small_disk: Path, footage_face: Path, tmp_path: Path
 ) -> None:

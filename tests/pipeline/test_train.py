@@ -47,6 +47,7 @@ def weights(out: Path, step: int) -> dict[str, torch.Tensor]:
     return found
 
 
+@pytest.mark.slow
 def test_a_worker_on_ray_does_what_a_plain_process_does(
     ray_session: None, dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -14,7 +15,7 @@ import torch
 from dawn import checkpoints
 from dawn.lfg.model import LFG
 from dawn.training import state as state_module
-from dawn.training.clips import ClipReader
+from dawn.training.clips import ClipReader, clips_of
 from dawn.training.config import (
     A2VTraining,
     Curriculum,
@@ -25,6 +26,7 @@ from dawn.training.config import (
     preset,
 )
 from dawn.training.loop import DivergedError, Trainer, cosine
+from dawn.training.pbnet import RELEASE_RANGE, SequenceSample
 from dawn.training.state import Checkpoints
 from dawn.training.task import TrainingTask, plan
 from manifests.errors import InputError
@@ -221,6 +223,20 @@ def test_parts_of_a_step_add_up_to_the_whole(dataset: Dataset, flow: str, tmp_pa
         assert (one is None) == (other is None), name
         if one is not None and other is not None:
             assert (one - other).abs().max() <= 1e-4 * max(1.0, float(one.abs().max())), name
+
+
+def test_clips_shorter_than_the_window_are_padded_and_marked(dataset: Dataset) -> None:
+    tiny = preset("pbnet", "tiny")
+    assert isinstance(tiny, PBNetTraining)
+    clips = clips_of(dataset, "train")
+    clip = min(clips, key=lambda clip: clip.frames)
+    make = SequenceSample(replace(tiny, frames=clip.frames + 7), 0.0, 1.0, RELEASE_RANGE)
+    draw = np.random.default_rng(0)
+    sample = make(ClipReader(dataset.path, 8), clip, draw, draw)
+    assert sample["valid"].sum() == clip.frames
+    assert sample["states"].shape == (clip.frames + 7, 8)
+    assert (sample["states"][clip.frames :] == sample["states"][clip.frames - 1]).all()
+    assert (sample["audio"][clip.frames :] == 0).all()
 
 
 def test_the_learning_rate_falls_along_a_cosine() -> None:
