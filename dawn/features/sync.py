@@ -18,24 +18,22 @@ import numpy as np
 import python_speech_features
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from dawn.features.syncnet_towers import FRAMES, PictureTower, sound_tower
 from dawn.weights import load_into, load_state
 from manifests.errors import InputError
 
 SIZE = 224
 SAMPLE_RATE = 16_000
 SAMPLES_PER_FRAME = 640
-FRAMES = 5
-"""Frames in a window."""
-
 MAX_SHIFT = 15
 """Frames by which sound is moved at most, to either side."""
 
 MFCC_PER_FRAME = 4
 MFCC_ROWS = 20
 
-_BATCH = 16  # windows computed at once: about 300 MB
+_BATCH = 64  # windows of sound computed at once: about 30 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +63,11 @@ class SyncNet:
         """Load `syncnet_v2.model` strictly; InputError says what is wrong with the file."""
         from syncnet_python.SyncNetModel import S
 
-        self._network: Any = S(num_layers_in_fc_layers=1024)
-        load_into(self._network, load_state(path), path)
-        self._network.eval()
+        network: Any = S(num_layers_in_fc_layers=1024)
+        load_into(network, load_state(path), path)
+        network.eval()
+        self._picture = PictureTower(network.netcnnlip, network.netfclip)
+        self._sound = sound_tower(network.netcnnaud, network.netfcaud)
 
     def lse(self, frames: NDArray[np.uint8], wav: NDArray[np.int16]) -> Lse:
         """BGR crops (T, 224, 224, 3) at 25 frames/s and their mono int16 sound at 16 kHz to the
@@ -76,7 +76,6 @@ class SyncNet:
         faces, sound = self.features(frames, wav)
         return lse_of(shift_distances(faces, sound))
 
-    @torch.inference_mode()
     def features(
         self, frames: NDArray[np.uint8], wav: NDArray[np.int16]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -88,17 +87,12 @@ class SyncNet:
         windows = windows_of(frames, wav)
         return self.faces(frames[: windows + FRAMES - 1]), self.sound(wav, windows)
 
-    @torch.inference_mode()
     def faces(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """BGR crops (N + 4, 224, 224, 3) to the features (N, 1024) of their N windows: parts of a
         long track that share 4 frames give the features of the whole.
         """
         _crops(frames)
-        parts = [
-            self._face_features(frames[start : min(start + _BATCH + FRAMES - 1, len(frames))])
-            for start in range(0, len(frames) - FRAMES + 1, _BATCH)
-        ]
-        return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+        return np.asarray(self._picture(frames).numpy(), dtype=np.float32)
 
     @torch.inference_mode()
     def sound(self, wav: NDArray[np.int16], windows: int) -> NDArray[np.float32]:
@@ -110,19 +104,8 @@ class SyncNet:
             stop = min(start + _BATCH, windows)
             rows = cepstra[:, start * MFCC_PER_FRAME : (stop - 1) * MFCC_PER_FRAME + MFCC_ROWS]
             parts = rows.unfold(1, MFCC_ROWS, MFCC_PER_FRAME).permute(1, 0, 2)  # (N, 13, 20)
-            features.append(self._network.forward_aud(parts[:, None]))
+            features.append(self._sound(parts[:, None]))
         return np.asarray(torch.cat(features).numpy(), dtype=np.float32)
-
-    def _face_features(self, frames: NDArray[np.uint8]) -> Tensor:
-        """BGR crops (N + 4, 224, 224, 3) to the features (N, 1024) of their N windows.
-
-        Only the first convolution looks across frames, so one pass over the run of frames gives
-        every window's features, and no frame is copied into the five windows it belongs to.
-        """
-        pixels = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float()
-        maps: Tensor = self._network.netcnnlip(pixels)  # (1, 512, N, 1, 1)
-        features: Tensor = self._network.netfclip(maps[0, :, :, 0, 0].T)
-        return features
 
 
 def shift_distances(

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from dawn.features.s3fd import SIDE, S3fd, longest_track
 from dawn.features.sync import (
-    FRAMES,
     SAMPLES_PER_FRAME,
     SIZE,
     Lse,
@@ -20,6 +19,7 @@ from dawn.features.sync import (
     lse_of,
     shift_distances,
 )
+from dawn.features.syncnet_towers import FRAMES
 from dawn.features.track_crop import crops_of, track_squares
 from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Measure, Reason
