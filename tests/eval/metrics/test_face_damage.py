@@ -68,6 +68,15 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> People:
     return People(folder, weights)
 
 
+def test_a_face_is_found_alike_whatever_was_seen_before(rendered: People, footage: Path) -> None:
+    path = footage / "plain.mp4"
+    first = rendered.real(path).landmarks
+    other = Clip(footage / "second.mp4", rendered.settings)
+    other.frames = 5
+    assert other.face_found.all()
+    np.testing.assert_array_equal(Clip(path, rendered.settings).landmarks, first)
+
+
 def half_of_the_blinks(people: People, path: Path) -> None:
     real = people.real(path)
     blinks = find_blinks(real.eyes)
