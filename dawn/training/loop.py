@@ -271,8 +271,8 @@ class Trainer:
             }
             source = self.task.source(self.progress.step)
             network = (self.task.stage, self.task.config.network, weights, source)
+            self.record.write()  # first: going on drops what is beyond the checkpoint
             self.checkpoints.save(state, self.progress, network)
-            self.record.write()
             self.checkpoints.prune({step for _, step in self.progress.best})
         if self.place.world > 1:
             dist.barrier()

@@ -110,7 +110,7 @@ def sabotaged(root: Path, films: Path, config: IngestConfig, at: int | None) -> 
     return saboteur.count
 
 
-@pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [29, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("before", "after", "least"),
     [(None, BASE, 28), (BASE, OTHER_FILTER, 6), (BASE, OTHER_CROP, 25)],

@@ -173,6 +173,25 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert found.steps()[-1] == 6
 
 
+def test_numbers_are_there_before_the_checkpoint_that_they_belong_to(
+    dataset: Dataset, flow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of("pbnet", dataset, tmp_path / "run", flow)
+    save = Checkpoints.save
+
+    def killed_after(self: Checkpoints, *arguments: Any) -> None:
+        save(self, *arguments)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", killed_after)
+        with pytest.raises(Killed):
+            Trainer(task, quiet).run()
+    Trainer(task, quiet).run()
+    steps = [step for step, name, _ in numbers(tmp_path / "run") if name == "val/reconstruction"]
+    assert steps == [3, 6]
+
+
 def test_a_damaged_checkpoint_is_named(dataset: Dataset, flow: str, tmp_path: Path) -> None:
     task = task_of("pbnet", dataset, tmp_path / "run", flow, replace(SHORT, steps=3))
     Trainer(task, quiet).run()
