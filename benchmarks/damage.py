@@ -2,7 +2,8 @@
 
 `python -m benchmarks.damage CLIP… --document docs/metrics.md` writes the table between the
 document's marks. Of every clip its middle square and its first seconds take part. "another face"
-shows the next clip's pictures under each clip's sound. Metrics whose weights are absent have no line.
+shows the next clip's pictures under each clip's sound. Metrics whose weights are absent have no
+line.
 """
 
 import argparse

@@ -90,9 +90,9 @@ LIP_AUDIO_LAG = Measure(
         formula=f"-argmax_k r(k), k from -15 to 15; {_FORMULA}. The set's is the clips' median",
         source="ours; the sign is SyncNet's",
         status="paper",
-        divergences="Single clips can be wild: of five real ones three peak within 2 frames of 0 and "
-        "follow moved sound, two peak at the end of the range. Take many, and hold them against "
-        "the real clips'. It is no SyncNet, but needs none.",
+        divergences="Single clips can be wild: of five real ones three peak within 2 frames of 0, "
+        "two at the end of the range. Take many, and hold them against the real clips'. It is no "
+        "SyncNet, but needs none.",
     ),
     of=of_one(lip_audio_lag, against_real=True),
     paired=False,
