@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from manifests.errors import InputError
-from pipeline.executor import Failure, OnRay, use_one_thread
+from pipeline.executor import Failure, OnRay, require_ray, use_one_thread
 
 
 class Worker(Protocol):
@@ -178,6 +178,7 @@ class OnActors:
             return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
         if running.tries < self._attempts:
             return None
+        require_ray()
         return Failure("crash", f"its worker died at each of {running.tries} attempts")
 
     def _stop_overdue(self) -> None:

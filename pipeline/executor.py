@@ -139,6 +139,7 @@ class OnRay:
                 return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
             if job.tries < self._attempts:
                 return _RETRY
+            require_ray()  # else Ray itself is dying, which is no fault of the job
             return Failure("crash", f"{type(error).__name__} at each of {job.tries} attempts")
 
     def _stop_overdue(self) -> None:
@@ -176,6 +177,23 @@ def use_one_thread() -> None:
     import cv2
 
     cv2.setNumThreads(1)
+
+
+def require_ray() -> None:
+    """See that Ray still runs tasks. Raises InputError when it does not."""
+    import ray
+
+    try:
+        ray.get(ray.remote(num_cpus=0)(_answer).remote(), timeout=_PROBE_S)
+    except ray.exceptions.RayError as error:
+        raise InputError("Ray is gone; run the same command again to go on") from error
+
+
+_PROBE_S = 60.0
+
+
+def _answer() -> None:
+    """A task that does nothing."""
 
 
 def _knock(address: str) -> None:

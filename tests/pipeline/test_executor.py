@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
-from pipeline.executor import Failure, InProcess, OnRay
+from pipeline.executor import Failure, InProcess, OnRay, require_ray
 
 pytestmark = pytest.mark.ray
 
@@ -77,3 +77,20 @@ def test_jobs_may_be_added_while_results_come(ray_session: None) -> None:
 def test_more_workers_than_processors_is_an_error_at_once(ray_session: None) -> None:
     with pytest.raises(InputError, match=r"--workers 999: the cluster has 2 CPUs"):
         OnRay(999)
+
+
+def test_a_job_is_not_blamed_when_ray_itself_is_dying(
+    ray_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dead() -> None:
+        raise InputError("Ray is gone")
+
+    monkeypatch.setattr("pipeline.executor.require_ray", dead)
+    executor = OnRay(1, attempts=1)
+    executor.submit("dies", os._exit, 1)
+    with pytest.raises(InputError, match="Ray is gone"):
+        list(executor.results())
+
+
+def test_ray_that_runs_answers(ray_session: None) -> None:
+    require_ray()
