@@ -2,7 +2,8 @@
 
 `python -m benchmarks.damage CLIP… --document docs/metrics.md` writes the table between the
 document's marks. Of every clip its middle square and its first seconds take part. "another face"
-holds each clip against the next one. Metrics whose weights are absent have no line.
+shows the next clip's pictures under each clip's sound. Metrics whose weights are absent have no
+line.
 """
 
 import argparse
@@ -14,11 +15,13 @@ import numpy as np
 import torch
 
 from dawn.features.encode import ClipWriter
+from dawn.features.eyes import eye_ratios, find_blinks
+from dawn.features.landmarks import LANDMARKS, borrow_mesh, return_mesh
 from dawn.features.sound import read_sound
 from dawn.features.video import probe, read_frames
 from eval.clips import square
 from eval.conditions import Conditions
-from eval.damage import DAMAGES
+from eval.damage import DAMAGES, remove_blinks, swap_identity
 from eval.document import updated
 from eval.metrics.catalogue import METRICS, select
 from eval.pairing import Generated, Reference, match
@@ -39,6 +42,15 @@ def read(path: Path, frames: int) -> Take:
     count = min(frames, info.frames)
     pictures = [square(picture, CARD.size) for _, picture in read_frames(path, info, 0, count)]
     return np.stack(pictures), read_sound(path, info, 0, len(pictures))
+
+
+def blinks(pictures: np.ndarray, _: np.ndarray) -> list[tuple[int, int]]:
+    """Where they are, as `blink_rate` finds them."""
+    mesh = borrow_mesh()
+    points = [mesh.detect(picture) for picture in pictures]
+    return_mesh(mesh)
+    nothing = np.full((LANDMARKS, 3), np.nan, np.float32)
+    return find_blinks(eye_ratios(np.stack([nothing if p is None else p for p in points])))
 
 
 def write(path: Path, take: Take) -> str:
@@ -99,8 +111,11 @@ def main() -> None:
         for k, (label, damage) in enumerate(DAMAGES.items()):
             damaged = {name: damage(*take) for name, take in takes.items()}
             rows[label] = numbers(damaged, references, root / str(k))
+        opened = {name: remove_blinks(blinks(*take))(*take) for name, take in takes.items()}
+        rows["no blinks"] = numbers(opened, references, root / "opened")
         order = list(takes)
-        swapped = {n: takes[order[(k + 1) % len(order)]] for k, n in enumerate(order)}
+        others = {n: takes[order[(k + 1) % len(order)]][0] for k, n in enumerate(order)}
+        swapped = {name: swap_identity(others[name])(*take) for name, take in takes.items()}
         rows["another face"] = numbers(swapped, references, root / "swapped")
     print(table(rows))
     if options.document is not None:

@@ -4,7 +4,7 @@ A metric that does not move under the damage it is for is of no use; one that mo
 measures something else. docs/metrics.md holds the table that `benchmarks/damage.py` makes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -67,11 +67,55 @@ def stutter(every: int) -> Damage:
 
 
 def delay_sound(frames: int) -> Damage:
-    """The sound comes so many frames later; silence stands before it."""
+    """The sound comes so many frames later (negative: earlier); silence stands for the rest."""
 
     def apply(pictures: Pictures, sound: Sound) -> tuple[Pictures, Sound]:
-        silence = np.zeros(frames * SAMPLES_PER_FRAME, np.float32)
-        return pictures, np.concatenate([silence, sound])[: len(sound)]
+        silence = np.zeros(min(abs(frames) * SAMPLES_PER_FRAME, len(sound)), np.float32)
+        kept = len(sound) - len(silence)
+        if frames >= 0:
+            return pictures, np.concatenate([silence, sound[:kept]])
+        return pictures, np.concatenate([sound[len(sound) - kept :], silence])
+
+    return apply
+
+
+def drop_frames(every: int) -> Damage:
+    """One frame in so many is missing and the rest moves up; the last one holds to the end."""
+
+    def apply(pictures: Pictures, sound: Sound) -> tuple[Pictures, Sound]:
+        order = np.delete(np.arange(len(pictures)), slice(every - 1, None, every))
+        held = np.pad(order, (0, len(pictures) - len(order)), mode="edge")
+        return pictures[held], sound
+
+    return apply
+
+
+def swap_identity(other: Pictures) -> Damage:
+    """Another clip's pictures (T', H, W, 3), of the same size, under this clip's sound: played to
+    and fro where they are fewer.
+    """
+
+    def apply(pictures: Pictures, sound: Sound) -> tuple[Pictures, Sound]:
+        swing = np.concatenate([np.arange(len(other)), np.arange(len(other) - 2, 0, -1)])
+        return other[np.resize(swing, len(pictures))], sound
+
+    return apply
+
+
+def remove_blinks(blinks: Sequence[tuple[int, int]], margin: int = 3) -> Damage:
+    """In each blink [first frame, frame after the last), and `margin` frames to either side in
+    which lids still move, the open eyes before it hold for its first half and those after it for
+    its second.
+    """
+
+    def apply(pictures: Pictures, sound: Sound) -> tuple[Pictures, Sound]:
+        order = np.arange(len(pictures))
+        for first, last in blinks:
+            begin, end = max(first - margin, 0), min(last + margin, len(pictures))
+            middle = (begin + end + 1) // 2
+            order[begin:middle] = max(begin - 1, 0)
+            order[middle:end] = min(end, len(pictures) - 1)
+        return pictures[order], sound
 
     return apply
 
@@ -89,6 +133,8 @@ DAMAGES: Mapping[str, Damage] = {
     "flicker 8 levels": flicker(8),
     "frozen": freeze,
     "every 4th frame repeated": stutter(4),
+    "every 5th frame missing": drop_frames(5),
     "sound 5 frames late": delay_sound(5),
+    "sound 5 frames early": delay_sound(-5),
     "muted": mute,
 }

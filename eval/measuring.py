@@ -13,6 +13,7 @@ import numpy as np
 from dawn.features.mel import loudness_db
 from eval.clips import Clip, Pair
 from eval.metrics.catalogue import CLIP_METRICS, FEATURES, SET_METRICS
+from eval.metrics.csim import csim_curve
 from eval.metrics.interface import (
     ClipMetric,
     Excluded,
@@ -152,7 +153,7 @@ def feature_rows(measured: Measured, key: dict[str, Any]) -> list[dict[str, Any]
     ]
 
 
-def clip_facts(pair: Pair) -> dict[str, Any]:
+def clip_facts(pair: Pair, measured: Measured) -> dict[str, Any]:
     """Columns of `clips` that are measured. Curves are of what the metrics looked at anyway: no
     face is searched for their sake.
     """
@@ -168,6 +169,9 @@ def clip_facts(pair: Pair) -> dict[str, Any]:
     if _looked_for_faces(pair.reference) and pair.reference.face_found.any():
         angles = np.abs(pair.reference.pose[pair.reference.face_found])
         facts["yaw_p95"], facts["pitch_p95"] = map(float, np.percentile(angles[:, :2], 95, axis=0))
+    if any(name.startswith("csim_") for name in measured.values):
+        curve = csim_curve(pair)
+        facts |= {} if curve is None else {"csim": curve}
     if pair.generated.has_sound:
         facts["loudness"] = loudness_db(pair.generated.sound)
     return facts

@@ -87,7 +87,7 @@ def _measure(work: Work, scratch: Path, facts: dict[str, Any]) -> Measured:
         facts |= {"status": "excluded", "reason": str(pair.reason)}
         return replace(excluded(wanted, pair.reason), faults=trouble.faults)
     measured = measure(pair, wanted, same_take=work.same_take)
-    known = guarded(lambda: clip_facts(pair), "facts", measured)
+    known = guarded(lambda: clip_facts(pair, measured), "facts", measured)
     facts |= {} if isinstance(known, Excluded) else known
     reason = nothing(measured)
     if reason is not None:

@@ -32,6 +32,9 @@ picture's left first."""
 EMBEDDING = 128
 """Numbers in a MobileFaceNet embedding."""
 
+ARCFACE = 512
+"""Numbers in an ArcFace embedding."""
+
 # Mesh points of each feature; a feature is their mean. The eyes' corners hold still when the gaze
 # wanders and the lids close; the irises' centres scored no better.
 _FIVE = ((33, 133), (362, 263), (1,), (61,), (291,))
@@ -69,19 +72,7 @@ class MobileFaceNet:
 
     def __init__(self, path: Path) -> None:
         """Open the ONNX file; InputError when it is not that network's."""
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors; it warns of much that is harmless
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except (errors.NoSuchFile, errors.InvalidProtobuf, errors.Fail) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{path}: cannot be opened as ONNX ({reason})") from error
+        self._session = _open(path)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = [entry.shape for entry in inputs], [result.shape for result in outputs]
         if shapes != ([[1, 3, 112, 112]], [[1, EMBEDDING]]):
@@ -103,6 +94,49 @@ class MobileFaceNet:
         pixels = ((crop - _MEAN) / _DEVIATION).transpose(2, 0, 1)[np.newaxis]
         (result,) = self._session.run(None, {self._input: np.ascontiguousarray(pixels)})
         return np.asarray(result[0], dtype=np.float32)
+
+
+class ArcFace:
+    """Embeds aligned faces with one of insightface's ArcFace networks (Deng et al. 2019)."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the ONNX file; InputError when it is not such a network's."""
+        self._session = _open(path)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        shapes = [entry.shape for entry in inputs], [result.shape for result in outputs]
+        one = len(inputs) == len(outputs) == 1
+        if not one or shapes[0][0][1:] != [3, 112, 112] or shapes[1][0][1:] != [ARCFACE]:
+            raise InputError(
+                f"{path}: maps {shapes[0]} to {shapes[1]}, not a 112x112 face to 512 numbers"
+            )
+        self._input = inputs[0].name
+
+    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """RGB crops (N, 112, 112, 3) from `align_112` to unit vectors (N, 512), as insightface
+        does: (x - 127.5) / 127.5, no mirror image.
+        """
+        rows = [self._run(crop) for crop in crops]
+        return _unit(np.array(rows, dtype=np.float32).reshape(-1, ARCFACE))
+
+    def _run(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels = ((crop.astype(np.float32) - 127.5) / 127.5).transpose(2, 0, 1)[np.newaxis]
+        (result,) = self._session.run(None, {self._input: np.ascontiguousarray(pixels)})
+        return np.asarray(result[0], dtype=np.float32)
+
+
+def _open(path: Path) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+    """An ONNX file on one thread. Raises InputError."""
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; it warns of much that is harmless
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except (errors.NoSuchFile, errors.InvalidProtobuf, errors.Fail) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: cannot be opened as ONNX ({reason})") from error
 
 
 def clip_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,24 +18,22 @@ import numpy as np
 import python_speech_features
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from dawn.features.syncnet_towers import FRAMES, PictureTower, sound_tower
 from dawn.weights import load_into, load_state
 from manifests.errors import InputError
 
 SIZE = 224
 SAMPLE_RATE = 16_000
 SAMPLES_PER_FRAME = 640
-FRAMES = 5
-"""Frames in a window."""
-
 MAX_SHIFT = 15
 """Frames by which sound is moved at most, to either side."""
 
 MFCC_PER_FRAME = 4
 MFCC_ROWS = 20
 
-_BATCH = 16  # windows computed at once: about 300 MB
+_BATCH = 64  # windows of sound computed at once: about 30 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +63,11 @@ class SyncNet:
         """Load `syncnet_v2.model` strictly; InputError says what is wrong with the file."""
         from syncnet_python.SyncNetModel import S
 
-        self._network: Any = S(num_layers_in_fc_layers=1024)
-        load_into(self._network, load_state(path), path)
-        self._network.eval()
+        network: Any = S(num_layers_in_fc_layers=1024)
+        load_into(network, load_state(path), path)
+        network.eval()
+        self._picture = PictureTower(network.netcnnlip, network.netfclip)
+        self._sound = sound_tower(network.netcnnaud, network.netfcaud)
 
     def lse(self, frames: NDArray[np.uint8], wav: NDArray[np.int16]) -> Lse:
         """BGR crops (T, 224, 224, 3) at 25 frames/s and their mono int16 sound at 16 kHz to the
@@ -76,7 +76,6 @@ class SyncNet:
         faces, sound = self.features(frames, wav)
         return lse_of(shift_distances(faces, sound))
 
-    @torch.inference_mode()
     def features(
         self, frames: NDArray[np.uint8], wav: NDArray[np.int16]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -85,28 +84,28 @@ class SyncNet:
 
         Raises InputError for arrays of another kind, and for tracks without a window.
         """
-        windows = _windows(frames, wav)
+        windows = windows_of(frames, wav)
+        return self.faces(frames[: windows + FRAMES - 1]), self.sound(wav, windows)
+
+    def faces(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """BGR crops (N + 4, 224, 224, 3) to the features (N, 1024) of their N windows: parts of a
+        long track that share 4 frames give the features of the whole.
+        """
+        _crops(frames)
+        return np.asarray(self._picture(frames).numpy(), dtype=np.float32)
+
+    @torch.inference_mode()
+    def sound(self, wav: NDArray[np.int16], windows: int) -> NDArray[np.float32]:
+        """Mono int16 sound at 16 kHz to the features (windows, 1024) of its first windows."""
         mfcc = np.ascontiguousarray(python_speech_features.mfcc(wav, SAMPLE_RATE).T)
         cepstra = torch.from_numpy(mfcc).float()
-        faces, sound = [], []
+        features = []
         for start in range(0, windows, _BATCH):
             stop = min(start + _BATCH, windows)
-            faces.append(self._face_features(frames[start : stop + FRAMES - 1]))
             rows = cepstra[:, start * MFCC_PER_FRAME : (stop - 1) * MFCC_PER_FRAME + MFCC_ROWS]
             parts = rows.unfold(1, MFCC_ROWS, MFCC_PER_FRAME).permute(1, 0, 2)  # (N, 13, 20)
-            sound.append(self._network.forward_aud(parts[:, None]))
-        return torch.cat(faces).numpy(), torch.cat(sound).numpy()
-
-    def _face_features(self, frames: NDArray[np.uint8]) -> Tensor:
-        """BGR crops (N + 4, 224, 224, 3) to the features (N, 1024) of their N windows.
-
-        Only the first convolution looks across frames, so one pass over the run of frames gives
-        every window's features, and no frame is copied into the five windows it belongs to.
-        """
-        pixels = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float()
-        maps: Tensor = self._network.netcnnlip(pixels)  # (1, 512, N, 1, 1)
-        features: Tensor = self._network.netfclip(maps[0, :, :, 0, 0].T)
-        return features
+            features.append(self._sound(parts[:, None]))
+        return np.asarray(torch.cat(features).numpy(), dtype=np.float32)
 
 
 def shift_distances(
@@ -139,15 +138,24 @@ def lse_of(per_shift: NDArray[np.float32]) -> Lse:
     )
 
 
-def _windows(frames: NDArray[np.uint8], wav: NDArray[np.int16]) -> int:
+def windows_of(frames: NDArray[np.uint8], wav: NDArray[np.int16]) -> int:
     """How many windows a track has; InputError for arrays of another kind, or for none."""
-    if frames.dtype != np.uint8 or frames.shape[1:] != (SIZE, SIZE, 3):
-        raise InputError(f"expected uint8 (T, 224, 224, 3), got {frames.dtype} {frames.shape}")
+    _crops(frames)
+    return count_windows(len(frames), wav)
+
+
+def count_windows(frames: int, wav: NDArray[np.int16]) -> int:
+    """How many windows so many frames and their sound have. Raises InputError for none."""
     if wav.dtype != np.int16 or wav.ndim != 1:
         raise InputError(f"expected mono int16 sound, got {wav.dtype} of shape {wav.shape}")
-    windows = min(len(frames), len(wav) // SAMPLES_PER_FRAME) - FRAMES
+    windows = min(frames, len(wav) // SAMPLES_PER_FRAME) - FRAMES
     if windows < 1:
         raise InputError(
-            f"{len(frames)} frames and {len(wav)} samples hold no window: 6 frames of both needed"
+            f"{frames} frames and {len(wav)} samples hold no window: 6 frames of both needed"
         )
     return windows
+
+
+def _crops(frames: NDArray[np.uint8]) -> None:
+    if frames.dtype != np.uint8 or frames.shape[1:] != (SIZE, SIZE, 3):
+        raise InputError(f"expected uint8 (T, 224, 224, 3), got {frames.dtype} {frames.shape}")

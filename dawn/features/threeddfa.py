@@ -64,11 +64,15 @@ class ThreeDDFA:
 
     def parameters(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """An RGB `face_crop` (120, 120, 3) to the 62 parameters of the face model."""
+        return self.normalised(crop) * self._deviation + self._mean
+
+    def normalised(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The same in standard deviations from the mean of the training set."""
         bgr = np.ascontiguousarray(crop[..., ::-1].transpose(2, 0, 1))
         with torch.inference_mode():
             pixels = (torch.from_numpy(bgr)[None].float() - 127.5) / 128
             output: NDArray[np.float32] = self._network(pixels)[0].numpy()
-        return output * self._deviation + self._mean
+        return output
 
 
 class MobileNet(nn.Module):

@@ -42,6 +42,11 @@ def track_crops(
     return np.stack(crops)
 
 
+def crops_of(frames: Iterable[NDArray[np.uint8]], squares: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Pictures (H, W, 3) and as many squares of `track_squares` to crops (T, 224, 224, 3)."""
+    return np.stack([_crop(frame, square) for frame, square in zip(frames, squares, strict=True)])
+
+
 def track_squares(boxes: NDArray[np.float32]) -> NDArray[np.int64]:
     """Face boxes (T, 4) to the smoothed crop squares (T, 4): left, top, right, bottom."""
     left, top, right, bottom = boxes.astype(np.float64).T

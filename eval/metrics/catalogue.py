@@ -5,18 +5,42 @@ from collections.abc import Sequence
 
 from typing_extensions import TypeIs
 
+from eval.metrics.active_speaking import ASD_MARGIN
+from eval.metrics.beat_alignment import beat_alignment
+from eval.metrics.blinks import BLINK_RATE, BLINK_RATE_DISTANCE
+from eval.metrics.csim import csim
 from eval.metrics.degradation import Degradation
+from eval.metrics.expression import FD_EXP10, ExpressionFeature
 from eval.metrics.face_distance import FACE_DISTANCE, FaceFeature
+from eval.metrics.face_rate import FACE_RATE
 from eval.metrics.fid import FID, KID, InceptionPool3
 from eval.metrics.fvd import I3dLogits, fvd
 from eval.metrics.interface import ClipMetric, Definition, Feature, SetMetric
+from eval.metrics.landmark_distance import F_LMD, M_LMD
+from eval.metrics.lip_audio import LIP_AUDIO_CORR, LIP_AUDIO_LAG
+from eval.metrics.lip_sync import lip_sync
 from eval.metrics.lpips import lpips
 from eval.metrics.pictures import MS_SSIM, PSNR, SSIM
+from eval.metrics.pose_motion import FD_POSE, POSE_STD, PoseFeature
 from eval.metrics.smoothness import FLICKER, HEAD_JERK
 from eval.metrics.speed import REAL_TIME_FACTOR
+from eval.metrics.theval import (
+    SILENT_LIP_STABILITY,
+    THL_EYEBROW_DYNAMICS,
+    THL_HEAD_MOTION,
+    THL_LIP_DYNAMICS,
+    THL_LIPSYNC,
+)
 from manifests.errors import InputError
 
-FEATURES: tuple[Feature, ...] = (InceptionPool3(), I3dLogits(16), I3dLogits(32), FaceFeature())
+FEATURES: tuple[Feature, ...] = (
+    InceptionPool3(),
+    I3dLogits(16),
+    I3dLogits(32),
+    FaceFeature(),
+    PoseFeature(),
+    ExpressionFeature(),
+)
 
 # Metrics of one feature stand together: its rows are then read once.
 SET_METRICS: tuple[SetMetric, ...] = (
@@ -27,9 +51,36 @@ SET_METRICS: tuple[SetMetric, ...] = (
     fvd(16),
     fvd(32),
     FACE_DISTANCE,
+    FD_POSE,
+    FD_EXP10,
 )
 
 CLIP_METRICS: tuple[ClipMetric, ...] = (
+    lip_sync("lse_c", "tracked"),
+    lip_sync("lse_d", "tracked"),
+    lip_sync("av_offset", "tracked"),
+    lip_sync("lse_zero", "tracked"),
+    lip_sync("lse_c", "wholeframe"),
+    lip_sync("lse_d", "wholeframe"),
+    lip_sync("av_offset", "wholeframe"),
+    lip_sync("lse_zero", "wholeframe"),
+    ASD_MARGIN,
+    LIP_AUDIO_CORR,
+    LIP_AUDIO_LAG,
+    csim("arcface", "src"),
+    csim("arcface", "gt"),
+    csim("arcface", "drift"),
+    csim("mobilefacenet", "src"),
+    csim("mobilefacenet", "gt"),
+    csim("mobilefacenet", "drift"),
+    beat_alignment("a2m"),
+    beat_alignment("m2a"),
+    beat_alignment("null"),
+    beat_alignment("gain"),
+    BLINK_RATE,
+    BLINK_RATE_DISTANCE,
+    M_LMD,
+    F_LMD,
     PSNR,
     SSIM,
     MS_SSIM,
@@ -37,6 +88,13 @@ CLIP_METRICS: tuple[ClipMetric, ...] = (
     lpips("squeeze"),
     FLICKER,
     HEAD_JERK,
+    POSE_STD,
+    THL_LIP_DYNAMICS,
+    THL_HEAD_MOTION,
+    SILENT_LIP_STABILITY,
+    THL_LIPSYNC,
+    THL_EYEBROW_DYNAMICS,
+    FACE_RATE,
     REAL_TIME_FACTOR,
 )
 

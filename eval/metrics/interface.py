@@ -30,10 +30,12 @@ class Reason(enum.StrEnum):
 
     NO_FACE = "no_face"
     FEW_FACES = "few_faces"
+    NO_TRACK = "no_track"
     TOO_SHORT = "too_short"
     NO_SOUND = "no_sound"
     SILENT = "silent"
     NO_EVENTS = "no_events"
+    FROZEN = "frozen"
     IDENTICAL = "identical"
     NO_COUNTERPART = "no_counterpart"
     NO_GENERATION = "no_generation"
@@ -54,10 +56,12 @@ class Reason(enum.StrEnum):
 _MEANING = {
     Reason.NO_FACE: "No face was found in any frame.",
     Reason.FEW_FACES: "A face was found in too few frames to measure it.",
+    Reason.NO_TRACK: "No face of sufficient size could be followed for long enough.",
     Reason.TOO_SHORT: "The pair shares too few frames for this measure.",
     Reason.NO_SOUND: "The video has no sound.",
     Reason.SILENT: "The sound is silent throughout.",
     Reason.NO_EVENTS: "Nothing happened that could be measured, such as no audio beat.",
+    Reason.FROZEN: "Nothing moves, and the measure is not defined there.",
     Reason.IDENTICAL: "Both videos are the same, and the measure has no bound there.",
     Reason.NO_COUNTERPART: "The two videos of the pair do not show the same take.",
     Reason.NO_GENERATION: "There are no generation times: the videos are not of a run.",

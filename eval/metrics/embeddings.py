@@ -1,0 +1,71 @@
+"""Identity embeddings of a clip's faces, by either network, computed once for all metrics."""
+
+import functools
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn.features.identity import (
+    ARCFACE,
+    EMBEDDING,
+    ArcFace,
+    MobileFaceNet,
+    align_112,
+    five_points,
+)
+from dawn.features.landmarks import borrow_mesh, return_mesh
+from eval.clips import Clip, Pair
+from eval.metrics.interface import Features
+
+Network = Literal["mobilefacenet", "arcface"]
+"""Name in the weights' registry."""
+
+_WIDTH = {"mobilefacenet": EMBEDDING, "arcface": ARCFACE}
+
+
+@functools.lru_cache(maxsize=2)
+def network(name: Network, path: Path) -> MobileFaceNet | ArcFace:
+    """The network from a file, once a process. Raises InputError."""
+    return MobileFaceNet(path) if name == "mobilefacenet" else ArcFace(path)
+
+
+def embeddings(clip: Clip, name: Network) -> Features:
+    """Unit vectors (n, d) of the faces in the sampled frames; NaN where there is none. The
+    weights must be there.
+    """
+    return clip.once(f"faces by {name}", lambda: _embed(clip, name))
+
+
+def source_embedding(pair: Pair, name: Network) -> NDArray[np.float32] | None:
+    """Unit vector (d,) of the source image's face; None where none is found."""
+    return pair.reference.once(f"source by {name}", lambda: _embed_source(pair, name))
+
+
+def _embed(clip: Clip, name: Network) -> Features:
+    net = network(name, clip.settings.weights[name])
+    found, points = clip.face_found, clip.landmarks
+    rows = np.full((len(clip.sampled_indices), _WIDTH[name]), np.nan, np.float32)
+    at = 0
+    for chunk in clip.sampled():
+        for picture in chunk:
+            index = clip.sampled_indices[at]
+            if found[index]:
+                crop = align_112(picture, five_points(points[index]))
+                rows[at] = net.embed(crop[np.newaxis])[0]
+            at += 1
+    return rows
+
+
+def _embed_source(pair: Pair, name: Network) -> NDArray[np.float32] | None:
+    picture = pair.source_image
+    mesh = borrow_mesh()
+    try:
+        points = mesh.detect(picture)
+    finally:
+        return_mesh(mesh)
+    if points is None:
+        return None
+    net = network(name, pair.generated.settings.weights[name])
+    return net.embed(align_112(picture, five_points(points))[np.newaxis])[0]

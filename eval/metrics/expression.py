@@ -1,0 +1,75 @@
+"""The spread of facial expressions against real people's: E-FID's relative with 3DDFA."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dawn.features.landmarks import to_68
+from dawn.features.threeddfa import ThreeDDFA, face_crop
+from eval.clips import Clip
+from eval.metrics.interface import Definition, Excluded, Features, Reason
+from eval.metrics.presence import face_fault
+from eval.metrics.set_distances import SetDistance, frechet
+
+FEATURE = "exp10"
+WEIGHTS = ("3ddfa_mb05", "3ddfa_mean_std")
+EXPRESSION = slice(52, 62)
+"""Of the 62 parameters: pose 12, shape 40, expression 10."""
+
+
+@functools.lru_cache(maxsize=1)
+def threeddfa(network: Path, statistics: Path) -> ThreeDDFA:
+    """The network from its files, once a process. Raises InputError."""
+    return ThreeDDFA(network, statistics)
+
+
+@dataclass(frozen=True)
+class ExpressionFeature:
+    """3DDFA's 10 expression coefficients of each sampled frame with a face, in standard
+    deviations of its training set.
+    """
+
+    name: str = FEATURE
+    weights: tuple[str, ...] = WEIGHTS
+    version: int = 1
+
+    def extract(self, clip: Clip) -> Features | Excluded:
+        """(n, 10)"""
+        fault = face_fault(clip)
+        if fault is not None:
+            return Excluded(fault)
+        network, statistics = (clip.settings.weights[name] for name in WEIGHTS)
+        net = threeddfa(network, statistics)
+        points = to_68(clip.landmarks)[..., :2]
+        rows, at = [], 0
+        for chunk in clip.sampled():
+            for picture in chunk:
+                index = clip.sampled_indices[at]
+                at += 1
+                if not clip.face_found[index]:
+                    continue
+                box = np.concatenate([points[index].min(axis=0), points[index].max(axis=0)])
+                rows.append(net.normalised(face_crop(picture, box))[EXPRESSION])
+        return np.stack(rows) if rows else Excluded(Reason.FEW_FACES)
+
+
+FD_EXP10 = SetDistance(
+    Definition(
+        name="fd_exp10",
+        title="FD (expression)",
+        direction="lower",
+        unit="",
+        range="0 and up",
+        formula="Fréchet distance over 3DDFA_V2's 10 expression coefficients of the sampled "
+        "frames, each in standard deviations of its training set",
+        source="ours, after E-FID (EMO, arXiv 2402.17485); network of cleardusk/3DDFA_V2 (mb05)",
+        status="proxy",
+        divergences="E-FID takes 64 coefficients of Deep3DFaceRecon, and is itself computed "
+        "differently by different authors.",
+    ),
+    FEATURE,
+    frechet,
+)
+"""Fréchet distance of facial expressions."""

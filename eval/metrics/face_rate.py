@@ -1,0 +1,28 @@
+"""In how many frames a face is found: what all other face metrics leave out."""
+
+from eval.clips import Clip
+from eval.metrics.interface import Definition, Excluded, Measure, pooled_mean
+from eval.metrics.presence import Number, of_one
+
+
+def face_rate(clip: Clip) -> Number | Excluded:
+    """Share of frames with a face, and of how many frames."""
+    return float(clip.face_found.mean()), clip.frames
+
+
+FACE_RATE = Measure(
+    definition=Definition(
+        name="face_rate",
+        title="Face found",
+        direction="higher",
+        unit="",
+        range="0 to 1",
+        formula="frames in which MediaPipe's mesh finds a face / frames",
+        source="ours",
+        status="paper",
+        divergences="Face metrics exclude a clip below 0.5: read them together with this one.",
+    ),
+    of=of_one(face_rate, against_real=False),
+    paired=False,
+    together=pooled_mean,
+)
