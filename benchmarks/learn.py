@@ -111,10 +111,10 @@ def correlation(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
     return float(np.corrcoef(x[known], y[known])[0, 1]) if known.sum() > 10 else float("nan")
 
 
-def loudness(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A frame's mean log-mel energy, smoothed over three frames as mouths are."""
-    energy = audio.mean(axis=1)
-    return np.convolve(energy, np.ones(3) / 3, mode="same").astype(np.float32)
+def loudness(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A frame's amplitude, the root of its mel energy, smoothed over three frames as mouths are."""
+    amplitude = np.sqrt(np.exp(log_mel).mean(axis=1))
+    return np.convolve(amplitude, np.ones(3) / 3, mode="same").astype(np.float32)
 
 
 def mouth_follows_sound(root: str, model: Path, frames: int = 150) -> None:
@@ -126,10 +126,10 @@ def mouth_follows_sound(root: str, model: Path, frames: int = 150) -> None:
     reader = ClipReader(root, a2v.config.image_size)
     clips = list(clips_of(Dataset(root), "test"))
     mean, std = card.source["audio"]["mean"], card.source["audio"]["std"]
-    sounds = [(reader.features(clip).audio[:frames] - mean) / std for clip in clips]
+    sounds = [reader.features(clip).audio[:frames] for clip in clips]
     own, other = [], []
     for i, clip in enumerate(clips):
-        mouth = sampled_mouth(reader, clip, sounds[i], lfg, a2v, seed=i)
+        mouth = sampled_mouth(reader, clip, (sounds[i] - mean) / std, lfg, a2v, seed=i)
         foreign = loudness(sounds[(i + 1) % len(clips)])
         own.append(correlation(mouth, loudness(sounds[i])))
         count = min(len(mouth), len(foreign))

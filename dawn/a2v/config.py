@@ -4,9 +4,13 @@ The released 128- and 256-pixel networks have the same weights' shapes: only the
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 MOTION_CHANNELS = 3
 """A latent frame: the sampling grid's x and y, and occlusion scaled to -1 … 1."""
+
+MOTION_UNIT = (0.05, 0.05, 0.5)
+"""About the spread of talking heads' motion in each channel; the resting grid taken off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,10 @@ class DiffusionConfig:
     timesteps: int = 1000
     threshold_percentile: float = 0.9
     null_condition_probability: float = 0.1
+    predicts: Literal["noise", "motion"] = "noise"
+    """What the network's output is: the noise, as released; or the clean motion, as a change of the
+    resting grid in units of `MOTION_UNIT`. Lips move the grid by a few hundredths, which hardly
+    shows in the noise: small networks learn them in minutes from the motion."""
 
     def __post_init__(self) -> None:
         if self.timesteps < 2:

@@ -10,17 +10,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dawn.a2v.config import A2VConfig, DiffusionConfig
+from dawn.a2v.config import MOTION_UNIT, A2VConfig, DiffusionConfig
 from dawn.a2v.unet import UNet
+from dawn.lfg.blocks import coordinate_grid
 
 SCHEDULE_OFFSET = 0.008
 MAX_BETA = 0.9999
 
 
 class NoiseLoss(NamedTuple):
-    """Squared error of the predicted noise and the motion it implies, (B, 3, T, h, w) each."""
+    """Squared errors, and the motion implied, (B, 3, T, h, w) each.
+
+    `elementwise` is of what the network predicts, `noise` of the noise: the same where it predicts
+    noise. `predicted_z0` is thresholded.
+    """
 
     elementwise: Tensor
+    noise: Tensor
     predicted_z0: Tensor
 
 
@@ -65,8 +71,22 @@ class GaussianDiffusion(nn.Module):
         spans all frames, as in training.
         """
         z = self.add_noise(z0, times, noise)
-        predicted = self.denoise_fn(z, features, cond, times)
-        return NoiseLoss((predicted - noise).square(), self.predict_z0(z, times, predicted))
+        output = self.denoise_fn(z, features, cond, times)
+        predicted = self.noise_of(output, z, times)
+        error = (predicted - noise).square()
+        z0_predicted = self.predict_z0(z, times, predicted)
+        if self.config.predicts == "noise":
+            return NoiseLoss(error, error, z0_predicted)
+        target = (z0 - resting_motion(z0)) / motion_unit(z0)
+        return NoiseLoss((output - target).square(), error, z0_predicted)
+
+    def noise_of(self, output: Tensor, z: Tensor, times: Tensor) -> Tensor:
+        """The noise in `z` according to the network's output, see `DiffusionConfig.predicts`."""
+        if self.config.predicts == "noise":
+            return output
+        z0 = resting_motion(z) + motion_unit(z) * output
+        signal = at(self.sqrt_alphas_cumprod, times)
+        return (z - signal * z0) / at(self.sqrt_one_minus_alphas_cumprod, times)
 
     def guided_noise(
         self,
@@ -82,11 +102,11 @@ class GaussianDiffusion(nn.Module):
 
         `embedded` comes from `UNet.embed_features`. At guidance 1 the network runs once.
         """
-        conditional: Tensor = self.denoise_fn.denoise(z, embedded, cond, times, window)
-        if guidance == 1.0:
-            return conditional
-        null = self.denoise_fn.denoise(z, embedded, torch.zeros_like(cond), times, window)
-        return null + guidance * (conditional - null)
+        output: Tensor = self.denoise_fn.denoise(z, embedded, cond, times, window)
+        if guidance != 1.0:
+            null = self.denoise_fn.denoise(z, embedded, torch.zeros_like(cond), times, window)
+            output = null + guidance * (output - null)
+        return self.noise_of(output, z, times)
 
 
 def cosine_schedule(timesteps: int) -> dict[str, Tensor]:
@@ -115,6 +135,17 @@ def cosine_schedule(timesteps: int) -> dict[str, Tensor]:
         "posterior_mean_coef1": betas * previous.sqrt() / (1 - cumulative),
         "posterior_mean_coef2": (1 - previous) * alphas.sqrt() / (1 - cumulative),
     }
+
+
+def resting_motion(like: Tensor) -> Tensor:
+    """No motion, (1, 3, 1, h, w): each cell samples itself, half of it occluded."""
+    grid = coordinate_grid(like).permute(2, 0, 1)
+    return torch.cat((grid, torch.zeros_like(grid[:1])))[None, :, None]
+
+
+def motion_unit(like: Tensor) -> Tensor:
+    """`MOTION_UNIT` to meet (B, 3, T, h, w)."""
+    return like.new_tensor(MOTION_UNIT).view(1, -1, 1, 1, 1)
 
 
 def dynamic_threshold(z0: Tensor, percentile: float) -> Tensor:

@@ -7,12 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dawn.a2v.diffusion import NoiseLoss
 from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V
 from dawn.lfg.model import LFG
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import A2VTraining
 from dawn.training.jitter import jittered
+from dawn.training.mouth import mean_inside, mouth_mask
 from dawn.training.order import Sample
 
 
@@ -71,19 +73,6 @@ class WindowSample:
         }
 
 
-def mouth_mask(boxes: Tensor, size: int) -> Tensor:
-    """Masks (T, size, size) of mouth boxes (T, 4), x_min, x_max, y_min, y_max as shares.
-
-    A cell belongs when its number lies within the scaled bounds (FD1:238-255); all twenty mouth
-    landmarks count (officially the last is lost). A box between two cells takes the nearer one.
-    """
-    low, high = (boxes[:, ::2] * size).clamp(0, size - 1), (boxes[:, 1::2] * size)
-    low, high = torch.minimum(low, high.round()), torch.maximum(high, low.round())
-    cells = torch.arange(size)
-    inside = (cells >= low[..., None]) & (cells <= high[..., None])  # T, (x, y), size
-    return (inside[:, 1, :, None] & inside[:, 0, None, :]).float()
-
-
 @torch.no_grad()
 def latent_motion(lfg: LFG, reference: Tensor, frames: Tensor) -> Tensor:
     """Motion (B, 3, T, h, w) from `reference` (B, 3, S, S) to `frames` (B, T, 3, S, S).
@@ -120,37 +109,33 @@ class A2VObjective(nn.Module):
 
     def forward(self, batch: Sample) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and its weighted parts (T1:302, FD1:338-345)."""
-        error, predicted, motion = self._noise_error(batch, batch["keep"])
-        parts = {"noise": error.mean()}
+        loss, motion = self._losses(batch, batch["keep"])
+        error, predicted = loss.elementwise, loss.predicted_z0
+        parts: dict[str, Tensor] = {self.network.config.diffusion.predicts: error.mean()}
         if self.config.flow_weight:
             flow = F.mse_loss(predicted[:, :2], motion[:, :2])
             occlusion = F.mse_loss(predicted[:, 2], motion[:, 2]) / 4  # of (z + 1) / 2
             parts["flow"] = self.config.flow_weight * (flow + occlusion)
         if self.config.mouth_weight:
-            parts["mouth"] = self.config.mouth_weight * mouth_error(error, batch["mouth"])
+            parts["mouth"] = self.config.mouth_weight * mean_inside(error, batch["mouth"][:, None])
         return torch.stack(list(parts.values())).sum(), parts
 
-    def _noise_error(self, batch: Sample, keep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _losses(self, batch: Sample, keep: Tensor) -> tuple[NoiseLoss, Tensor]:
         motion = latent_motion(self.lfg, batch["reference"], batch["frames"])
         features = self.network.features(
             self.lfg.features(batch["reference"]).detach(), batch["face"]
         )
         cond = batch["cond"] * keep[..., None].to(batch["cond"].dtype)
         loss = self.network.diffusion.loss(motion, features, cond, batch["time"], batch["noise"])
-        return loss.elementwise, loss.predicted_z0, motion
+        return loss, motion
 
     @torch.no_grad()
     def validate(self, batch: Sample) -> dict[str, float]:
         """Squared noise error of the whole latent and of the mouth; 1 is a zero predictor's."""
-        error, _, _ = self._noise_error(batch, torch.ones_like(batch["keep"]))
+        loss, _ = self._losses(batch, torch.ones_like(batch["keep"]))
+        error = loss.noise
         return {
             "noise": float(error.mean()),
             "noise_of_zero": float(batch["noise"].square().mean()),
-            "mouth": float(mouth_error(error, batch["mouth"])),
+            "mouth": float(mean_inside(error, batch["mouth"][:, None])),
         }
-
-
-def mouth_error(error: Tensor, mask: Tensor) -> Tensor:
-    """Mean of (B, 3, T, h, w) inside the masks (B, T, h, w) of each sample, then over samples."""
-    inside = (error.mean(1) * mask).flatten(1).sum(1) / mask.flatten(1).sum(1).clamp(min=1)
-    return inside.mean()

@@ -12,6 +12,7 @@ from dawn.lfg.model import LFG, Reconstruction
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import LFGTraining
 from dawn.training.jitter import jittered
+from dawn.training.mouth import mean_inside, mouth_mask
 from dawn.training.order import Sample
 from dawn.training.perceptual import VGG19, Perceptual, Pyramid
 from dawn.training.warps import RandomWarp, draw_warp
@@ -32,18 +33,28 @@ class PairSample:
         own: np.random.Generator,
         shared: np.random.Generator,  # noqa: ARG002 - of the shared signature
     ) -> Sample:
-        """ "source" and "driving" (3, S, S) in 0 … 1, and the warp of the equivariance loss."""
-        first, second = sorted(own.integers(0, clip.frames, 2).tolist())
-        frames = reader.frames(clip, [first, second])
+        """ "source" and "driving" (3, S, S) in 0 … 1, "mouth" (1, S, S) of the driving frame, and
+        the warp of the equivariance loss.
+        """
+        numbers = sorted(own.integers(0, clip.frames, 2).tolist())
+        frames = reader.frames(clip, numbers)
         pair = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
+        boxes = torch.from_numpy(reader.features(clip).mouth[numbers])
+        mouths = mouth_mask(boxes, pair.shape[-1])[:, None]
         draw = own.random(2)
         if draw[0] < self.config.swap_share:
-            pair = pair.flip(0)
+            pair, mouths = pair.flip(0), mouths.flip(0)
         elif draw[1] < 0.5:
-            pair = pair.flip(-1)
+            pair, mouths = pair.flip(-1), mouths.flip(-1)
         pair = jittered(pair, self.config.jitter, own)
         affine, spline = draw_warp(own, self.config.warp_affine, self.config.warp_spline)
-        return {"source": pair[0], "driving": pair[1], "affine": affine, "spline": spline}
+        return {
+            "source": pair[0],
+            "driving": pair[1],
+            "mouth": mouths[1],
+            "affine": affine,
+            "spline": spline,
+        }
 
 
 class LFGObjective(nn.Module):
@@ -70,6 +81,9 @@ class LFGObjective(nn.Module):
             shift, affine = self._equivariance(batch, result)
             parts["equivariance_shift"] = config.shift_weight * shift
             parts["equivariance_affine"] = config.affine_weight * affine
+        if config.mouth_weight:
+            error = mean_inside((result.prediction - driving).abs(), batch["mouth"])
+            parts["mouth"] = config.mouth_weight * error
         return torch.stack(list(parts.values())).sum(), parts
 
     def _perceptual(self, result: Reconstruction, driving: Tensor) -> Tensor:
@@ -99,6 +113,10 @@ class LFGObjective(nn.Module):
         truth = batch["driving"]
         return {
             "l1": float((prediction - truth).abs().mean()),
+            "mouth_l1": float(mean_inside((prediction - truth).abs(), batch["mouth"])),
+            "mouth_l1_of_source": float(
+                mean_inside((batch["source"] - truth).abs(), batch["mouth"])
+            ),
             "psnr": psnr(prediction, truth),
             "psnr_of_source": psnr(batch["source"], truth),
         }

@@ -1,5 +1,7 @@
 """Schedule, thresholding, and dropping of conditions."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +13,9 @@ from dawn.a2v.diffusion import (
     cosine_schedule,
     drop_conditions,
     dynamic_threshold,
+    motion_unit,
     quantile,
+    resting_motion,
 )
 
 
@@ -75,8 +79,38 @@ def test_loss_is_the_squared_error_of_noise():
     z = diffusion.add_noise(z0, times, noise)
     predicted = diffusion.denoise_fn(z, features, cond, times)
     assert torch.allclose(loss.elementwise, (predicted - noise) ** 2)
+    assert torch.equal(loss.noise, loss.elementwise)
     loss.predicted_z0.sum().backward()  # the flow loss needs gradients through thresholding
     assert diffusion.denoise_fn.init_conv.weight.grad.abs().max() > 0
+
+
+def test_a_network_of_motion_gives_the_noise_that_its_motion_leaves():
+    torch.manual_seed(0)
+    config = replace(A2V_TINY, diffusion=DiffusionConfig(predicts="motion"))
+    diffusion = GaussianDiffusion(config)
+    z0 = resting_motion(torch.empty(2, 3, 5, 8, 8)) + 0.1 * torch.randn(2, 3, 5, 8, 8)
+    noise, times = torch.randn(z0.shape), torch.tensor([300, 700])
+    z = diffusion.add_noise(z0, times, noise)
+    exact = (z0 - resting_motion(z0)) / motion_unit(z0)
+    assert torch.allclose(diffusion.noise_of(exact, z, times), noise, atol=1e-4)
+    unthresholded = resting_motion(z0).clamp(-1, 1) / 2  # nothing beyond 1: left as it is
+    half = (unthresholded - resting_motion(z0)) / motion_unit(z0)
+    implied = diffusion.predict_z0(z, times, diffusion.noise_of(half.expand_as(z), z, times))
+    assert torch.allclose(implied, unthresholded.expand_as(z), atol=1e-4)
+
+
+def test_loss_of_a_network_of_motion_is_in_units_of_motion():
+    torch.manual_seed(0)
+    config = replace(A2V_TINY, diffusion=DiffusionConfig(predicts="motion"))
+    diffusion = GaussianDiffusion(config)
+    z0, noise, times = *torch.randn(2, 1, 3, 4, 8, 8), torch.tensor([400])
+    features = torch.randn(1, A2V_TINY.unet.feature_channels, 8, 8)
+    cond = torch.randn(1, 4, A2V_TINY.unet.cond_dim)
+    loss = diffusion.loss(z0, features, cond, times, noise)
+    output = diffusion.denoise_fn(diffusion.add_noise(z0, times, noise), features, cond, times)
+    motion = resting_motion(z0) + motion_unit(z0) * output
+    assert torch.allclose(loss.elementwise * motion_unit(z0) ** 2, (motion - z0) ** 2, atol=1e-4)
+    assert not torch.allclose(loss.noise, loss.elementwise)
 
 
 def test_impossible_settings_are_refused():

@@ -10,10 +10,11 @@ from dawn.lfg.config import LFG_TINY
 from dawn.lfg.model import LFG
 from dawn.pbnet.config import PBNET_TINY
 from dawn.pbnet.model import PBNet
-from dawn.training.a2v import latent_motion, mouth_error, mouth_mask
+from dawn.training.a2v import latent_motion
 from dawn.training.config import LFGTraining, PBNetTraining
 from dawn.training.jitter import jittered
 from dawn.training.lfg import LFGObjective, psnr
+from dawn.training.mouth import mean_inside, mouth_mask
 from dawn.training.pbnet import RELEASE_RANGE, PBNetObjective, StateRange, masked_mean
 from dawn.training.perceptual import VGG19, Pyramid
 from dawn.training.warps import RandomWarp, draw_warp
@@ -166,7 +167,7 @@ def test_the_mouths_error_is_the_mean_inside() -> None:
     error[0, :, 0, 1, 1] = 6.0
     mask = torch.zeros(2, 1, 4, 4)
     mask[:, 0, 1, 1:3] = 1
-    assert float(mouth_error(error, mask)) == pytest.approx((3 + 0) / 2)
+    assert float(mean_inside(error, mask[:, None])) == pytest.approx((3 + 0) / 2)
 
 
 def test_targets_do_not_depend_on_how_many_are_made_at_once() -> None:
