@@ -56,6 +56,10 @@ class Stored:
             self._kept = kept
 
     def _read(self) -> Iterator[Features]:
+        return (rows for _, rows in self.items())
+
+    def items(self) -> Iterator[tuple[str, Features]]:
+        """Clip ids with their rows, not kept."""
         for part in self._folder.batches("features"):
             mask = pc.and_(
                 pc.equal(part["feature"], self._feature), pc.equal(part["side"], self._side)
@@ -64,7 +68,10 @@ class Stored:
             for index in range(kept.num_rows):
                 if kept["clip_id"][index].as_py() in self._clips:
                     values = kept["values"][index].values.to_numpy(zero_copy_only=False)
-                    yield values.reshape(kept["shape"][index].as_py())
+                    yield (
+                        kept["clip_id"][index].as_py(),
+                        values.reshape(kept["shape"][index].as_py()),
+                    )
 
 
 Sides = tuple[Stored, Stored]

@@ -1,0 +1,151 @@
+"""What a results folder says, as arrays: the input of leaderboards and regression checks."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.metrics.blinks import pooled_distance
+from eval.metrics.catalogue import METRICS
+from eval.metrics.interface import (
+    Definition,
+    Features,
+    Measure,
+    SetMetric,
+    mean,
+    pooled_mean,
+)
+from eval.metrics.lip_audio import median
+from eval.results import INFO, SET, Stored
+from eval.statistics import F64, Statistic, weighted_mean, weighted_median
+from manifests.errors import InputError
+from manifests.runs import RunFolder
+
+_MEASURES = {m.definition.name: m for m in METRICS if isinstance(m, Measure)}
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A clip metric's numbers, one a clip of the results in their order; NaN where there is none.
+
+    `items` is what a clip weighs in pooled means; `reasons` says why numbers are missing.
+    """
+
+    metric: Measure
+    values: F64
+    references: F64
+    items: F64
+    reasons: Counter[str]
+
+    @property
+    def definition(self) -> Definition:
+        """What the numbers mean."""
+        return self.metric.definition
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Which clips have a number, and the real clip's where nearness to it counts."""
+        known = np.isfinite(self.values)
+        closer = self.definition.direction == "closer"
+        return known & np.isfinite(self.references) if closer else known
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """One results folder."""
+
+    folder: RunFolder
+    info: Mapping[str, Any]
+    clips: Sequence[Mapping[str, Any]]
+    """Rows of `clips` without curves, by clip id."""
+    scores: Mapping[str, Scores]
+    set_rows: Mapping[str, Mapping[str, Any]]
+    """The set's own rows of `metrics`, by metric."""
+
+    @property
+    def system(self) -> str:
+        """The name for tables."""
+        return str(self.info["system"])
+
+    @property
+    def protocol_hash(self) -> str:
+        """Hash of all conditions."""
+        return str(self.info["protocol_hash"])
+
+    @property
+    def clip_ids(self) -> list[str]:
+        """Of all clips, in order."""
+        return [str(clip["clip_id"]) for clip in self.clips]
+
+    @property
+    def speakers(self) -> list[str | None]:
+        """Of all clips, in order."""
+        return [clip["speaker"] for clip in self.clips]
+
+    def features(self, metric: SetMetric, side: str, clips: set[str]) -> dict[str, Features]:
+        """A set metric's rows of a side ("generated", "reference") by clip."""
+        stored = Stored(self.folder, metric.feature, side, clips)
+        return dict(stored.items())
+
+
+_CLIP_COLUMNS = [
+    "clip_id", "speaker", "split", "video", "reference", "frames", "reference_frames",
+    "duration_s", "yaw_p95", "pitch_p95", "real_time_factor", "status", "reason",
+]  # fmt: skip
+
+
+def load_results(uri: str) -> Results:
+    """Read a folder of `dawn evaluate`. Raises InputError when it is none or is not finished."""
+    folder = RunFolder(uri, INFO)
+    info = folder.info()
+    if not info.get("complete"):
+        raise InputError(f"{folder.uri}: the evaluation is not finished; run it again to go on")
+    clips = folder.read("clips", _CLIP_COLUMNS).sort_by("clip_id").to_pylist()
+    table = folder.read("metrics", ["metric", "clip_id", "value", "reference", "n", "reason"])
+    places = {clip["clip_id"]: number for number, clip in enumerate(clips)}
+    by_metric: dict[str, list[dict[str, Any]]] = {}
+    for row in table.to_pylist():
+        if row["clip_id"] in places:
+            by_metric.setdefault(row["metric"], []).append(row)
+    scores = {
+        name: _scores(metric, by_metric[name], places)
+        for name, metric in _MEASURES.items()
+        if name in by_metric
+    }
+    of_set = {row["metric"]: row for row in _set_rows(folder)}
+    return Results(folder, info, clips, scores, of_set)
+
+
+def _set_rows(folder: RunFolder) -> list[dict[str, Any]]:
+    return folder.read_item("metrics", SET).to_pylist() if folder.has("metrics", SET) else []
+
+
+def _scores(metric: Measure, rows: list[dict[str, Any]], places: Mapping[str, int]) -> Scores:
+    values, references = np.full((2, len(places)), np.nan)
+    items, reasons = np.ones(len(places)), Counter[str]()
+    for row in rows:
+        at = places[row["clip_id"]]
+        if row["value"] is None:
+            reasons[row["reason"] or "unknown"] += 1
+            continue
+        values[at], items[at] = row["value"], row["n"]
+        if row["reference"] is not None:
+            references[at] = row["reference"]
+    return Scores(metric, values, references, items, reasons)
+
+
+def statistic_of(metric: Measure, values: F64, items: F64) -> Statistic:
+    """The set's number of a metric as a function of how often each clip is drawn."""
+    if metric.together is mean:
+        return weighted_mean(values)
+    if metric.together is pooled_mean:
+        return weighted_mean(values, items)
+    if metric.together is median:
+        return weighted_median(values)
+    if metric.together is pooled_distance:
+        signed = weighted_mean(values, items)
+        return lambda times: np.abs(signed(times))
+    raise AssertionError(f"{metric.definition.name}: no replicates of {metric.together}")
