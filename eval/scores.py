@@ -1,8 +1,8 @@
 """What a results folder says, as arrays: the input of leaderboards and regression checks."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ class Results:
     folder: RunFolder
     info: Mapping[str, Any]
     clips: Sequence[Mapping[str, Any]]
-    """Rows of `clips` without curves, by clip id."""
+    """Rows of `clips` by clip id; `mouth_spread` and `mouth_spread_of_real` stand for curves."""
     scores: Mapping[str, Scores]
     set_rows: Mapping[str, Mapping[str, Any]]
     """The set's own rows of `metrics`, by metric."""
@@ -85,6 +85,17 @@ class Results:
         """Of all clips, in order."""
         return [clip["speaker"] for clip in self.clips]
 
+    def subset(self, places: NDArray[np.intp]) -> "Results":
+        """The same of some clips, each as often as it is named; numbers of the set are gone."""
+        scores = {
+            name: replace(
+                s, values=s.values[places], references=s.references[places], items=s.items[places]
+            )
+            for name, s in self.scores.items()
+        }
+        clips = [self.clips[place] for place in places]
+        return replace(self, clips=clips, scores=scores, set_rows={})
+
     def features(self, metric: SetMetric, side: str, clips: set[str]) -> dict[str, Features]:
         """A set metric's rows of a side ("generated", "reference") by clip."""
         stored = Stored(self.folder, metric.feature, side, clips)
@@ -103,7 +114,7 @@ def load_results(uri: str) -> Results:
     info = folder.info()
     if not info.get("complete"):
         raise InputError(f"{folder.uri}: the evaluation is not finished; run it again to go on")
-    clips = folder.read("clips", _CLIP_COLUMNS).sort_by("clip_id").to_pylist()
+    clips = sorted(_clips(folder), key=lambda clip: str(clip["clip_id"]))
     table = folder.read("metrics", ["metric", "clip_id", "value", "reference", "n", "reason"])
     places = {clip["clip_id"]: number for number, clip in enumerate(clips)}
     by_metric: dict[str, list[dict[str, Any]]] = {}
@@ -117,6 +128,22 @@ def load_results(uri: str) -> Results:
     }
     of_set = {row["metric"]: row for row in _set_rows(folder)}
     return Results(folder, info, clips, scores, of_set)
+
+
+def _clips(folder: RunFolder) -> Iterator[dict[str, Any]]:
+    """Rows of `clips` with the spread of each curve of the mouth instead of the curve."""
+    curves = {"mouth_spread": "mouth_generated", "mouth_spread_of_real": "mouth_reference"}
+    for part in folder.batches("clips", [*_CLIP_COLUMNS, *curves.values()]):
+        for row in part.to_pylist():
+            for name, column in curves.items():
+                row[name] = _spread(row.pop(column))
+            yield row
+
+
+def _spread(curve: list[float | None] | None) -> float | None:
+    """Standard deviation over the frames with a face; None of fewer than two."""
+    known = [value for value in curve or () if value is not None and np.isfinite(value)]
+    return float(np.std(known)) if len(known) > 1 else None
 
 
 def _set_rows(folder: RunFolder) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from pipeline import (
     checkpoint_commands,
     dataset_commands,
     generate_command,
+    regress_command,
     weights_commands,
 )
 
@@ -27,7 +28,9 @@ app = typer.Typer(
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(checkpoint_commands.app, name="checkpoint")
 app.add_typer(weights_commands.app, name="weights")
+app.add_typer(regress_command.app, name="regress")
 app.command()(generate_command.generate)
+app.command("eval-checkpoint")(regress_command.eval_checkpoint)
 
 Dataset = Annotated[str, typer.Option(metavar="ROOT", help="The dataset: a folder or s3://… URI.")]
 Address = Annotated[

@@ -1,0 +1,42 @@
+"""How numbers and names are written for people."""
+
+import math
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """So many significant digits; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if not 1e-4 <= abs(value) < 10**6:
+        return f"{value:.{digits - 1}e}"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{places}f}"
+
+
+def plus(value: float | None, digits: int = 3) -> str:
+    """The same with its sign."""
+    text = number(value, digits)
+    return f"+{text}" if value is not None and value > 0 and text != "–" else text
+
+
+def cell(text: object) -> str:
+    """A name inside a Markdown table: on one line, nothing in it is markup."""
+    line = " ".join(str(text).split())
+    for mark in "\\`*_[]<>|#~$&":
+        line = line.replace(mark, f"\\{mark}" if mark not in "<>&" else f"&#{ord(mark)};")
+    return line
+
+
+def code(text: object) -> str:
+    """A name as code inside Markdown, whatever it holds."""
+    line = " ".join(str(text).split()).replace("|", "¦")
+    fence = "`" * (max((len(run) for run in _runs(line)), default=0) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def _runs(line: str) -> list[str]:
+    """Runs of backticks."""
+    return [run for run in "".join(c if c == "`" else " " for c in line).split() if run]
