@@ -152,10 +152,10 @@ _TINY_RUN = RunSettings(
 
 _LFG = {
     "tiny": LFGTraining(
-        run=replace(_TINY_RUN, steps=600, beta1=0.5),
+        run=replace(_TINY_RUN, steps=4000, beta1=0.5),
         network=LFG_TINY,
         jitter=0.05,
-        mouth_weight=5.0,
+        mouth_weight=20.0,
     ),
     "128": LFGTraining(run=_LFG_RUN),
     "256": LFGTraining(run=replace(_LFG_RUN, batch=20, lr=6e-4), network=LFG_256),
@@ -177,8 +177,10 @@ _PBNET = {
 }
 _A2V = {
     "tiny": A2VTraining(
-        run=replace(_TINY_RUN, steps=800, batch=4, ema=0.99),
-        network=A2V_TINY,
+        run=replace(_TINY_RUN, steps=1200, batch=4, ema=0.99),
+        network=replace(A2V_TINY, diffusion=replace(A2V_TINY.diffusion, predicts="motion")),
+        flow_weight=0.0,
+        mouth_weight=1.0,
         jitter=0.0,
         clips=Curriculum(frames_min=12, frames_max=12),
     ),

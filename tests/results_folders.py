@@ -1,0 +1,88 @@
+"""Results folders with given numbers, written and combined as `dawn evaluate` does."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.conditions import Conditions, WeightUse
+from eval.metrics.catalogue import METRICS, weights_of
+from eval.protocol import ProtocolCard
+from eval.results import INFO, SET, set_rows
+from manifests.runs import RunFolder
+
+Numbers = Mapping[str, Sequence[float | None] | np.ndarray]
+
+_WEIGHTS = {
+    name: WeightUse(Path(name), "0" * 64, None) for metric in METRICS for name in weights_of(metric)
+}
+CONDITIONS = Conditions(ProtocolCard(name="made", size=64), _WEIGHTS, {})
+"""With all weights there: numbers are given, no network runs."""
+
+
+def write_results(
+    path: Path,
+    values: Numbers,
+    *,
+    system: str = "system",
+    references: Numbers | None = None,
+    speakers: Sequence[str | None] | None = None,
+    features: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    clips: Sequence[Mapping[str, Any]] | None = None,
+    conditions: Conditions = CONDITIONS,
+    **info: Any,
+) -> RunFolder:
+    """A folder of `values[metric][clip]` (None: excluded); `features[name]` are (clips, rows, d) of
+    both sides, `clips` more columns of each clip, `info` more keys of results.json.
+    """
+    count = len(next(iter(values.values()))) if values else len(clips or ())
+    names = [str((clips or [{}] * count)[i].get("clip_id", f"clip{i:04d}")) for i in range(count)]
+    who = list(speakers) if speakers is not None else [None] * count
+    folder = RunFolder(str(path), INFO)
+    base = {"system": system, "protocol_hash": conditions.hash}
+    metrics = []
+    for metric, numbers in values.items():
+        of_real = (references or {}).get(metric, [None] * count)
+        for name, speaker, value, real in zip(names, who, numbers, of_real, strict=True):
+            row = {**base, "metric": metric, "clip_id": name, "speaker": speaker, "n_total": 1}
+            if value is None or not np.isfinite(value):
+                metrics.append(row | {"n": 0, "status": "excluded", "reason": "no_face"})
+                continue
+            made = None if real is None or not np.isfinite(real) else float(real)
+            row |= {"value": float(value), "reference": made, "n": 1, "status": "paper"}
+            metrics.append(row)
+    rows = [
+        {
+            **base, "clip_id": name, "speaker": speaker, "frames": 50, "reference_frames": 50,
+            "duration_s": 2.0, "status": "ok", **(clips or [{}] * count)[i],
+        }
+        for i, (name, speaker) in enumerate(zip(names, who, strict=True))
+    ]  # fmt: skip
+    stored = [
+        {
+            **base, "feature": feature, "clip_id": name, "side": side,
+            "shape": list(array[i].shape), "values": array[i].astype(np.float32).ravel(),
+        }
+        for feature, sides in (features or {}).items()
+        for side, array in zip(("generated", "reference"), sides, strict=True)
+        for i, name in enumerate(names)
+    ]  # fmt: skip
+    folder.write("metrics", "clips", metrics)
+    folder.write("clips", "clips", rows)
+    if stored:
+        folder.write("features", "clips", stored)
+    wanted = list(values) + list(info.pop("set_metrics", []))
+    folder.write("metrics", SET, set_rows(folder, conditions, system, wanted, set(names)))
+    folder.write_info(
+        {
+            "system": system, "protocol": conditions.as_dict(),
+            "protocol_hash": conditions.hash, "weights": {}, "dataset_hash": "d" * 16,
+            "clip_list_hash": "c" * 16, "clips": count, "reference": "data:test",
+            "checkpoint": None, "same_take": True, "metrics": wanted,
+            "unpaired": {"generated": 0, "reference": 0, "generated_names": [],
+                         "reference_names": []},
+            "code_version": "0", "command": ["dawn", "evaluate"], "complete": True, **info,
+        }
+    )  # fmt: skip
+    return folder
