@@ -1,6 +1,7 @@
 """`dawn eval-checkpoint`: generates, evaluates and judges; each part goes on where it was."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from eval.scores import Results
 from manifests.config import load
 from manifests.errors import InputError
 from manifests.store import Dataset
+from pipeline.actors import Workers
 from pipeline.evaluate_command import EvaluateOptions, run_evaluate
+from pipeline.executor import Executor
 from pipeline.generate_runs import ManyOptions, generate_many
 from pipeline.progress import console, errors
 from pipeline.regress import NOT_COMPARABLE, RegressOptions, check_reports, run_regress
@@ -29,6 +32,7 @@ class CheckpointOptions:
     out: str
     split: str = "test"
     limit: int | None = None
+    max_seconds: float | None = None
     seed: int = 0
     steps: int | None = None
     metrics: str | None = None
@@ -42,10 +46,15 @@ class CheckpointOptions:
     device: str = "auto"
 
 
-def run_eval_checkpoint(options: CheckpointOptions) -> int:
+def run_eval_checkpoint(
+    options: CheckpointOptions,
+    makers: Callable[[ManyOptions], Workers] | None = None,
+    executor: Executor | None = None,
+) -> int:
     """Returns the exit code of `dawn regress`. Raises InputError.
 
-    Whatever would make the end refuse is looked at first: generation may take hours.
+    Whatever would make the end refuse is looked at first: generation may take hours. Videos are
+    made and measured on Ray unless `makers` and an `executor` are given.
     """
     folder = options.report_folder
     if options.reports and folder is None:
@@ -67,9 +76,10 @@ def run_eval_checkpoint(options: CheckpointOptions) -> int:
     run, results = f"{options.out}/run", f"{options.out}/results"
     console.print(f"1 of 3: generate into {run}", markup=False)
     system = options.system or options.checkpoint.absolute().name
-    generate_many(_generation(options, run, system))
+    generation = _generation(options, run, system)
+    generate_many(generation, makers(generation) if makers else None)
     console.print(f"2 of 3: evaluate into {results}", markup=False)
-    _evaluate(options, baseline, run, results)
+    _evaluate(options, baseline, run, results, executor)
     console.print("3 of 3: compare with the baseline")
     return run_regress(
         RegressOptions(
@@ -95,12 +105,15 @@ def _generation(options: CheckpointOptions, run: str, system: str) -> ManyOption
         workers=options.workers,
         address=options.address,
         limit=options.limit,
+        max_seconds=options.max_seconds,
         seed=options.seed,
         device=options.device,
     )
 
 
-def _evaluate(options: CheckpointOptions, baseline: Results, run: str, results: str) -> None:
+def _evaluate(
+    options: CheckpointOptions, baseline: Results, run: str, results: str, executor: Executor | None
+) -> None:
     """Under the baseline's own conditions, with its metrics."""
     with tempfile.TemporaryDirectory() as scratch:
         protocol = Path(scratch) / "protocol.yaml"
@@ -114,5 +127,6 @@ def _evaluate(options: CheckpointOptions, baseline: Results, run: str, results: 
                 protocol=str(protocol),
                 address=options.address,
                 workers=options.workers,
-            )
+            ),
+            executor,
         )

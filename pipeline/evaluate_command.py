@@ -18,7 +18,7 @@ from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.evaluate import Evaluation, Summary, evaluate, prepare, results_folder, standings
 from pipeline.evaluation_inputs import read_references, read_run, read_videos
-from pipeline.executor import OnRay
+from pipeline.executor import Executor, OnRay
 from pipeline.progress import console
 
 ARROWS = {"higher": "↑", "lower": "↓", "closer": "→ real"}
@@ -44,8 +44,8 @@ class EvaluateOptions:
     timeout_s: float = 900.0
 
 
-def run_evaluate(options: EvaluateOptions) -> None:
-    """Evaluate, then show the numbers and what to do next."""
+def run_evaluate(options: EvaluateOptions, executor: Executor | None = None) -> None:
+    """Evaluate, then show the numbers and what to do next; on Ray where no `executor` is given."""
     cpus = os.cpu_count() or 1
     if options.address is None and (options.workers or 1) > cpus:
         raise InputError(f"--workers {options.workers}: this machine has {cpus} CPUs")
@@ -53,7 +53,7 @@ def run_evaluate(options: EvaluateOptions) -> None:
     folder = results_folder(options.out)
     announce(job)
     prepare(job, folder)  # refuse before Ray starts, which takes seconds
-    executor = OnRay(options.workers, options.address, options.timeout_s)
+    executor = executor or OnRay(options.workers, options.address, options.timeout_s)
     try:
         summary = evaluate(job, folder, executor)
     finally:

@@ -105,6 +105,9 @@ def eval_checkpoint(
     out: Annotated[str, typer.Option(help="Where videos and results go; also to go on.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many clips.")] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="Leave out what lies beyond, in every clip.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another number, other videos.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps.")] = None,
     metrics: Annotated[
@@ -129,14 +132,16 @@ def eval_checkpoint(
     Example: [bold]dawn eval-checkpoint runs/a/model --dataset data --baseline baseline.json
     --out ci[/bold]
     """
+    if max_seconds is not None and not max_seconds > 0:
+        raise InputError(f"--max-seconds {max_seconds}: give a positive number")
     from pipeline.eval_checkpoint import CheckpointOptions, run_eval_checkpoint
 
     code = run_eval_checkpoint(
         CheckpointOptions(
             checkpoint=checkpoint, dataset=dataset, baseline=baseline, out=out, split=split,
-            limit=limit, seed=seed, steps=steps, metrics=metrics, system=system, gate=gate,
-            reports=tuple(report or ()), report_folder=reports, inconclusive=inconclusive,
-            workers=workers, address=address, device=device,
+            limit=limit, max_seconds=max_seconds, seed=seed, steps=steps, metrics=metrics,
+            system=system, gate=gate, reports=tuple(report or ()), report_folder=reports,
+            inconclusive=inconclusive, workers=workers, address=address, device=device,
         )
     )  # fmt: skip
     raise typer.Exit(code)
