@@ -33,7 +33,7 @@ Dataset = Annotated[
     str | None,
     _flag(_MANY, "Every clip of a split, from its first frame and its sound.", metavar="ROOT"),
 ]
-Split = Annotated[str, _flag(_MANY, "train, val or test.")]
+Split = Annotated[str, _flag(_MANY, "train, val, test or all.")]
 List = Annotated[
     Path | None,
     _flag(

@@ -8,9 +8,9 @@ from typing import Any
 from manifests.catalog import rows
 from manifests.errors import InputError
 from manifests.store import Dataset
+from pipeline.sources import SPLITS
 
 LIST_COLUMNS = ("image", "audio", "name", "speaker")
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +43,16 @@ class Item:
 
 
 def clip_items(dataset: Dataset, split: str) -> list[Item]:
-    """The accepted clips of a split, by clip id. Raises InputError when there is none."""
-    if split not in SPLITS:
-        raise InputError(f"--split {split}: give one of {', '.join(SPLITS)}")
+    """The accepted clips of a split or of `all`, by id. Raises InputError when there is none."""
+    if split not in (*SPLITS, "all"):
+        raise InputError(f"--split {split}: give one of {', '.join(SPLITS)}, all")
     dataset.info()
+    which = "" if split == "all" else f"AND split = '{split}'"  # one of SPLITS
     found = rows(
         dataset,
         "SELECT clip_id, video_id, speaker, identity, frames, size, video_path, sound_path, "  # noqa: S608
         "frames_part, audio_part FROM clips JOIN videos USING (video_id) "
-        f"WHERE accepted AND split = '{split}' ORDER BY clip_id",
+        f"WHERE accepted {which} ORDER BY clip_id",
     )
     if not found:
         raise InputError(
