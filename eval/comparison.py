@@ -34,6 +34,9 @@ from eval.statistics import (
 
 Test = Literal["sign flip", "bootstrap"]
 
+_RESOLVED = 5
+"""Replicates beyond 0 from which on their share is a p value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -162,8 +165,12 @@ def bootstrap_p(replicates: F64, count: int) -> tuple[float, float]:
     known = replicates[np.isfinite(replicates)]
     if count < 2 or len(known) < 2:
         return float("nan"), float("nan")
+    mean, spread = float(known.mean()), float(known.std(ddof=1))
     shares = []
-    for beyond in ((known >= 0).sum(), (known <= 0).sum()):
-        z = stats.norm.ppf((beyond + 1) / (len(known) + 2))
+    for beyond, distance in (((known >= 0).sum(), mean), ((known <= 0).sum(), -mean)):
+        if beyond < _RESOLVED and spread > 0:
+            z = distance / spread  # beyond what so few replicates resolve: their normal's tail
+        else:
+            z = float(stats.norm.ppf((beyond + 1) / (len(known) + 2)))
         shares.append(float(stats.t.cdf(z / np.sqrt(count / (count - 1)), count - 1)))
     return min(1.0, 2 * min(shares)), shares[0]

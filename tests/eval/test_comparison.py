@@ -91,6 +91,11 @@ def test_bootstrap_p_agrees_with_the_interval() -> None:
     few, _ = bootstrap_p(replicates, 5)
     assert few > both  # fewer speakers, less certainty
     assert np.isnan(bootstrap_p(replicates, 1)[0])
+    # 200 replicates that all lie far below 0 are more than their number can say.
+    far = np.random.default_rng(4).normal(-8.0, 1.0, 200)
+    assert bootstrap_p(far, 20)[1] < 1e-5
+    assert bootstrap_p(far, 20)[0] < 1e-5
+    assert bootstrap_p(-far, 20)[1] > 0.98
 
 
 def test_an_unfinished_evaluation_is_refused(tmp_path: Path) -> None:
