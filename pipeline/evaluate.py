@@ -44,6 +44,8 @@ class Evaluation:
     """Whether the two videos of a pair show the same take (not so for real-split)."""
     dataset_hash: str | None = None
     checkpoint: str | None = None
+    baseline: str | None = None
+    """Which baseline it is, if it is one."""
     command: tuple[str, ...] = ()
 
 
@@ -163,6 +165,7 @@ def info(job: Evaluation) -> dict[str, Any]:
         "clips": len(pairing.pairs),
         "reference": job.reference,
         "checkpoint": job.checkpoint,
+        "baseline": job.baseline,
         "same_take": job.same_take,
         "metrics": list(job.wanted),
         "unpaired": {

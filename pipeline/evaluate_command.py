@@ -90,6 +90,7 @@ def plan(options: EvaluateOptions) -> Evaluation:
         same_take=options.baseline != "real-split",
         dataset_hash=dataset_hash or facts.get("dataset_hash"),
         checkpoint=facts.get("checkpoint"),
+        baseline=options.baseline or facts.get("baseline"),
         command=("dawn", *sys.argv[1:]),
     )
 

@@ -61,11 +61,11 @@ def _of_dataset(dataset: Dataset, split: str) -> tuple[list[Reference], str | No
 
 
 def read_run(root: str) -> tuple[list[Generated], dict[str, str | None]]:
-    """The videos of a generation run, and its `system`, `checkpoint` and `dataset_hash` (None
-    where its rows differ). Raises InputError.
+    """The videos of a generation run, and its `system`, `checkpoint`, `dataset_hash` (None where
+    its rows differ) and `baseline`. Raises InputError.
     """
     run = RunFolder(root, "run.json")
-    run.info()
+    info = run.info()
     table = run.read("generations").to_pylist()
     if not table:
         raise InputError(f"{run.uri}: has no generation yet")
@@ -77,7 +77,7 @@ def read_run(root: str) -> tuple[list[Generated], dict[str, str | None]]:
         )
         for row in table
     ]
-    facts: dict[str, str | None] = {}
+    facts: dict[str, str | None] = {"baseline": info.get("baseline")}
     for key in ("system", "checkpoint", "dataset_hash"):
         values = {row[key] for row in table}
         facts[key] = values.pop() if len(values) == 1 else None
