@@ -21,7 +21,7 @@ from dawn.features.sound import read_sound
 from dawn.features.video import probe, read_frames
 from eval.clips import square
 from eval.conditions import Conditions
-from eval.damage import DAMAGES, remove_blinks, swap_identity
+from eval.damage import DAMAGES, freeze_mouth, remove_blinks, swap_identity
 from eval.document import updated
 from eval.metrics.catalogue import METRICS, select
 from eval.pairing import Generated, Reference, match
@@ -44,13 +44,13 @@ def read(path: Path, frames: int) -> Take:
     return np.stack(pictures), read_sound(path, info, 0, len(pictures))
 
 
-def blinks(pictures: np.ndarray, _: np.ndarray) -> list[tuple[int, int]]:
-    """Where they are, as `blink_rate` finds them."""
+def landmarks(pictures: np.ndarray) -> np.ndarray:
+    """(T, 478, 3) in pixels, as metrics find them; NaN where no face is."""
     mesh = borrow_mesh()
     points = [mesh.detect(picture) for picture in pictures]
     return_mesh(mesh)
     nothing = np.full((LANDMARKS, 3), np.nan, np.float32)
-    return find_blinks(eye_ratios(np.stack([nothing if p is None else p for p in points])))
+    return np.stack([nothing if p is None else p for p in points])
 
 
 def write(path: Path, take: Take) -> str:
@@ -111,7 +111,11 @@ def main() -> None:
         for k, (label, damage) in enumerate(DAMAGES.items()):
             damaged = {name: damage(*take) for name, take in takes.items()}
             rows[label] = numbers(damaged, references, root / str(k))
-        opened = {name: remove_blinks(blinks(*take))(*take) for name, take in takes.items()}
+        points = {name: landmarks(take[0]) for name, take in takes.items()}
+        held = {name: freeze_mouth(points[name])(*take) for name, take in takes.items()}
+        rows["frozen mouth"] = numbers(held, references, root / "held")
+        blinks = {name: find_blinks(eye_ratios(found)) for name, found in points.items()}
+        opened = {name: remove_blinks(blinks[name])(*take) for name, take in takes.items()}
         rows["no blinks"] = numbers(opened, references, root / "opened")
         order = list(takes)
         others = {n: takes[order[(k + 1) % len(order)]][0] for k, n in enumerate(order)}

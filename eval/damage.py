@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.features.landmarks import to_68
 from dawn.features.sound import SAMPLES_PER_FRAME
 
 Pictures = NDArray[np.uint8]
@@ -18,6 +19,11 @@ Sound = NDArray[np.float32]
 """(T * 640,) mono at 16 kHz."""
 
 Damage = Callable[[Pictures, Sound], tuple[Pictures, Sound]]
+
+_STEADY = [*range(5), *range(12, 17), *range(27, 36), 36, 39, 42, 45]
+"""Of the 68 points, sides of the jaw, nose and corners of the eyes: speech moves them little."""
+_LOWER_FACE = [*range(6, 11), 31, 35, *range(48, 60)]
+"""Chin, nostrils and lips: an open mouth moves the chin too."""
 
 
 def blur(sigma: float) -> Damage:
@@ -53,6 +59,43 @@ def flicker(levels: int) -> Damage:
 def freeze(pictures: Pictures, sound: Sound) -> tuple[Pictures, Sound]:
     """The first frame throughout."""
     return np.repeat(pictures[:1], len(pictures), axis=0), sound
+
+
+def freeze_mouth(landmarks: NDArray[np.float32]) -> Damage:
+    """The lower face of the first frame throughout, laid where the head is; all else moves on.
+
+    `landmarks` (T, 478, 3) in pixels are the pictures'; frames without a face (NaN) stay.
+    """
+    points = to_68(landmarks)[..., :2].astype(np.float64)
+    seen = np.isfinite(points).all(axis=(1, 2))
+
+    def apply(pictures: Pictures, sound: Sound) -> tuple[Pictures, Sound]:
+        still = pictures.copy()
+        places = np.flatnonzero(seen)
+        for t in places[1:]:
+            still[t] = _lay_mouth(pictures[places[0]], points[places[0]], pictures[t], points[t])
+        return still, sound
+
+    return apply
+
+
+def _lay_mouth(
+    source: Pictures, from_points: NDArray[np.float64], target: Pictures, to: NDArray[np.float64]
+) -> Pictures:
+    """`target` with the lower face of `source`, its edge blended."""
+    # Affine, not rigid: a head that turns grows narrow to one side.
+    known = np.hstack([from_points, np.ones((len(from_points), 1))])
+    matrix = np.linalg.lstsq(known[_STEADY], to[_STEADY], rcond=None)[0]
+    size = target.shape[1], target.shape[0]
+    laid = cv2.warpAffine(source, matrix.T, size, borderMode=cv2.BORDER_REPLICATE)
+    moved = known @ matrix
+    # Both faces' lower halves, so that no part of the mouth that was there looks out.
+    region = np.concatenate([moved[_LOWER_FACE], to[_LOWER_FACE]])
+    mask = np.zeros(target.shape[:2], np.float32)
+    cv2.fillConvexPoly(mask, cv2.convexHull(region.round().astype(np.int32)), 1.0)
+    soft = 0.03 * float(np.linalg.norm(to[36] - to[45]))
+    mask = cv2.GaussianBlur(mask, (0, 0), soft)[..., None]
+    return np.asarray(mask * laid + (1 - mask) * target).round().astype(np.uint8)
 
 
 def stutter(every: int) -> Damage:

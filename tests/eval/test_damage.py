@@ -5,6 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dawn.features.eyes import mouth_opening
+from dawn.features.landmarks import LANDMARKS, MESH_TO_68, borrow_mesh, return_mesh, to_68
+from dawn.features.video import probe
+from dawn.features.video import read_frames as read_frames_of
 from eval import damage
 from eval.clips import Clip, Pair, Settings, square
 from eval.metrics.face_distance import FACE_DISTANCE, FaceFeature
@@ -52,6 +56,55 @@ def test_each_damage_does_what_it_says() -> None:
         assert shown.dtype == np.uint8, name
         assert heard.shape == sound.shape, name
         assert heard.dtype == np.float32, name
+
+
+def moving_face(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures of one grey level a frame and mesh points of a face that moves by 2 pixels each."""
+    face = np.zeros((LANDMARKS, 3), np.float32)
+    angles = np.linspace(0, np.pi, 17)
+    outline = np.stack([64 - 40 * np.cos(angles), 60 + 45 * np.sin(angles)], axis=1)
+    inner = {27: (64, 55), 28: (64, 60), 29: (64, 65), 30: (64, 70), 36: (42, 55), 39: (56, 55)}
+    inner |= {42: (72, 55), 45: (86, 55)} | {31 + k: (58 + 3 * k, 73) for k in range(5)}
+    mouth = {48 + k: (64 - 9 * np.cos(k), 86 + 5 * np.sin(k)) for k in range(20)}
+    for place, point in {**dict(enumerate(outline)), **inner, **mouth}.items():
+        face[MESH_TO_68[place], :2] = point
+    points = np.stack([face + np.array([2 * k, 0, 0]) for k in range(count)]).astype(np.float32)
+    levels = np.arange(40, 40 + 10 * count, 10, dtype=np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (count, 128, 128, 3)).copy(), points
+
+
+def test_a_frozen_mouth_is_laid_where_the_head_is() -> None:
+    pictures, points = moving_face(6)
+    pictures[0, 84:89, 60:69] = 200
+    points[3] = np.nan
+    still, sound = damage.freeze_mouth(points)(pictures, hum(6))
+    np.testing.assert_array_equal(sound, hum(6))
+    for t in (1, 2, 4, 5):
+        assert np.abs(still[t, 85:88, 62 + 2 * t : 67 + 2 * t].astype(int) - 200).max() < 12
+        assert (still[t, 100, 64 + 2 * t] == 40).all()  # the chin is the first frame's too
+        np.testing.assert_array_equal(still[t, :60], pictures[t, :60])  # the eyes are their own
+    np.testing.assert_array_equal(still[[0, 3]], pictures[[0, 3]])
+    lost = np.full_like(points, np.nan)
+    np.testing.assert_array_equal(damage.freeze_mouth(lost)(pictures, sound)[0], pictures)
+
+
+@pytest.mark.slow
+def test_people_with_a_frozen_mouth_still_move(footage: Path) -> None:
+    path = footage / "plain.mp4"
+    info = probe(path)
+    pictures = np.stack([square(p, 256) for _, p in read_frames_of(path, info, 0, 50)])
+    mesh = borrow_mesh()
+    points = np.stack([found for p in pictures if (found := mesh.detect(p)) is not None])
+    assert len(points) == len(pictures)
+    still, _ = damage.freeze_mouth(points)(pictures, hum(50))
+    mesh.forget()
+    after = np.stack([found for p in still if (found := mesh.detect(p)) is not None])
+    return_mesh(mesh)
+    assert len(after) == len(pictures)
+    assert mouth_opening(after).std() < 0.2 * mouth_opening(points).std()
+    eyes = to_68(points)[:, [36, 45], :2] - to_68(after)[:, [36, 45], :2]
+    assert np.abs(eyes).mean() < 1
+    assert to_68(after)[:, 30, 0].std() > 0.8 * to_68(points)[:, 30, 0].std()
 
 
 @pytest.mark.slow
