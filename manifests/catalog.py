@@ -1,12 +1,11 @@
 """The dataset in DuckDB: views over the committed rows, macros, and safe SQL from users."""
 
-import time
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from manifests.errors import InputError
+from manifests.safe_sql import answer, lock, parts_of, use_filesystem
 from manifests.schema import COLUMNS, schema
 from manifests.store import COMPACT, Dataset
 
@@ -77,8 +76,15 @@ MACROS = {
     ),
 }
 
-_READ_ONLY = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-_ATTEMPTS = 5
+
+def add_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
+    """Give a connection the dataset's views and macros."""
+    use_filesystem(connection, dataset.fs, local=dataset.local)
+    for table in COLUMNS:
+        _create_view(connection, dataset, table)
+    connection.execute(f"CREATE VIEW timings AS {_TIMINGS}")
+    for signature, (_, sql) in MACROS.items():
+        connection.execute(f"CREATE MACRO {signature} AS TABLE {sql}")
 
 
 def connect(dataset: Dataset, *, locked: bool = True) -> duckdb.DuckDBPyConnection:
@@ -87,46 +93,15 @@ def connect(dataset: Dataset, *, locked: bool = True) -> duckdb.DuckDBPyConnecti
     `locked` shuts everything but files under the dataset's root, for good.
     """
     connection = duckdb.connect()
-    if not dataset.local:
-        connection.register_filesystem(dataset.fs)
-    for table in COLUMNS:
-        _create_view(connection, dataset, table)
-    connection.execute(f"CREATE VIEW timings AS {_TIMINGS}")
-    for signature, (_, sql) in MACROS.items():
-        connection.execute(f"CREATE MACRO {signature} AS TABLE {sql}")
+    add_dataset(connection, dataset)
     if locked:
-        # The root as it is, for the files, and as the views' patterns spell it.
-        roots = ", ".join(_quoted(f"{form}/") for form in (dataset.uri, _glob(dataset.uri)))
-        connection.execute(f"SET allowed_directories = [{roots}]")
-        connection.execute("SET python_enable_replacements = false")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+        lock(connection, [dataset.uri])
     return connection
 
 
 def query(dataset: Dataset, sql: str) -> pa.Table:
     """Run one read-only statement of a user's. Raises InputError with DuckDB's reason."""
-    try:
-        statements = duckdb.extract_statements(sql)
-    except duckdb.Error as error:
-        raise InputError(f"SQL: {_reason(error)}") from error
-    if len(statements) != 1:
-        raise InputError(f"SQL: give one statement, not {len(statements)}")
-    if statements[0].type not in _READ_ONLY:
-        raise InputError(
-            "SQL: only SELECT is allowed here; the dataset is changed by `dawn ingest`"
-        )
-    for attempt in range(_ATTEMPTS):
-        try:
-            return connect(dataset).sql(sql).to_arrow_table()
-        except duckdb.IOException as error:
-            # A part that was compacted away between listing and reading: list again.
-            if attempt == _ATTEMPTS - 1:
-                raise InputError(f"SQL: {_reason(error)}") from error
-            time.sleep(0.05 * 2**attempt)
-        except duckdb.Error as error:
-            raise InputError(f"SQL: {_reason(error)}") from error
-    raise AssertionError("unreachable")
+    return answer(lambda: connect(dataset), sql)
 
 
 def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
@@ -140,31 +115,9 @@ def _create_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, table:
         connection.register(f"_no_{table}", schema(COLUMNS[table]).empty_table())
         connection.execute(f"CREATE VIEW {table} AS SELECT * FROM _no_{table}")  # noqa: S608
         return
-    files = _files(f"{dataset.uri}/{table}")
+    files = parts_of([f"{dataset.uri}/{table}"])
     if table == "videos":
         sql = _VIDEOS.format(files=files, compact=COMPACT)
     else:
         sql = _OF_VIDEOS.format(files=files, column=f"{table}_part")
     connection.execute(f"CREATE VIEW {table} AS {sql}")
-
-
-def _files(folder: str) -> str:
-    """The parts of a folder as a table expression; glob characters in its path are escaped.
-
-    A view takes no parameters, hence the quoting by hand.
-    """
-    pattern = _quoted(_glob(folder) + "/*.parquet")
-    return f"read_parquet({pattern}, union_by_name = true, filename = true)"
-
-
-def _glob(path: str) -> str:
-    """A path as a pattern that matches only itself."""
-    return "".join(f"[{c}]" if c in "[]*?" else c for c in path)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _reason(error: duckdb.Error) -> str:
-    return str(error).strip().splitlines()[0]

@@ -20,11 +20,12 @@ def test_an_empty_dataset_has_every_view_and_column(tmp_path: Path) -> None:
     assert query(dataset, "FROM funnel()").num_rows > 0
 
 
-@pytest.mark.parametrize("root", ["plain", "it's [a] *dir? {x}", "ünï cödé 🙂"])
+@pytest.mark.parametrize("root", ["plain", "it's [a] *dir? {x}", "ünï cödé 🙂", "lr=1e-4"])
 def test_any_folder_name_works(tmp_path: Path, root: str) -> None:
     with written(str(tmp_path / root)) as session:
         add(session, "a")
         assert rows(session.dataset, "SELECT clip_id FROM clips") == [{"clip_id": "a-0000000-0"}]
+        assert query(session.dataset, "FROM clips").column_names == [c.name for c in CLIPS]
 
 
 def test_parts_that_no_video_names_are_invisible(tmp_path: Path) -> None:
