@@ -1,20 +1,23 @@
 """Does training work? Renders footage, trains the tiny preset, measures on people it never saw.
 
-    python benchmarks/learn.py --out RUN          # renders, ingests, trains, measures: ~20 minutes
-    python benchmarks/learn.py --out RUN --steps 0.2    # a fifth of the steps
+    python benchmarks/learn.py --out RUN          # renders, ingests, trains, measures
+    python benchmarks/learn.py --out RUN          # again: goes on, or measures what is there
+    python benchmarks/learn.py --out NEW --steps 0.2    # a fifth of the steps
 
-Prints, for held-out people: LFG's PSNR against copying the source; PBNet's error against no
-motion, the spread of sampled motion against the truth's, and how two seeds differ; A2V's noise
-error against a zero predictor's; and how well the mouth opening of sampled video follows the
-loudness of the sound that drives it, against the sound of another clip.
+Ends in a table of goals. Networks are chosen by the validation split; everything in the table is of
+the test split: LFG's PSNR against copying the source; PBNet's error against no motion, the variance
+of sampled motion against the truth's, and what another seed changes; A2V's noise error against a
+zero predictor's; and how well the mouth of sampled video follows the loudness of the sound that
+drives it, and of the sounds of other clips, which do not.
 """
 
 import argparse
 import csv
 import tempfile
 import time
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -33,9 +36,11 @@ from dawn.lfg.model import LFG
 from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import Kind, render_clip
 from dawn.training.clips import ClipReader, ClipRow, clips_of
-from dawn.training.config import preset
-from dawn.training.loop import Trainer
-from dawn.training.task import plan
+from dawn.training.config import STAGES, preset
+from dawn.training.loop import Trainer, collate
+from dawn.training.order import Samples
+from dawn.training.task import TrainingTask, objective_of, picture_size, plan, sample_maker
+from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.executor import InProcess
 from pipeline.ingest import adopt, ingest
@@ -43,6 +48,23 @@ from pipeline.sources import find_sources
 
 PEOPLE = 20
 VALIDATION, TEST = (6, 9), (11, 12, 14)
+BATCH, BATCHES = 8, 16
+"""Samples of the test split that the losses are measured on."""
+FRAMES = 150
+"""Length of the sampled videos."""
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A row of the table."""
+
+    goal: str
+    measured: str
+    holds: bool
+
+
+# --- footage --------------------------------------------------------------------------------------
 
 
 def render_person(folder: Path, number: int, seconds: float) -> None:
@@ -71,9 +93,99 @@ def make_dataset(out: Path, seconds: float) -> str:
     return str(root)
 
 
+# --- training -------------------------------------------------------------------------------------
+
+
+def train(out: Path, root: str, share: float) -> dict[str, TrainingTask]:
+    """Train the three stages, or go on with them; the networks are put into out/model."""
+    tasks = {}
+    for stage in STAGES:
+        config = preset(stage, "tiny")
+        steps = max(1, round(config.run.steps * share))
+        config = replace(config, run=replace(config.run, steps=steps))
+        lfg = str(out / "model/lfg") if stage == "a2v" else None
+        task = tasks[stage] = plan(stage, config, root, str(out / stage), lfg, None)
+        run = RunFolder(task.out, "config.json")
+        run.ensure({"recipe": task.recipe()}, fixed=["recipe"])
+        began, last = time.monotonic(), {}
+        Trainer(task, lambda news, last=last: last.update(news.get("val", {}))).run()
+        measured = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
+        print(f"{stage}: {steps} steps, {time.monotonic() - began:.0f} s: {measured}", flush=True)
+        target = out / "model" / stage
+        target.mkdir(parents=True, exist_ok=True)
+        for part in (out / stage / "model" / stage).iterdir():
+            (target / part.name).write_bytes(part.read_bytes())
+    return tasks
+
+
+# --- losses on the test split ---------------------------------------------------------------------
+
+
+def held_out(task: TrainingTask, model: Path) -> dict[str, float]:
+    """The stage's validation measures, averaged over many samples of the test split."""
+    objective = objective_of(task).eval()
+    network = checkpoints.load_network(model / task.stage, task.stage)[0]
+    objective.network.load_state_dict(network.state_dict())
+    reader = ClipReader(task.dataset, picture_size(task.config))
+    clips = clips_of(Dataset(task.dataset), "test")
+    samples = Samples(clips, sample_maker(task), 1, BATCH, reader)
+    sums: defaultdict[str, float] = defaultdict(float)
+    for first in range(0, BATCHES * BATCH, BATCH):
+        batch = collate([samples[number] for number in range(first, first + BATCH)])
+        batch.pop("bad")
+        for name, value in objective.validate(batch).items():
+            sums[name] += value / BATCHES
+    return dict(sums)
+
+
+def loss_results(measured: dict[str, dict[str, float]]) -> list[Result]:
+    """What the losses must show."""
+    lfg, pbnet, a2v = (measured[stage] for stage in STAGES)
+    gain = lfg["psnr"] - lfg["psnr_of_source"]
+    spread = pbnet["sampled_spread"] / pbnet["true_spread"]
+    # Two independent draws around one mean differ by twice its variance.
+    chance = pbnet["between_seeds"] / (2 * pbnet["sampled_spread"])
+    noise = a2v["noise"] / a2v["noise_of_zero"]
+    return [
+        Result(
+            "LFG: PSNR at least 3 dB above the source's",
+            f"{lfg['psnr']:.2f} dB against {lfg['psnr_of_source']:.2f} dB, +{gain:.2f} dB",
+            gain >= 3,
+        ),
+        Result(
+            "PBNet: reconstruction error below no motion's",
+            f"{pbnet['reconstruction']:.3f} against {pbnet['no_motion']:.3f}",
+            pbnet["reconstruction"] < pbnet["no_motion"],
+        ),
+        Result(
+            "PBNet: variance of sampled motion 0.5 to 2 of the truth's",
+            f"{spread:.2f}",
+            0.5 <= spread <= 2,
+        ),
+        Result(
+            "PBNet: seeds differ by at least 0.1 of what independent motion would",
+            f"{chance:.2f}",
+            chance >= 0.1,
+        ),
+        Result(
+            "A2V: noise error below half of a zero predictor's",
+            f"{a2v['noise']:.3f} against {a2v['noise_of_zero']:.3f}",
+            noise < 0.5,
+        ),
+        Result(
+            "A2V: noise error below that of predicting no motion",
+            f"{a2v['noise']:.3f} against {a2v['noise_of_still']:.3f}",
+            a2v["noise"] < a2v["noise_of_still"],
+        ),
+    ]
+
+
+# --- does the mouth follow the sound? -------------------------------------------------------------
+
+
 def sampled_mouth(
-    reader: ClipReader, clip: ClipRow, audio: NDArray[np.float32], lfg: LFG, a2v: A2V, seed: int
-) -> NDArray[np.float32]:
+    reader: ClipReader, clip: ClipRow, audio: Floats, lfg: LFG, a2v: A2V, seed: int
+) -> Floats:
     """Mouth opening, frame by frame, of video sampled from a clip's first frame and some audio.
 
     Pose and eyes stay as they are in the first frame: what moves the mouth is the sound.
@@ -90,53 +202,70 @@ def sampled_mouth(
         )
         flow, occlusion = flow_and_occlusion(motion)
         frames = lfg.render_clip(source[0], flow[0], occlusion[0])
-    return opening_of(frames)
+    return opening_of((frames.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).numpy())
 
 
-def opening_of(frames: torch.Tensor) -> NDArray[np.float32]:
-    """Mouth opening by the face mesh of (T, 3, S, S); NaN where it sees no face."""
+def opening_of(frames: NDArray[np.uint8]) -> Floats:
+    """Mouth opening by the face mesh of (T, S, S, 3); NaN where it sees no face."""
     found = np.full(len(frames), np.nan, np.float32)
     with FaceMesh() as mesh:
-        for i, frame in enumerate(frames):
-            image = (frame.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()
+        for i, image in enumerate(frames):
             points = mesh.detect(cv2.resize(image, (384, 384), interpolation=cv2.INTER_CUBIC))
             if points is not None:
                 found[i] = mouth_opening(points[None])[0]
     return found
 
 
-def correlation(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
-    """Pearson's, over the frames where both are known."""
+def correlation(x: Floats, y: Floats) -> float:
+    """Pearson's, over the frames that both have and know."""
+    count = min(len(x), len(y))
+    x, y = x[:count], y[:count]
     known = np.isfinite(x) & np.isfinite(y)
     return float(np.corrcoef(x[known], y[known])[0, 1]) if known.sum() > 10 else float("nan")
 
 
-def loudness(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+def loudness(log_mel: Floats) -> Floats:
     """A frame's amplitude, the root of its mel energy, smoothed over three frames as mouths are."""
     amplitude = np.sqrt(np.exp(log_mel).mean(axis=1))
     return np.convolve(amplitude, np.ones(3) / 3, mode="same").astype(np.float32)
 
 
-def mouth_follows_sound(root: str, model: Path, frames: int = 150) -> None:
-    """Print correlations on the test split, with the clip's own sound and with another's."""
+def mouth_result(root: str, model: Path) -> Result:
+    """Every test face with every test clip's sound; other sounds are those of all other clips."""
     lfg = checkpoints.load_network(model / "lfg", "lfg")[0]
     a2v, card = checkpoints.load_network(model / "a2v", "a2v")
     if not (isinstance(lfg, LFG) and isinstance(a2v, A2V)):
         raise TypeError(f"{model}: holds other networks")
     reader = ClipReader(root, a2v.config.image_size)
-    clips = list(clips_of(Dataset(root), "test"))
+    splits = {name: list(clips_of(Dataset(root), name)) for name in ("test", "train", "val")}
+    clips = [clip for split in splits.values() for clip in split]
+    tests, count = splits["test"], len(splits["test"])
     mean, std = card.source["audio"]["mean"], card.source["audio"]["std"]
-    sounds = [reader.features(clip).audio[:frames] for clip in clips]
-    own, other = [], []
-    for i, clip in enumerate(clips):
-        mouth = sampled_mouth(reader, clip, (sounds[i] - mean) / std, lfg, a2v, seed=i)
-        foreign = loudness(sounds[(i + 1) % len(clips)])
-        own.append(correlation(mouth, loudness(sounds[i])))
-        count = min(len(mouth), len(foreign))
-        other.append(correlation(mouth[:count], foreign[:count]))
-        print(f"  {clip.clip_id}: own sound {own[-1]:.2f}, another's {other[-1]:.2f}, "
-              f"face found in {np.isfinite(mouth).mean():.0%}")  # fmt: skip
-    print(f"mouth and loudness: {np.nanmean(own):.2f}; another clip's: {np.nanmean(other):.2f}")
+    sounds = [reader.features(clip).audio[:FRAMES] for clip in clips]
+    loud = [loudness(sound) for sound in sounds]
+    own, other, real = [], [], []
+    for face, clip in enumerate(tests):
+        real.append(correlation(opening_of(reader.frames(clip, range(FRAMES))), loud[face]))
+        for voice in range(count):
+            audio = (sounds[voice] - mean) / std
+            mouth = sampled_mouth(reader, clip, audio, lfg, a2v, seed=face * count + voice)
+            own.append(correlation(mouth, loud[voice]))
+            foreign = [correlation(mouth, loud[k]) for k in range(len(clips)) if k != voice]
+            other += foreign
+            print(
+                f"  face {clip.clip_id}, voice {tests[voice].clip_id}: its loudness {own[-1]:.2f}, "
+                f"other clips' {np.nanmean(foreign):.2f}, "
+                f"face found in {np.isfinite(mouth).mean():.0%}, "
+                f"opening {np.nanmean(mouth):.3f} ± {np.nanstd(mouth):.3f}",
+                flush=True,
+            )
+    driving, shuffled = float(np.mean(own)), float(np.mean(other))
+    return Result(
+        "mouth and loudness correlate: at least 0.5; other clips' at most 0.15 either way",
+        f"{driving:.2f} (videos {min(own):.2f} to {max(own):.2f}; footage {np.mean(real):.2f}); "
+        f"other clips' {shuffled:.2f} ({len(other)} pairs, spread {np.std(other):.2f})",
+        driving >= 0.5 and abs(shuffled) <= 0.15,
+    )
 
 
 def main() -> None:
@@ -149,21 +278,14 @@ def main() -> None:
     torch.set_num_threads(1)
     out = options.out or Path(tempfile.mkdtemp(prefix="dawn-learn-"))
     root = make_dataset(out, options.seconds)
-    for stage in ("lfg", "pbnet", "a2v"):
-        config = preset(stage, "tiny")
-        steps = max(1, round(config.run.steps * options.steps))
-        config = replace(config, run=replace(config.run, steps=steps))
-        lfg = str(out / "model/lfg") if stage == "a2v" else None
-        task = plan(stage, config, root, str(out / stage), lfg, None)
-        began, last = time.monotonic(), {}
-        Trainer(task, lambda news, last=last: last.update(news.get("val", {}))).run()
-        measured = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
-        print(f"{stage}: {steps} steps in {time.monotonic() - began:.0f} s: {measured}")
-        target = out / "model" / stage
-        target.mkdir(parents=True, exist_ok=True)
-        for part in (out / stage / "model" / stage).iterdir():
-            (target / part.name).write_bytes(part.read_bytes())
-    mouth_follows_sound(root, out / "model")
+    tasks = train(out, root, options.steps)
+    measured = {stage: held_out(task, out / "model") for stage, task in tasks.items()}
+    for stage, values in measured.items():
+        print(f"{stage}, test: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()), flush=True)
+    results = [*loss_results(measured), mouth_result(root, out / "model")]
+    print("\n| goal | measured | holds |\n|---|---|---|")
+    for result in results:
+        print(f"| {result.goal} | {result.measured} | {'yes' if result.holds else 'NO'} |")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dawn.a2v.diffusion import NoiseLoss
+from dawn.a2v.diffusion import NoiseLoss, at, resting_motion
 from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V
 from dawn.lfg.model import LFG
@@ -131,11 +131,18 @@ class A2VObjective(nn.Module):
 
     @torch.no_grad()
     def validate(self, batch: Sample) -> dict[str, float]:
-        """Squared noise error of the whole latent and of the mouth; 1 is a zero predictor's."""
-        loss, _ = self._losses(batch, torch.ones_like(batch["keep"]))
+        """Squared noise error of the whole latent and of the mouth, of a zero predictor, and of one
+        that holds every motion to be none."""
+        loss, motion = self._losses(batch, torch.ones_like(batch["keep"]))
         error = loss.noise
+        tables, time = self.network.diffusion, batch["time"]
+        ratio = at(tables.sqrt_alphas_cumprod, time) / at(
+            tables.sqrt_one_minus_alphas_cumprod, time
+        )
+        still = ratio * (motion - resting_motion(motion))
         return {
             "noise": float(error.mean()),
             "noise_of_zero": float(batch["noise"].square().mean()),
+            "noise_of_still": float(still.square().mean()),
             "mouth": float(mean_inside(error, batch["mouth"][:, None])),
         }

@@ -165,18 +165,22 @@ class PBNetObjective(nn.Module):
 
     @torch.no_grad()
     def validate(self, batch: Sample) -> dict[str, float]:
-        """Mean squared error from the latent's mean, of no motion, and sampled spread."""
+        """Mean squared error from the latent's mean, of no motion, sampled and true spread, and
+        the mean squared difference of two samples."""
         states, valid = batch["states"], batch["valid"]
         mean, _ = self.network.encoder(states, batch["audio"], valid)
         changes = self.network.decoder(states[:, 0], batch["audio"], mean)
         truth = states - states[:, :1]
-        latent = batch["prior"].transpose(0, 1)
-        sampled = self.network.decoder(states[:, 0], batch["audio"], latent)
+        sampled, other = (
+            self.network.decoder(states[:, 0], batch["audio"], batch[key].transpose(0, 1))
+            for key in ("prior", "noise")  # both are standard normal
+        )
         return {
             "reconstruction": float(masked_mean((changes - truth).square(), valid)),
             "no_motion": float(masked_mean(truth.square(), valid)),
             "sampled_spread": float(masked_mean((sampled - sampled.mean(1, True)).square(), valid)),
             "true_spread": float(masked_mean((truth - truth.mean(1, True)).square(), valid)),
+            "between_seeds": float(masked_mean((sampled - other).square(), valid)),
         }
 
 
