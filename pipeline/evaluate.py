@@ -47,6 +47,8 @@ class Evaluation:
     baseline: str | None = None
     """Which baseline it is, if it is one."""
     command: tuple[str, ...] = ()
+    created_at: str | None = None
+    """UTC, ISO 8601. A folder keeps the time at which it was begun."""
 
 
 @dataclass(slots=True)
@@ -67,8 +69,9 @@ def evaluate(job: Evaluation, folder: RunFolder, executor: Executor) -> Summary:
     """
     prepare(job, folder)
     summary = Summary()
+    begun = {"created_at": folder.info().get("created_at")}
     with folder.writing():
-        folder.write_info(info(job))
+        folder.write_info(info(job) | begun)
         folder.write_text("protocol.yaml", _protocol_text(job.conditions))
         committed = there(folder)
         clips = {pair.clip_id for pair in job.pairing.pairs}
@@ -80,7 +83,7 @@ def evaluate(job: Evaluation, folder: RunFolder, executor: Executor) -> Summary:
         known = {name for entry in there(folder).values() for name in entry.metrics}
         rows = set_rows(folder, job.conditions, job.system, known | set(job.wanted), clips)
         folder.write("metrics", SET, rows)
-        folder.write_info(info(job) | {"complete": True})
+        folder.write_info(info(job) | begun | {"complete": True})
     return summary
 
 
@@ -176,6 +179,7 @@ def info(job: Evaluation) -> dict[str, Any]:
         },
         "code_version": version("dawn-pipeline"),
         "command": list(job.command),
+        "created_at": job.created_at,
         "complete": False,
     }
 

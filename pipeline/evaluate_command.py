@@ -1,8 +1,9 @@
 """What `dawn evaluate` prints and decides around the evaluation itself."""
 
+import datetime
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def run_evaluate(options: EvaluateOptions, executor: Executor | None = None) -> 
     cpus = os.cpu_count() or 1
     if options.address is None and (options.workers or 1) > cpus:
         raise InputError(f"--workers {options.workers}: this machine has {cpus} CPUs")
-    job = plan(options)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    job = replace(plan(options), created_at=now)
     folder = results_folder(options.out)
     announce(job)
     prepare(job, folder)  # refuse before Ray starts, which takes seconds

@@ -36,6 +36,7 @@ def of_clips(folder: RunFolder) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def content(folder: RunFolder) -> list[str]:
-    """Every row, and the info file but for the command."""
+    """Every row, and the info file but for the command and when it was begun."""
     found = [repr(folder.read(name).to_pylist()) for name in ("metrics", "features", "clips")]
-    return [*found, json.dumps({k: v for k, v in folder.info().items() if k != "command"})]
+    told = {k: v for k, v in folder.info().items() if k not in ("command", "created_at")}
+    return [*found, json.dumps(told)]
