@@ -199,20 +199,39 @@ def evaluate(
 @app.command()
 def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT statement.")],
-    dataset: Dataset,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="ROOT", help="A dataset: a folder or s3://… URI.")
+    ] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Results, a generation run, a training run, or a folder that holds such; "
+            "may be given again.",
+        ),
+    ] = None,
     output: Annotated[
         str, typer.Option("--format", help="table, csv, json or parquet (csv, json: to stdout).")
     ] = "table",
     out: Annotated[Path | None, typer.Option(help="Write to this file instead.")] = None,
 ) -> None:
-    """Ask the dataset in SQL: views videos, clips, frames, audio, decisions, timings.
+    """Ask a dataset, runs, or both, in SQL; read-only. docs/queries.md answers many questions.
 
-    Macros: funnel(), blinks_per_second(), what_if(filter, threshold). Read-only.
-    Example: [bold]dawn query "FROM funnel()" --dataset data/[/bold]
+    Views of --dataset: videos, clips, frames, audio, decisions, timings.
+    Macros: funnel(), blinks_per_second(), what_if(filter, threshold).
+
+    Views of --runs: results, metrics, clip_results, features, generations,
+    training, definitions. Macros:
+    leaderboard(protocol): every system's numbers, ranked; name or hash
+    compare(a, b): clip by clip, systems or results; gain: b is better
+    history(metric): over time, with the change from the one before
+
+    Example: [bold]dawn query "SELECT rank, system, value FROM
+    leaderboard('default') WHERE metric = 'psnr'" --runs results/[/bold]
     """
     from pipeline.query_command import run_query
 
-    run_query(dataset, sql, output, out)
+    run_query(dataset, sql, output, out, runs or ())
 
 
 def main() -> None:

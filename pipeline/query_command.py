@@ -1,8 +1,9 @@
-"""`dawn query`: runs one SELECT and writes what it gives."""
+"""`dawn query`: runs one SELECT over a dataset, runs or both, and writes what it gives."""
 
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +14,8 @@ from rich.table import Table
 
 from manifests.catalog import query
 from manifests.errors import InputError
+from manifests.run_catalog import query_runs
+from manifests.run_search import Kind
 from manifests.store import Dataset
 from pipeline.progress import console
 
@@ -23,15 +26,18 @@ _LEAST_WIDTH = 8
 """Characters below which a column cannot be read."""
 
 
-def run_query(root: str, sql: str, output: str, out: Path | None) -> None:
-    """Print or write the answer. Raises InputError for SQL that is refused or fails."""
+def run_query(
+    root: str | None, sql: str, output: str, out: Path | None, runs: Sequence[str] = ()
+) -> None:
+    """Print or write the answer of a query over a dataset, folders of runs, or both.
+
+    Raises InputError for folders that are none of these and for SQL that is refused or fails.
+    """
     if output not in FORMATS:
         raise InputError(f"--format {output}: give one of {', '.join(FORMATS)}")
     if output == "parquet" and out is None:
         raise InputError("--format parquet: say where with --out FILE")
-    dataset = Dataset(root)
-    dataset.info()
-    answer = query(dataset, sql)
+    answer = _ask(root, runs, sql)
     if output == "parquet":
         pq.write_table(answer, out)
     elif out is not None:
@@ -41,6 +47,49 @@ def run_query(root: str, sql: str, output: str, out: Path | None) -> None:
         show(answer)
     else:
         _write(answer, output, sys.stdout)
+
+
+def _ask(root: str | None, runs: Sequence[str], sql: str) -> pa.Table:
+    dataset = None
+    if root is not None:
+        dataset = Dataset(root)
+        dataset.info()
+    if runs:
+        return query_runs(sql, runs, kinds(), definition_rows(), dataset)
+    if dataset is None:
+        raise InputError("nothing to query: give --dataset ROOT, --runs FOLDER, or both")
+    return query(dataset, sql)
+
+
+def kinds() -> tuple[Kind, ...]:
+    """The folders that `--runs` finds."""
+    from eval.results import INFO
+    from pipeline.generate_worker import RUN_INFO
+    from pipeline.train import INFO as TRAINING_INFO
+
+    return (
+        Kind("results", INFO, "protocol_hash"),
+        Kind("generations", RUN_INFO, "settings_hash"),
+        Kind("training", TRAINING_INFO, "recipe_hash"),
+    )
+
+
+def definition_rows() -> list[dict[str, Any]]:
+    """What each metric means, as rows of the relation `definitions`."""
+    from eval.metrics.catalogue import METRICS, is_set
+
+    return [
+        {
+            "metric": metric.definition.name,
+            "title": metric.definition.title,
+            "direction": metric.definition.direction,
+            "unit": metric.definition.unit,
+            "set_metric": is_set(metric),
+            "status": metric.definition.status,
+            "place": place,
+        }
+        for place, metric in enumerate(METRICS)
+    ]
 
 
 def show(answer: pa.Table) -> None:

@@ -1,0 +1,188 @@
+"""Runs and results in DuckDB: views over the committed rows of many folders, and macros."""
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from manifests.catalog import add_dataset
+from manifests.run_macros import HELPERS, RUN_MACROS
+from manifests.run_search import Kind, Run, find_runs
+from manifests.runs import RUN_TABLES, RunFolder
+from manifests.safe_sql import answer, lock, parts_of, use_filesystem
+from manifests.schema import Column, schema
+from manifests.store import Dataset
+
+_TEXT, _INT, _BOOL = pa.string(), pa.int64(), pa.bool_()
+
+RESULTS = (
+    Column("results", _TEXT, "short name of the results folder, in all views of results"),
+    Column("folder", _TEXT, "its path or URI"),
+    Column("system", _TEXT, "name of what made the videos", nullable=True),
+    Column("baseline", _TEXT, "which baseline it is; null: none, or not recorded", nullable=True),
+    Column("protocol", _TEXT, "name of the protocol card", nullable=True),
+    Column("protocol_hash", _TEXT, "hash of all conditions", nullable=True),
+    Column("dataset_hash", _TEXT, "hash of the dataset's recipe", nullable=True),
+    Column("clip_list_hash", _TEXT, "hash of the clips' names", nullable=True),
+    Column("checkpoint", _TEXT, "hash of the weights", nullable=True),
+    Column("reference", _TEXT, "the real clips, as given", nullable=True),
+    Column("same_take", _BOOL, "whether a pair shows one take", nullable=True),
+    Column("clips", _INT, "clips that pair", nullable=True),
+    Column("complete", _BOOL, "the evaluation is finished: its set has numbers"),
+    Column("created_at", pa.timestamp("ms"), "when it was begun; null: not recorded", "UTC", True),
+    Column("code_version", _TEXT, "version of dawn-pipeline", nullable=True),
+)
+
+DEFINITIONS = (
+    Column("metric", _TEXT, "name of the metric"),
+    Column("title", _TEXT, "the same for people"),
+    Column("direction", _TEXT, "what is better: higher, lower, or closer to the reference"),
+    Column("unit", _TEXT, "of the value"),
+    Column("set_metric", _BOOL, "it has a number for a set only, none for a clip"),
+    Column("status", _TEXT, "paper or proxy: the best that its numbers can be"),
+    Column("place", _INT, "its place in tables"),
+)
+
+# A clip's row in `clips` is what makes its other rows count; the set's rows come last of all and
+# are of all clips, so they count once the evaluation is finished.
+_CLIP_RESULTS = """
+SELECT results.results, part.* EXCLUDE (filename) FROM ({parts}) AS part
+JOIN results ON parse_dirpath(part.filename) = results.folder || '/clips'
+"""
+_METRICS = """
+SELECT results.results, part.* EXCLUDE (filename) FROM ({parts}) AS part
+JOIN results ON parse_dirpath(part.filename) = results.folder || '/metrics'
+WHERE if(
+    part.clip_id IS NULL, results.complete,
+    (results.results, part.clip_id) IN (SELECT (results, clip_id) FROM clip_results)
+)
+"""
+_FEATURES = """
+SELECT results.results, part.* EXCLUDE (filename) FROM ({parts}) AS part
+JOIN results ON parse_dirpath(part.filename) = results.folder || '/features'
+SEMI JOIN clip_results ON clip_results.results = results.results
+    AND clip_results.clip_id = part.clip_id
+"""
+_GENERATIONS = """
+SELECT parse_dirpath(parse_dirpath(part.filename)) AS folder, part.* EXCLUDE (filename)
+FROM ({parts}) AS part
+"""
+_TRAINING = """
+SELECT parse_dirpath(part.filename) AS folder, part.* EXCLUDE (filename) FROM ({parts}) AS part
+"""
+
+_VIEWS = {
+    "clip_results": ("results", "clips", _CLIP_RESULTS),
+    "metrics": ("results", "metrics", _METRICS),
+    "features": ("results", "features", _FEATURES),
+    "generations": ("generations", "generations", _GENERATIONS),
+    "training": ("training", "training", _TRAINING),
+}
+"""View -> kind of folder, table of manifests.runs, SQL over its parts."""
+
+_TRAINING_FILE = "metrics.parquet"
+_HEAVY = {"features": {"values"}}
+"""Columns that no question is about: left out of the view, so that they are never read."""
+
+
+def query_runs(
+    sql: str,
+    roots: Iterable[str],
+    kinds: Sequence[Kind],
+    definitions: Iterable[Mapping[str, Any]],
+    dataset: Dataset | None = None,
+) -> pa.Table:
+    """Run one read-only statement over the runs in these folders, and a dataset if one is given.
+
+    `kinds` are named results, generations and training; `definitions` are rows of DEFINITIONS.
+    Raises InputError for folders without a run and with DuckDB's reason.
+    """
+    roots = list(roots)
+    runs = find_runs(roots, kinds)
+    allowed = [RunFolder(root, "").uri for root in roots] + ([dataset.uri] if dataset else [])
+    meanings = pa.Table.from_pylist([dict(row) for row in definitions], schema(DEFINITIONS))
+
+    def connect() -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect()
+        if dataset is not None:
+            add_dataset(connection, dataset)
+        add_runs(connection, runs, meanings)
+        lock(connection, allowed)
+        return connection
+
+    return answer(connect, sql)
+
+
+def add_runs(
+    connection: duckdb.DuckDBPyConnection, runs: Sequence[Run], definitions: pa.Table
+) -> None:
+    """Give a connection the views and macros over these runs, as their files are now.
+
+    `definitions` has the columns of DEFINITIONS. Raises InputError for an unreadable info file.
+    """
+    for run in runs:
+        use_filesystem(connection, run.folder.fs, local=run.folder.local)
+    results = [_result(run) for run in runs if run.kind == "results"]
+    connection.register("results", pa.Table.from_pylist(results, schema(RESULTS)))
+    connection.register("definitions", definitions)
+    for view, (kind, table, sql) in _VIEWS.items():
+        folders = [run.folder for run in runs if run.kind == kind]
+        parts = _parts(connection, view, table, folders)
+        connection.execute(f"CREATE VIEW {view} AS {sql.format(parts=parts)}")
+    for signature, sql in HELPERS.items():
+        connection.execute(f"CREATE MACRO {signature} AS {sql}")
+    for signature, (_, sql) in RUN_MACROS.items():
+        connection.execute(f"CREATE MACRO {signature} AS TABLE {sql}")
+
+
+def _parts(
+    connection: duckdb.DuckDBPyConnection, view: str, table: str, folders: Sequence[RunFolder]
+) -> str:
+    """SQL for all rows of a table in these folders, with every column of today's schema."""
+    heavy = _HEAVY.get(view, set())
+    columns = [column for column in RUN_TABLES[table] if column.name not in heavy]
+    empty = schema((*columns, Column("filename", _TEXT, "the part"))).empty_table()
+    connection.register(f"_no_{view}", empty)
+    rows = f"SELECT * FROM _no_{view}"  # noqa: S608 - a name of ours
+    if table == "training":
+        having = [folder.uri for folder in folders if folder.fs.exists(folder.at(_TRAINING_FILE))]
+        files = parts_of(having, _TRAINING_FILE)
+    else:
+        having = [f"{folder.uri}/{table}" for folder in folders if folder.parts(table)]
+        files = parts_of(having)
+    if not having:
+        return rows
+    left_out = f"EXCLUDE ({', '.join(map(_name, sorted(heavy)))})" if heavy else ""
+    return f"{rows} UNION ALL BY NAME SELECT * {left_out} FROM {files}"  # noqa: S608
+
+
+def _result(run: Run) -> dict[str, Any]:
+    """The row of `results`; what an info file does not say is null."""
+    info = run.folder.info()
+    protocol = info.get("protocol")
+    card = protocol.get("card") if isinstance(protocol, dict) else None
+    told = {column.name: info.get(column.name) for column in RESULTS}
+    row = {
+        **{name: None if value is None else str(value) for name, value in told.items()},
+        "clips": value if isinstance(value := info.get("clips"), int) else None,
+        "same_take": value if isinstance(value := info.get("same_take"), bool) else None,
+        "complete": info.get("complete") is True,
+        "created_at": _utc(info.get("created_at")),
+        "protocol": str(card["name"]) if isinstance(card, dict) and "name" in card else None,
+    }
+    return row | {"results": run.name, "folder": run.folder.uri}
+
+
+def _utc(text: object) -> datetime.datetime | None:
+    """An ISO time with its zone as UTC without one; None for anything else."""
+    try:
+        time = datetime.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return time.astimezone(datetime.UTC).replace(tzinfo=None) if time.tzinfo else None
+
+
+def _name(column: str) -> str:
+    return f'"{column}"'

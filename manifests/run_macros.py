@@ -1,0 +1,138 @@
+"""Macros over runs: what users ask of results, with what must not be compared kept apart.
+
+Two results are comparable under one protocol hash, one dataset and one way of pairing; ranks and
+changes also need one list of clips. A name that is nothing given is an error, not an empty answer.
+"""
+
+# What the macros stand on; not for users.
+HELPERS = {
+    # Less is better, whatever the direction: null where there is no number to compare.
+    "_cost(direction, value, reference)": """
+        CASE direction
+            WHEN 'higher' THEN -value
+            WHEN 'lower' THEN value
+            WHEN 'closer' THEN abs(value - reference)
+        END
+    """,
+    # Results that a name is of: a folder's name goes before a system's.
+    "_named(given)": """
+        TABLE SELECT * FROM results WHERE if(
+            given IN (SELECT results FROM results UNION ALL SELECT folder FROM results),
+            given IN (results.results, results.folder), results.system = given
+        )
+    """,
+}
+
+_LEADERBOARD = """
+WITH under AS (
+    SELECT DISTINCT metrics.protocol_hash FROM metrics JOIN results USING (results)
+    WHERE if(
+        of_protocol IN (SELECT protocol FROM results),
+        results.protocol = of_protocol, starts_with(metrics.protocol_hash, of_protocol)
+    )
+), known AS MATERIALIZED (
+    SELECT if(
+        EXISTS (FROM under), true,
+        error('no results are of the protocol ' || of_protocol || '; SELECT protocol, '
+            || 'protocol_hash FROM results has those that there are')
+    ) AS yes
+), numbers AS (
+    SELECT metrics.*, results.dataset_hash, results.clip_list_hash, results.same_take,
+           definitions.direction, definitions.place,
+           _cost(definitions.direction, metrics.value, metrics.reference) AS cost
+    FROM metrics JOIN results USING (results)
+    LEFT JOIN definitions USING (metric)
+    WHERE metrics.clip_id IS NULL AND metrics.protocol_hash IN (FROM under)
+)
+SELECT metric,
+       CASE WHEN cost IS NOT NULL THEN rank() OVER (
+           PARTITION BY metric, protocol_hash, dataset_hash, clip_list_hash, same_take
+           ORDER BY cost NULLS LAST
+       ) END AS rank,
+       system, value, reference, direction, n, n_total, status, reason,
+       results, protocol_hash, dataset_hash, clip_list_hash
+FROM numbers CROSS JOIN known WHERE known.yes
+ORDER BY protocol_hash, place, metric, rank NULLS LAST, system, results
+"""
+
+
+_COMPARE = """
+WITH before AS (FROM _named(a)), after AS (FROM _named(b)), pairs AS (
+    SELECT before.results AS results_a, after.results AS results_b
+    FROM before JOIN after ON before.protocol_hash = after.protocol_hash
+        AND before.dataset_hash IS NOT DISTINCT FROM after.dataset_hash
+        AND before.same_take IS NOT DISTINCT FROM after.same_take
+), known AS MATERIALIZED (
+    SELECT CASE
+        WHEN NOT EXISTS (FROM before) THEN error('no system and no results are named ' || a)
+        WHEN NOT EXISTS (FROM after) THEN error('no system and no results are named ' || b)
+        WHEN NOT EXISTS (FROM pairs) THEN error(
+            a || ' and ' || b || ' cannot be compared: they share no protocol_hash with the same '
+            || 'dataset_hash and same_take; FROM results shows them')
+        ELSE true
+    END AS yes
+), numbers AS (
+    SELECT metrics.*, definitions.direction, definitions.place,
+           _cost(definitions.direction, metrics.value, metrics.reference) AS cost
+    FROM metrics JOIN definitions USING (metric)
+    WHERE metrics.clip_id IS NOT NULL AND NOT definitions.set_metric
+)
+SELECT one.metric, count(*) AS clips, avg(one.value) AS mean_a, avg(other.value) AS mean_b,
+       avg(one.cost - other.cost) AS gain,
+       count(*) FILTER (other.cost < one.cost) AS b_wins,
+       count(*) FILTER (other.cost > one.cost) AS a_wins,
+       any_value(one.direction) AS direction, results_a, results_b, one.protocol_hash
+FROM pairs
+JOIN numbers AS one ON one.results = results_a
+JOIN numbers AS other ON other.results = results_b AND other.metric = one.metric
+    AND other.clip_id = one.clip_id AND other.protocol_hash = one.protocol_hash
+CROSS JOIN known
+WHERE known.yes AND one.cost IS NOT NULL AND other.cost IS NOT NULL
+GROUP BY one.metric, one.protocol_hash, results_a, results_b
+ORDER BY results_a, results_b, one.protocol_hash, any_value(one.place)
+"""
+
+_HISTORY = """
+WITH known AS MATERIALIZED (
+    SELECT if(
+        of_metric IN (SELECT metric FROM definitions UNION ALL SELECT metric FROM metrics), true,
+        error('no metric is named ' || of_metric || '; FROM definitions has their names')
+    ) AS yes
+), numbers AS (
+    SELECT results.created_at, results.checkpoint, results.dataset_hash,
+           results.clip_list_hash, results.same_take, metrics.*,
+           _cost(definitions.direction, metrics.value, metrics.reference) AS cost
+    FROM metrics JOIN results USING (results)
+    LEFT JOIN definitions USING (metric)
+    WHERE metrics.clip_id IS NULL AND metrics.metric = of_metric
+)
+SELECT created_at, system, results, checkpoint, protocol_hash, value,
+       CASE WHEN created_at IS NOT NULL THEN value - lag(value IGNORE NULLS) OVER before END
+           AS change,
+       CASE WHEN created_at IS NOT NULL THEN cost < lag(cost IGNORE NULLS) OVER before END
+           AS better,
+       reference, n, n_total, status
+FROM numbers CROSS JOIN known WHERE known.yes
+WINDOW before AS (
+    PARTITION BY protocol_hash, dataset_hash, clip_list_hash, same_take, created_at IS NULL
+    ORDER BY created_at, results
+)
+ORDER BY created_at NULLS FIRST, results
+"""
+
+RUN_MACROS = {
+    "leaderboard(of_protocol)": (
+        "the set's numbers of every system under a protocol (its name, its hash or how that "
+        "begins), ranked within each metric",
+        _LEADERBOARD,
+    ),
+    "compare(a, b)": (
+        "two systems or results folders, clip by clip: gain is the mean difference of their "
+        "common clips, positive where b is better",
+        _COMPARE,
+    ),
+    "history(of_metric)": (
+        "a metric's set number in the order of evaluation, with the change from the one before",
+        _HISTORY,
+    ),
+}
