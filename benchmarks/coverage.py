@@ -1,0 +1,181 @@
+"""How often do 95 % intervals hold the truth, clustered speakers included?
+
+    python benchmarks/coverage.py clips    # mean, pooled mean, median, paired gains: ~10 minutes
+    python benchmarks/coverage.py sets     # gains of Fréchet and kernel distances: ~10 minutes
+
+Speakers are drawn anew in every simulation, each with its clips; a speaker's clips share `icc` of
+their variance. Skewed values are exponential, speakers' shares as well. The truth is known, or of
+a million clips. Of set distances the truth is the mean over many sets of the same size: distances
+depend on the size, and their intervals speak of this size.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.comparison import compare_sets
+from eval.metrics.face_distance import FACE_DISTANCE
+from eval.metrics.interface import Features
+from eval.metrics.set_distances import SetDistance, frechet, kernel
+from eval.protocol import ProtocolCard
+from eval.statistics import (
+    FEW_SPEAKERS,
+    Statistic,
+    draws,
+    groups,
+    interval,
+    weighted_mean,
+    weighted_median,
+)
+
+F64 = NDArray[np.float64]
+Random = np.random.Generator
+
+SIZES: dict[str, tuple[int, ...]] = {
+    "1": (1,),
+    "5": (5,),
+    "1 to 9": (1, 3, 5, 7, 9),
+    "1 to 20": (1, 1, 1, 2, 20),
+}
+"""Clips a speaker has, in turn."""
+SHAPES = list(itertools.product((False, True), (0.0, 0.5)))
+"""Skewed or not, and the share of variance that a speaker's clips have in common."""
+
+
+def noise(random: Random, count: int, skewed: bool) -> F64:
+    """Mean 0, variance 1."""
+    return random.exponential(1, count) - 1 if skewed else random.normal(0, 1, count)
+
+
+def clustered(random: Random, of_clip: NDArray[np.intp], icc: float, skewed: bool) -> F64:
+    """A value a clip: mean 0, variance 1."""
+    speakers = noise(random, int(of_clip.max()) + 1, skewed)[of_clip]
+    clips = noise(random, len(of_clip), skewed)
+    return np.sqrt(icc) * speakers + np.sqrt(1 - icc) * clips
+
+
+def cases(random: Random, value: Callable[[], F64]) -> dict[str, tuple[Statistic, float | None]]:
+    """Statistics of one simulation, and their truths; None: of a million clips."""
+    own = value()
+    weights = random.integers(20, 180, len(own)).astype(float)  # like frames: 20 … 179
+    mean, variance = 99.5, (160**2 - 1) / 12
+    leaning = own + 0.5 * (weights / mean - 1)  # longer clips have more of it
+    before, after, real = own + value() + 1, own + value() + 0.8, own + value()
+    old, new, target = (weighted_mean(values) for values in (before, after, real))
+    return {
+        "mean": (weighted_mean(own), 0.0),
+        "pooled mean": (weighted_mean(leaning, weights), 0.5 * variance / mean**2),
+        "median": (weighted_median(own), None),
+        "paired gain": (lambda times: old(times) - new(times), 0.2),
+        "paired gain in closeness": (
+            lambda times: abs(old(times) - target(times)) - abs(new(times) - target(times)), 0.2
+        ),
+    }  # fmt: skip
+
+
+def covered(
+    speakers: int, sizes: tuple[int, ...], icc: float, skewed: bool, simulations: int
+) -> dict[str, float]:
+    """Share of simulations in which the interval of each statistic holds the truth."""
+    random = np.random.default_rng([speakers, sum(sizes), int(10 * icc), skewed])
+    of_clip = np.repeat(np.arange(speakers), np.resize(sizes, speakers))
+    many = clustered(random, np.arange(1_000_000) // 2, icc, skewed)
+    median = float(np.median(many[::2]))
+    group = groups([f"s{s}" for s in of_clip])
+    times = draws(group)
+    held: dict[str, int] = {}
+    for _ in range(simulations):
+        of_case = cases(random, lambda: clustered(random, of_clip, icc, skewed))
+        for name, (statistic, truth) in of_case.items():
+            found = interval(statistic, group, times=times)
+            truth = median if truth is None else truth
+            held[name] = held.get(name, 0) + (found.low <= truth <= found.high)
+    return {name: count / simulations for name, count in held.items()}
+
+
+def clips(simulations: int) -> None:
+    rows: dict[str, list[str]] = {}
+    for speakers, (name, sizes) in itertools.product((FEW_SPEAKERS, 10, 20, 50), SIZES.items()):
+        found = [
+            covered(speakers, sizes, icc, skewed, simulations)
+            for skewed, icc in (SHAPES if name != "1" else SHAPES[::2])
+        ]
+        for statistic in found[0]:
+            shares = [f"{100 * shares[statistic]:.1f}" for shares in found]
+            if name == "1":  # alone, there is nothing to share
+                shares = [shares[0], "–", shares[1], "–"]
+            line = f"| {speakers} | {name} | " + " | ".join(shares) + " |"
+            rows.setdefault(statistic, []).append(line)
+        print(f"{speakers} speakers of {name} clips done", flush=True)
+    for statistic, lines in rows.items():
+        print(f"\n{statistic}, % of {simulations} simulations\n")
+        print("| speakers | clips each | normal, icc 0 | 0.5 | skewed, icc 0 | 0.5 |")
+        print("|---|---|---|---|---|---|\n" + "\n".join(lines))
+
+
+ROWS = 10
+"""A clip's feature rows."""
+
+
+def set_case(
+    random: Random, who: NDArray[np.intp], size: int, shifts: tuple[float, ...]
+) -> list[list[Features]]:
+    """Rows of the same clips by several systems: of a row's variance a quarter is the person's,
+    a tenth each the person's and the clip's in this system.
+    """
+    scale = np.exp(-np.arange(size) / size)
+    people = random.normal(0, 1, (who.max() + 1, 1, size))[who]
+    sides = []
+    for shift in shifts:
+        own = random.normal(0, 1, (who.max() + 1, 1, size))[who]
+        clip = random.normal(0, 1, (len(who), 1, size))
+        rows = random.normal(0, 1, (len(who), ROWS, size))
+        mixed = 0.5 * people + np.sqrt(0.1) * (own + clip) + np.sqrt(0.55) * rows + shift
+        sides.append(list((mixed * scale).astype(np.float32)))
+    return sides
+
+
+def sets(simulations: int) -> None:
+    card = ProtocolCard(name="coverage")
+    print(f"% of {simulations} simulations\n")
+    print("| distance | dimensions | speakers | clips each | covered | mean gain |")
+    print("|---|---|---|---|---|---|", flush=True)
+    cells = itertools.product((frechet, kernel), (3, 24), (FEW_SPEAKERS, 10, 20, 50), (1, 5))
+    for between, size, speakers, count in cells:
+        random = np.random.default_rng([size, speakers, count])
+        metric = SetDistance(FACE_DISTANCE.definition, FACE_DISTANCE.feature, between)
+        of_clip = np.repeat(np.arange(speakers), count)
+        names = [f"clip{i:04d}" for i in range(len(of_clip))]
+        who: dict[str, str | None] = {name: f"s{s}" for name, s in zip(names, of_clip, strict=True)}
+        truths, bounds = [], []
+        for _ in range(simulations):
+            before, after, real = (
+                dict(zip(names, side, strict=True))
+                for side in set_case(random, of_clip, size, (0.4, 0.2, 0.0))
+            )
+            result = compare_sets(metric, before, after, real, who, card)
+            truths.append(result.gain)
+            bounds.append(result.bounds(0.025))
+        truth = float(np.mean(truths))
+        share = float(np.mean([low <= truth <= high for low, high in bounds]))
+        name = "Fréchet" if between is frechet else "kernel"
+        print(f"| {name} | {size} | {speakers} | {count} | {100 * share:.1f} | {truth:.3g} |",
+              flush=True)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("of", choices=["clips", "sets"])
+    parser.add_argument("--simulations", type=int)
+    options = parser.parse_args()
+    if options.of == "clips":
+        clips(options.simulations or 1000)
+    else:
+        sets(options.simulations or 300)
+
+
+if __name__ == "__main__":
+    main()
