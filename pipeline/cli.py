@@ -13,6 +13,7 @@ from pipeline import (
     checkpoint_commands,
     dataset_commands,
     generate_command,
+    leaderboard_command,
     regress_command,
     weights_commands,
 )
@@ -30,6 +31,7 @@ app.add_typer(checkpoint_commands.app, name="checkpoint")
 app.add_typer(weights_commands.app, name="weights")
 app.add_typer(regress_command.app, name="regress")
 app.command()(generate_command.generate)
+app.command()(leaderboard_command.leaderboard)
 app.command("eval-checkpoint")(regress_command.eval_checkpoint)
 
 Dataset = Annotated[str, typer.Option(metavar="ROOT", help="The dataset: a folder or s3://… URI.")]

@@ -22,13 +22,15 @@ X264 = {"preset": "veryfast", "crf": "18", "g": str(FPS), "bf": "0", "threads": 
 class ClipWriter:
     """Encodes frames as they come; the sound follows at the end.
 
-    Use as a context manager; `add` each RGB frame (S, S, 3), then `add_sound` once.
+    Use as a context manager; `add` each RGB frame (`size`, `width`, 3), then `add_sound` once.
+    Frames are square where no `width` is given; a higher `crf` makes smaller, coarser files.
     """
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, *, width: int | None = None, crf: int = 18) -> None:
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
-        self._video = self._container.add_stream("libx264", rate=FPS, options=X264)
-        self._video.width = self._video.height = size
+        options = X264 | {"crf": str(crf)}
+        self._video = self._container.add_stream("libx264", rate=FPS, options=options)
+        self._video.height, self._video.width = size, width or size
         self._video.pix_fmt = "yuv420p"
         self._audio = self._container.add_stream(
             "aac", rate=SAMPLE_RATE, layout="mono", options={"aac_coder": "fast"}

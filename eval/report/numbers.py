@@ -2,6 +2,8 @@
 
 import math
 
+_MARKDOWN = {ord(c): f"\\{c}" for c in "\\`*_[]|#~$"} | {ord(c): f"&#{ord(c)};" for c in "<>&"}
+
 
 def number(value: float | None, digits: int = 4) -> str:
     """So many significant digits; a dash where there is none."""
@@ -23,10 +25,7 @@ def plus(value: float | None, digits: int = 3) -> str:
 
 def cell(text: object) -> str:
     """A name inside a Markdown table: on one line, nothing in it is markup."""
-    line = " ".join(str(text).split())
-    for mark in "\\`*_[]<>|#~$&":
-        line = line.replace(mark, f"\\{mark}" if mark not in "<>&" else f"&#{ord(mark)};")
-    return line
+    return " ".join(str(text).split()).translate(_MARKDOWN)
 
 
 def code(text: object) -> str:

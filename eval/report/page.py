@@ -1,11 +1,21 @@
-"""Fills the HTML templates. Everything that is filled in is escaped."""
+"""Fills the HTML templates. Everything that is filled in is escaped.
 
+Pages stand alone: styles and scripts are inside, and the page's policy lets nothing else in. A
+script runs only because its hash is named there, so that markup that slipped in could not.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from eval.report import charts
 from eval.report.numbers import number, plus
 
 
@@ -18,11 +28,47 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "plus": plus}
+    environment.filters |= {"number": number, "plus": plus, "data": data_block}
+    environment.globals |= {"charts": charts}
     return environment
 
 
-def fill(template: str, **values: Any) -> str:  # noqa: ANN401 - whatever the template names
-    """The page of a template in eval/report/templates with our style sheet inside."""
-    style = (files("eval.report") / "templates" / "style.css").read_text(encoding="utf-8")
-    return _environment().get_template(template).render(style=style, **values)
+def fill(
+    template: str,
+    *,
+    script: str | None = None,
+    styles: Sequence[str] = ("style.css",),
+    **values: Any,  # noqa: ANN401 - what the template names
+) -> str:
+    """The page of a template in eval/report/templates, with style sheets and a script of that
+    folder inside.
+    """
+    code = _text(script) if script else ""
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii")
+    scripts = f"'sha256-{digest}'" if script else "'none'"
+    policy = (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; "
+        f"script-src {scripts}; base-uri 'none'; form-action 'none'"
+    )
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup("".join(map(_text, styles))),  # noqa: S704 - our own files
+            script=Markup(code),  # noqa: S704 - our own file
+            policy=policy,
+            **values,
+        )
+    )
+
+
+def _text(name: str) -> str:
+    return (files("eval.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def data_block(value: Any) -> Markup:  # noqa: ANN401 - any JSON value
+    """JSON for a script element: nothing in it can end the element."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for mark in "<>&":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return Markup(text)  # noqa: S704 - escaped above

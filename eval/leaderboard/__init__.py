@@ -1,0 +1,1 @@
+"""Tables of systems: what may stand in one column, with what certainty, and what lies behind it."""

@@ -1,0 +1,202 @@
+"""A leaderboard as data: what every page and export is written from."""
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eval.leaderboard import queries
+from eval.leaderboard.behind import Distribution, Slices, distributions, slices
+from eval.leaderboard.cells import BY_NAME, Cell, Difference, cell_of, measured, ranked
+from eval.leaderboard.gallery import Picked, choose_metric, gallery
+from eval.leaderboard.groups import BOUNDS, Entry, Group
+from eval.leaderboard.overview import Drift, Failures, Speed, drift, failures, speed
+from eval.leaderboard.published import PublishedTable, published_tables
+from eval.metrics.catalogue import is_set
+from eval.metrics.interface import Definition
+from eval.scores import Results
+from manifests.errors import InputError
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A metric of a sheet: the rows' cells and what lies behind them."""
+
+    definition: Definition
+    is_set: bool
+    cells: list[Cell | None]
+    """One a row."""
+    differences: list[Difference]
+    distributions: list[Distribution]
+    span: tuple[float, float] | None
+    """What the bins of the distributions lie between."""
+    slices: list[Slices]
+    queries: list[tuple[str, str]]
+    """What it answers, and the SQL."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether any row has a number."""
+        return any(cell is not None and cell.value is not None for cell in self.cells)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """Rows that may be compared, and all that is said of them."""
+
+    entries: list[Entry]
+    main: Entry
+    """The row whose clips are the sheet's."""
+    apart: list[str]
+    card: dict[str, Any]
+    protocol_hash: str
+    facts: dict[str, Any]
+    """Dataset, clip list, number of clips and speakers, seconds of video."""
+    columns: list[Column]
+    drift: list[Drift]
+    drift_width_s: float
+    speed: list[Speed]
+    failures: list[Failures]
+    gallery: list[Picked]
+    gallery_metric: str | None
+    missing: list[tuple[str, str]]
+    """Bounds that nobody measured, and what each is."""
+    queries: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """Everything: sheets of what was measured, and what papers printed."""
+
+    title: str
+    made_at: str
+    sheets: list[Sheet]
+    published: list[PublishedTable]
+    price_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardSettings:
+    """What the maker of a board may choose."""
+
+    title: str = "Leaderboard"
+    gallery: int = 2
+    """Clips a place (worst, median, best) and system; 0: no gallery."""
+    gallery_metric: str | None = None
+    price_per_hour: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.gallery < 0:
+            raise ValueError(f"gallery must not be negative, got {self.gallery}")
+        if self.price_per_hour is not None and not self.price_per_hour > 0:
+            raise ValueError(f"price_per_hour must be positive, got {self.price_per_hour}")
+
+
+def make_board(
+    groups: Sequence[Group], settings: BoardSettings, progress: Progress = lambda _: None
+) -> Board:
+    """All numbers of all groups; `progress` is told what is being worked on.
+
+    Raises InputError for a gallery metric that does not exist.
+    """
+    chosen = settings.gallery_metric
+    if chosen is not None and chosen not in queries.MEASURES:
+        raise InputError(f"--gallery-metric {chosen}: no clip metric has this name")
+    return Board(
+        title=settings.title,
+        made_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        sheets=[_sheet(group, settings, progress) for group in groups],
+        published=published_tables(),
+        price_per_hour=settings.price_per_hour,
+    )
+
+
+def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
+    entries = group.entries
+    columns = []
+    for name in measured(entries):
+        progress(name)
+        columns.append(_column(name, group))
+    progress("videos")
+    metric = settings.gallery_metric or choose_metric(entries)
+    width, curves = drift(entries)
+    there = {entry.kind for entry in entries}
+    return Sheet(
+        entries=entries,
+        main=group.main,
+        apart=group.apart,
+        card=dict(group.main.results.info["protocol"]["card"]),
+        protocol_hash=group.protocol,
+        facts=_facts(group.main.results),
+        columns=columns,
+        drift=curves,
+        drift_width_s=width,
+        speed=speed(entries, settings.price_per_hour),
+        failures=failures(entries),
+        gallery=gallery(entries, metric, settings.gallery) if metric else [],
+        gallery_metric=metric,
+        missing=[(kind, what) for kind, what in BOUNDS.items() if kind not in there],
+        queries={
+            "table": queries.table(entries),
+            "drift": queries.drift(entries, width),
+            "speed": queries.speed(entries),
+            "failures": queries.failures(entries),
+        },
+    )
+
+
+def _column(name: str, group: Group) -> Column:
+    entries, metric = group.entries, BY_NAME[name]
+    cells, differences = ranked(name, entries, [cell_of(name, e.results) for e in entries])
+    spread, span = distributions(name, entries)
+    parts = [] if is_set(metric) else slices(name, entries, group.main.results)
+    return Column(
+        definition=metric.definition,
+        is_set=is_set(metric),
+        cells=cells,
+        differences=differences,
+        distributions=spread,
+        span=span,
+        slices=parts,
+        queries=_queries(name, group, differences, parts),
+    )
+
+
+def _queries(
+    name: str, group: Group, differences: Sequence[Difference], parts: Sequence[Slices]
+) -> list[tuple[str, str]]:
+    measure = queries.MEASURES.get(name)
+    entries = [e for e in group.entries if name in e.results.scores]
+    if measure is None or not entries:
+        return []
+    by_name = {entry.name: entry for entry in group.entries}
+    found: list[tuple[str, str | None]] = [
+        ("numbers and quantiles, from the clips", queries.from_clips(measure, entries))
+    ]
+    found += [(f"interval of {e.name}", queries.interval(measure, e)) for e in entries]
+    found += [
+        (
+            f"{d.best} against {d.system}",
+            queries.difference(measure, by_name[d.system], by_name[d.best]),
+        )
+        for d in differences
+    ]
+    found += [
+        (f"by {part.by}", queries.slice_(measure, part, group.main, entries)) for part in parts
+    ]
+    return [(what, sql) for what, sql in found if sql is not None]
+
+
+def _facts(results: Results) -> dict[str, Any]:
+    seconds = [clip["duration_s"] for clip in results.clips if clip["duration_s"] is not None]
+    return {
+        "reference": results.info.get("reference"),
+        "dataset_hash": results.info.get("dataset_hash"),
+        "clip_list_hash": results.info.get("clip_list_hash"),
+        "clips": len(results.clips),
+        "speakers": len({s for s in results.speakers if s is not None}) or None,
+        "seconds": sum(seconds),
+        "weights": dict(results.info.get("weights") or {}),
+    }

@@ -1,0 +1,223 @@
+"""The board as Markdown, CSV, LaTeX and JSON. Names in it come from users: each writer escapes
+them for its format.
+"""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from eval.leaderboard.board import Board, Column, Sheet
+from eval.leaderboard.cells import Cell
+from eval.leaderboard.families import HEADLINE
+from eval.leaderboard.groups import BOUNDS, Entry
+from eval.report.numbers import cell as md_cell
+from eval.report.numbers import code, number
+
+ARROWS = {"higher": "↑", "lower": "↓", "closer": "→ real"}
+_TEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$", "closer": r"$\to$ real"}
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+}  # fmt: skip
+
+CSV_COLUMNS = (
+    "protocol_hash", "system", "kind", "results", "checkpoint", "metric", "direction", "unit",
+    "value", "low", "high", "real", "n", "n_total", "status", "reason", "rank", "best", "tied",
+)  # fmt: skip
+
+
+def headline(sheet: Sheet) -> list[Column]:
+    """The columns of printed tables: the headline ones, or all where there are few of those."""
+    shown = [column for column in sheet.columns if column.shown]
+    main = [column for column in shown if column.definition.name in HEADLINE]
+    return main if len(main) >= 3 else shown
+
+
+def as_csv(board: Board) -> str:
+    """A row a system and metric."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for sheet in board.sheets:
+        for entry, column, cell in _cells(sheet):
+            definition = column.definition
+            writer.writerow(
+                _plain(value)
+                for value in (
+                    sheet.protocol_hash, entry.name, entry.kind, entry.where,
+                    entry.results.info.get("checkpoint"), cell.metric, definition.direction,
+                    definition.unit, cell.value, cell.low, cell.high, cell.reference, cell.n,
+                    cell.n_total, cell.status, cell.reason, cell.rank, cell.best, cell.tied,
+                )
+            )  # fmt: skip
+    return file.getvalue()
+
+
+def _plain(value: object) -> object:
+    """Text that a spreadsheet would take for a formula is marked as text."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def _cells(sheet: Sheet) -> Iterator[tuple[Entry, Column, Cell]]:
+    for place, entry in enumerate(sheet.entries):
+        for column in sheet.columns:
+            cell = column.cells[place]
+            if cell is not None:
+                yield entry, column, cell
+
+
+def as_markdown(board: Board) -> str:
+    """The headline numbers, for a README or a pull request."""
+    lines = [f"# {md_cell(board.title)}", ""]
+    for sheet in board.sheets:
+        columns = headline(sheet)
+        lines += [f"> Shown apart: {md_cell(reason)}" for reason in sheet.apart]
+        lines += [
+            f"{sheet.facts['clips']} clips, reference {code(sheet.facts['reference'])}, protocol "
+            f"{code(sheet.card['name'])} v{sheet.card['version']}, hash "
+            f"{code(sheet.protocol_hash)}. Numbers with 95 % intervals; **bold**: best; =: a "
+            "paired test does not tell it from the best; (p): a proxy, not comparable with papers.",
+            "",
+            "| system | " + " | ".join(_md_head(column) for column in columns) + " |",
+            "|---|" + "--:|" * len(columns),
+        ]
+        for place, entry in enumerate(sheet.entries):
+            cells = [_md_number(column.cells[place]) for column in columns]
+            name = md_cell(entry.name) if entry.ranked else f"*{md_cell(entry.name)}*"
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        bounds = [entry for entry in sheet.entries if not entry.ranked]
+        lines += ["", *(f"- *{md_cell(e.name)}*: {BOUNDS[e.kind]}" for e in bounds), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _md_head(column: Column) -> str:
+    proxy = " (p)" if column.definition.status == "proxy" else ""
+    return f"{column.definition.name}{proxy} {ARROWS[column.definition.direction]}"
+
+
+def _md_number(cell: Cell | None) -> str:
+    if cell is None or cell.value is None:
+        return "–"
+    text = number(cell.value)
+    text = f"**{text}**" if cell.best else f"{text} =" if cell.tied else text
+    if cell.low is None:
+        return text
+    return f"{text} [{number(cell.low, 3)}, {number(cell.high, 3)}]"
+
+
+def as_latex(board: Board) -> str:
+    """Tables for a paper (needs the package booktabs)."""
+    parts = [r"% \usepackage{booktabs}"]
+    for sheet in board.sheets:
+        columns = headline(sheet)
+        heads = [
+            f"{_tex(c.definition.name)} {_TEX_ARROWS[c.definition.direction]}" for c in columns
+        ]
+        caption = (
+            f"{_tex(board.title)}: {sheet.facts['clips']} clips, protocol "
+            f"{_tex(sheet.card['name'])} ({_tex(sheet.protocol_hash)}). Bold: best; $\\sim$: a "
+            "paired test does not tell it from the best."
+        )
+        parts += [
+            r"\begin{table}", r"\centering", f"\\caption{{{caption}}}",
+            f"\\begin{{tabular}}{{l{'r' * len(columns)}}}", r"\toprule",
+            " & ".join(["System", *heads]) + r" \\", r"\midrule",
+        ]  # fmt: skip
+        ruled = False
+        for place, entry in enumerate(sheet.entries):
+            if not entry.ranked and not ruled:
+                parts.append(r"\midrule")
+                ruled = True
+            cells = [_tex_number(column.cells[place]) for column in columns]
+            parts.append(" & ".join([_tex(entry.name), *cells]) + r" \\")
+        parts += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    return "\n".join(parts)
+
+
+def _tex(text: object) -> str:
+    return "".join(_TEX.get(c, c) for c in " ".join(str(text).split()))
+
+
+def _tex_number(cell: Cell | None) -> str:
+    if cell is None or cell.value is None:
+        return "--"
+    text = number(cell.value)
+    if cell.best:
+        return f"\\textbf{{{text}}}"
+    return f"{text}$\\sim$" if cell.tied else text
+
+
+def as_json(board: Board) -> str:
+    """Everything but videos, for programs; numbers that are not finite are null."""
+    content = {
+        "title": board.title,
+        "made_at": board.made_at,
+        "sheets": [_sheet(sheet) for sheet in board.sheets],
+        "published": [asdict(table) for table in board.published],
+    }
+    return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _sheet(sheet: Sheet) -> dict[str, Any]:
+    return {
+        "protocol_hash": sheet.protocol_hash,
+        "protocol": sheet.card,
+        "apart": sheet.apart,
+        "facts": sheet.facts,
+        "rows": [
+            {
+                "system": entry.name,
+                "kind": entry.kind,
+                "results": entry.where,
+                "checkpoint": entry.results.info.get("checkpoint"),
+                "command": entry.results.info.get("command"),
+            }
+            for entry in sheet.entries
+        ],
+        "metrics": [_column(column, sheet.entries) for column in sheet.columns],
+        "drift": {
+            "width_s": sheet.drift_width_s,
+            "rows": [asdict(row) for row in sheet.drift],
+        },
+        "speed": [asdict(row) for row in sheet.speed],
+        "failures": [asdict(row) for row in sheet.failures],
+        "queries": sheet.queries,
+    }
+
+
+def _column(column: Column, entries: Sequence[Entry]) -> dict[str, Any]:
+    pairs = zip(entries, column.cells, strict=True)
+    return {
+        "metric": column.definition.name,
+        "direction": column.definition.direction,
+        "unit": column.definition.unit,
+        "cells": {entry.name: asdict(cell) for entry, cell in pairs if cell is not None},
+        "differences": [asdict(row) for row in column.differences],
+        "distributions": [asdict(row) for row in column.distributions],
+        "slices": [asdict(part) for part in column.slices],
+        "queries": dict(column.queries),
+    }
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+EXPORTS: Mapping[str, tuple[str, Callable[[Board], str]]] = {
+    "md": ("leaderboard.md", as_markdown),
+    "csv": ("leaderboard.csv", as_csv),
+    "latex": ("leaderboard.tex", as_latex),
+    "json": ("leaderboard.json", as_json),
+}
+"""Format -> the file's name and its writer."""

@@ -1,0 +1,51 @@
+"""The board as one HTML file that needs nothing beside it."""
+
+import math
+import shlex
+from collections.abc import Sequence
+
+from eval.leaderboard.board import Board, Sheet
+from eval.leaderboard.cells import Cell, cost
+from eval.leaderboard.families import FAMILIES, HEADLINE, family
+from eval.leaderboard.groups import BOUNDS
+from eval.leaderboard.overview import meaning
+from eval.leaderboard.packed import clip_data
+from eval.report.page import fill
+
+
+def as_html(board: Board, remake: Sequence[str] = ()) -> str:
+    """The page. `remake` is the command that makes it again."""
+    return fill(
+        "leaderboard.html.j2",
+        script="leaderboard.js",
+        styles=("style.css", "leaderboard.css"),
+        board=board,
+        clip_data=[clip_data(sheet) for sheet in board.sheets],
+        bounds=BOUNDS,
+        headline=HEADLINE,
+        families=_families,
+        family=family,
+        row_of=_row_of,
+        cost=_cost,
+        meaning=meaning,
+        command=shlex.join,
+        remake=shlex.join(remake),
+    )
+
+
+def _families(sheet: Sheet) -> list[str]:
+    """The choices of columns, the first of them chosen: `Main` where it says enough."""
+    shown = [column.definition.name for column in sheet.columns if column.shown]
+    found = [name for name in (*FAMILIES, "Other") if any(family(m) == name for m in shown)]
+    main = sum(name in HEADLINE for name in shown)
+    return ["Main", "All", *found] if 3 <= main < len(shown) else ["All", *found]
+
+
+def _row_of(sheet: Sheet, system: str) -> int:
+    return [entry.name for entry in sheet.entries].index(system)
+
+
+def _cost(name: str, cell: Cell) -> str:
+    """What a column is sorted by: less is better."""
+    found = cost(name, cell)
+    return f"{found:.9g}" if math.isfinite(found) else ""
