@@ -82,7 +82,7 @@ class Gate:
     version: int = 1
     alpha: float = 0.05
     min_clips: int = 10
-    """With fewer common clips nothing passes."""
+    """With fewer common clips, or speakers where these are drawn, statistics decide nothing."""
     gates: tuple[GateMetric, ...]
     tail: Tail = Tail()
     validity: Validity = Validity()

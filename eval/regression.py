@@ -147,11 +147,13 @@ def _judged(entry: GateMetric, result: Comparison, p: float, gate: Gate) -> Find
 
 
 def _tails(compared: Mapping[str, Comparison], gate: Gate) -> list[Finding]:
-    """Clips that fell far, against those that rose as far: chance moves as many up as down."""
+    """Clips that fell far, against those that rose as far: chance moves as many up as down.
+    Too few clips tell nothing here either.
+    """
     margins = {entry.metric: entry for entry in gate.gates}
     rows = []
     for name, result in compared.items():
-        if result.per_clip is None:
+        if result.per_clip is None or result.groups.count < gate.min_clips:
             continue
         far = gate.tail.margins * margins[name].allowed(result.before)
         beyond = np.where(np.abs(result.per_clip) > far, np.sign(result.per_clip), 0.0)

@@ -116,8 +116,13 @@ def test_few_clips_decide_nothing_and_say_how_many_would(whole: Results) -> None
     assert row.needed is not None
     assert row.needed >= GATE.min_clips
     assert "too few" in row.text
+    # Eight that all collapse would be surer than 1 %, and are still too few.
+    part = whole.subset(np.arange(0, 24, 3))
+    hurt = judge(part, other_seed(part, random, ms_ssim=-0.5), GATE)
+    assert hurt.verdict == "INCONCLUSIVE"
     # Many clips, but a difference that they cannot tell from the margin.
-    near = {f"s{i}": v for i, v in enumerate(random.normal(0, 0.05, 20))}
+    spread = random.normal(0, 0.05, 20)
+    near = {f"s{i}": v for i, v in enumerate(spread - spread.mean())}
     shift = np.array([near[str(s)] for s in whole.speakers])
     judged = judge(whole, other_seed(whole, random, ms_ssim=shift - 0.005), GATE)
     (row,) = [f for f in judged.findings if f.kind == "metric" and f.name == "ms_ssim"]
