@@ -1,7 +1,8 @@
 """Runs and results in DuckDB: views over the committed rows of many folders, and macros."""
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -10,7 +11,7 @@ import pyarrow as pa
 from manifests.catalog import add_dataset
 from manifests.run_macros import HELPERS, RUN_MACROS
 from manifests.run_search import Kind, Run, find_runs
-from manifests.runs import RUN_TABLES, RunFolder
+from manifests.runs import RUN_TABLES, RunFolder, item_name
 from manifests.safe_sql import answer, lock, parts_of, use_filesystem
 from manifests.schema import Column, schema
 from manifests.store import Dataset
@@ -59,6 +60,12 @@ WHERE if(
     (results.results, part.clip_id) IN (SELECT (results, clip_id) FROM clip_results)
 )
 """
+# The same rows of the sets, without opening every clip's part.
+_SET_METRICS = """
+SELECT results.results, part.* EXCLUDE (filename) FROM ({parts}) AS part
+JOIN results ON parse_dirpath(part.filename) = results.folder || '/metrics'
+WHERE part.clip_id IS NULL AND results.complete
+"""
 _FEATURES = """
 SELECT results.results, part.* EXCLUDE (filename) FROM ({parts}) AS part
 JOIN results ON parse_dirpath(part.filename) = results.folder || '/features'
@@ -76,85 +83,127 @@ SELECT parse_dirpath(part.filename) AS folder, part.* EXCLUDE (filename) FROM ({
 _VIEWS = {
     "clip_results": ("results", "clips", _CLIP_RESULTS),
     "metrics": ("results", "metrics", _METRICS),
+    "_set_metrics": ("results", "metrics", _SET_METRICS),
     "features": ("results", "features", _FEATURES),
     "generations": ("generations", "generations", _GENERATIONS),
     "training": ("training", "training", _TRAINING),
 }
 """View -> kind of folder, table of manifests.runs, SQL over its parts."""
 
+_STANDS_ON = {
+    "metrics": ("clip_results",),
+    "features": ("clip_results",),
+    "compare": ("metrics", "clip_results"),
+    "leaderboard": ("_set_metrics",),
+    "history": ("_set_metrics",),
+}
 _TRAINING_FILE = "metrics.parquet"
-_HEAVY = {"features": {"values"}}
+_HEAVY = {"features": ("values",)}
 """Columns that no question is about: left out of the view, so that they are never read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """What those who write runs know of them: the kinds of folders, named results, generations and
+    training; rows of DEFINITIONS; the item that a set's own rows are committed as.
+    """
+
+    kinds: Sequence[Kind]
+    definitions: Sequence[Mapping[str, Any]]
+    set_item: str
+
+
 def query_runs(
-    sql: str,
-    roots: Iterable[str],
-    kinds: Sequence[Kind],
-    definitions: Iterable[Mapping[str, Any]],
-    dataset: Dataset | None = None,
+    sql: str, roots: Iterable[str], conventions: Conventions, dataset: Dataset | None = None
 ) -> pa.Table:
     """Run one read-only statement over the runs in these folders, and a dataset if one is given.
 
-    `kinds` are named results, generations and training; `definitions` are rows of DEFINITIONS.
     Raises InputError for folders without a run and with DuckDB's reason.
     """
     roots = list(roots)
-    runs = find_runs(roots, kinds)
+    runs = find_runs(roots, conventions.kinds)
     allowed = [RunFolder(root, "").uri for root in roots] + ([dataset.uri] if dataset else [])
-    meanings = pa.Table.from_pylist([dict(row) for row in definitions], schema(DEFINITIONS))
 
     def connect() -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect()
         if dataset is not None:
             add_dataset(connection, dataset)
-        add_runs(connection, runs, meanings)
+        add_runs(connection, runs, conventions, names_in(sql))
         lock(connection, allowed)
         return connection
 
     return answer(connect, sql)
 
 
-def add_runs(
-    connection: duckdb.DuckDBPyConnection, runs: Sequence[Run], definitions: pa.Table
-) -> None:
-    """Give a connection the views and macros over these runs, as their files are now.
+def names_in(sql: str) -> set[str]:
+    """Views and macros that a statement may use: all, where it names none (`SHOW TABLES`).
 
-    `definitions` has the columns of DEFINITIONS. Raises InputError for an unreadable info file.
+    To make one is to open every part that it is of, so what is not used is not made.
+    """
+    there = {"results", "definitions", *_VIEWS, *map(_called, RUN_MACROS)}
+    named = {name for name in there if name in sql.lower()} or there
+    return named.union(*(_STANDS_ON.get(name, ()) for name in named))
+
+
+def _called(signature: str) -> str:
+    return signature.split("(")[0]
+
+
+def add_runs(
+    connection: duckdb.DuckDBPyConnection,
+    runs: Sequence[Run],
+    conventions: Conventions,
+    names: Collection[str],
+) -> None:
+    """Give a connection the views and macros of these names over runs, as their files are now.
+
+    Raises InputError for an info file that cannot be read.
     """
     for run in runs:
         use_filesystem(connection, run.folder.fs, local=run.folder.local)
     results = [_result(run) for run in runs if run.kind == "results"]
     connection.register("results", pa.Table.from_pylist(results, schema(RESULTS)))
-    connection.register("definitions", definitions)
+    meanings = [dict(row) for row in conventions.definitions]
+    connection.register("definitions", pa.Table.from_pylist(meanings, schema(DEFINITIONS)))
     for view, (kind, table, sql) in _VIEWS.items():
+        if view not in names:
+            continue
         folders = [run.folder for run in runs if run.kind == kind]
-        parts = _parts(connection, view, table, folders)
+        if view == "_set_metrics":
+            files = _files(folders, f"metrics/{item_name(conventions.set_item)}.parquet")
+        elif view == "training":
+            files = _files(folders, _TRAINING_FILE)
+        else:
+            having = [f"{folder.uri}/{table}" for folder in folders if folder.parts(table)]
+            files = parts_of(having) if having else None
+        parts = _with_every_column(connection, view, table, files)
         connection.execute(f"CREATE VIEW {view} AS {sql.format(parts=parts)}")
     for signature, sql in HELPERS.items():
         connection.execute(f"CREATE MACRO {signature} AS {sql}")
     for signature, (_, sql) in RUN_MACROS.items():
-        connection.execute(f"CREATE MACRO {signature} AS TABLE {sql}")
+        if _called(signature) in names:
+            connection.execute(f"CREATE MACRO {signature} AS TABLE {sql}")
 
 
-def _parts(
-    connection: duckdb.DuckDBPyConnection, view: str, table: str, folders: Sequence[RunFolder]
+def _files(folders: Sequence[RunFolder], name: str) -> str | None:
+    """One file of each folder that has it, as a table expression."""
+    having = [folder.uri for folder in folders if folder.fs.exists(folder.at(name))]
+    return parts_of(having, name) if having else None
+
+
+def _with_every_column(
+    connection: duckdb.DuckDBPyConnection, view: str, table: str, files: str | None
 ) -> str:
-    """SQL for all rows of a table in these folders, with every column of today's schema."""
-    heavy = _HEAVY.get(view, set())
+    """SQL for the rows of files with every column of today's schema, whoever wrote them when."""
+    heavy = _HEAVY.get(view, ())
     columns = [column for column in RUN_TABLES[table] if column.name not in heavy]
     empty = schema((*columns, Column("filename", _TEXT, "the part"))).empty_table()
     connection.register(f"_no_{view}", empty)
     rows = f"SELECT * FROM _no_{view}"  # noqa: S608 - a name of ours
-    if table == "training":
-        having = [folder.uri for folder in folders if folder.fs.exists(folder.at(_TRAINING_FILE))]
-        files = parts_of(having, _TRAINING_FILE)
-    else:
-        having = [f"{folder.uri}/{table}" for folder in folders if folder.parts(table)]
-        files = parts_of(having)
-    if not having:
+    if files is None:
         return rows
-    left_out = f"EXCLUDE ({', '.join(map(_name, sorted(heavy)))})" if heavy else ""
+    quoted = ", ".join(f'"{name}"' for name in heavy)
+    left_out = f"EXCLUDE ({quoted})" if heavy else ""
     return f"{rows} UNION ALL BY NAME SELECT * {left_out} FROM {files}"  # noqa: S608
 
 
@@ -182,7 +231,3 @@ def _utc(text: object) -> datetime.datetime | None:
     except ValueError:
         return None
     return time.astimezone(datetime.UTC).replace(tzinfo=None) if time.tzinfo else None
-
-
-def _name(column: str) -> str:
-    return f'"{column}"'

@@ -25,10 +25,9 @@ HELPERS = {
 
 _LEADERBOARD = """
 WITH under AS (
-    SELECT DISTINCT metrics.protocol_hash FROM metrics JOIN results USING (results)
-    WHERE if(
+    SELECT protocol_hash FROM results WHERE if(
         of_protocol IN (SELECT protocol FROM results),
-        results.protocol = of_protocol, starts_with(metrics.protocol_hash, of_protocol)
+        protocol = of_protocol, starts_with(protocol_hash, of_protocol)
     )
 ), known AS MATERIALIZED (
     SELECT if(
@@ -37,12 +36,12 @@ WITH under AS (
             || 'protocol_hash FROM results has those that there are')
     ) AS yes
 ), numbers AS (
-    SELECT metrics.*, results.dataset_hash, results.clip_list_hash, results.same_take,
+    SELECT _set_metrics.*, results.dataset_hash, results.clip_list_hash, results.same_take,
            definitions.direction, definitions.place,
-           _cost(definitions.direction, metrics.value, metrics.reference) AS cost
-    FROM metrics JOIN results USING (results)
+           _cost(definitions.direction, _set_metrics.value, _set_metrics.reference) AS cost
+    FROM _set_metrics JOIN results USING (results)
     LEFT JOIN definitions USING (metric)
-    WHERE metrics.clip_id IS NULL AND metrics.protocol_hash IN (FROM under)
+    WHERE _set_metrics.protocol_hash IN (FROM under)
 )
 SELECT metric,
        CASE WHEN cost IS NOT NULL THEN rank() OVER (
@@ -54,7 +53,6 @@ SELECT metric,
 FROM numbers CROSS JOIN known WHERE known.yes
 ORDER BY protocol_hash, place, metric, rank NULLS LAST, system, results
 """
-
 
 _COMPARE = """
 WITH before AS (FROM _named(a)), after AS (FROM _named(b)), pairs AS (
@@ -71,11 +69,12 @@ WITH before AS (FROM _named(a)), after AS (FROM _named(b)), pairs AS (
             || 'dataset_hash and same_take; FROM results shows them')
         ELSE true
     END AS yes
-), numbers AS (
+), numbers AS MATERIALIZED (
     SELECT metrics.*, definitions.direction, definitions.place,
            _cost(definitions.direction, metrics.value, metrics.reference) AS cost
     FROM metrics JOIN definitions USING (metric)
     WHERE metrics.clip_id IS NOT NULL AND NOT definitions.set_metric
+        AND metrics.results IN (SELECT unnest([results_a, results_b]) FROM pairs)
 )
 SELECT one.metric, count(*) AS clips, avg(one.value) AS mean_a, avg(other.value) AS mean_b,
        avg(one.cost - other.cost) AS gain,
@@ -95,16 +94,17 @@ ORDER BY results_a, results_b, one.protocol_hash, any_value(one.place)
 _HISTORY = """
 WITH known AS MATERIALIZED (
     SELECT if(
-        of_metric IN (SELECT metric FROM definitions UNION ALL SELECT metric FROM metrics), true,
+        of_metric IN (SELECT metric FROM definitions UNION ALL SELECT metric FROM _set_metrics),
+        true,
         error('no metric is named ' || of_metric || '; FROM definitions has their names')
     ) AS yes
 ), numbers AS (
     SELECT results.created_at, results.checkpoint, results.dataset_hash,
-           results.clip_list_hash, results.same_take, metrics.*,
-           _cost(definitions.direction, metrics.value, metrics.reference) AS cost
-    FROM metrics JOIN results USING (results)
+           results.clip_list_hash, results.same_take, _set_metrics.*,
+           _cost(definitions.direction, _set_metrics.value, _set_metrics.reference) AS cost
+    FROM _set_metrics JOIN results USING (results)
     LEFT JOIN definitions USING (metric)
-    WHERE metrics.clip_id IS NULL AND metrics.metric = of_metric
+    WHERE _set_metrics.metric = of_metric
 )
 SELECT created_at, system, results, checkpoint, protocol_hash, value,
        CASE WHEN created_at IS NOT NULL THEN value - lag(value IGNORE NULLS) OVER before END

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from manifests.catalog import query
 from manifests.errors import InputError
-from manifests.run_catalog import query_runs
+from manifests.run_catalog import Conventions, query_runs
 from manifests.run_search import Kind
 from manifests.store import Dataset
 from pipeline.progress import console
@@ -54,31 +54,32 @@ def _ask(root: str | None, runs: Sequence[str], sql: str) -> pa.Table:
     if root is not None:
         dataset = Dataset(root)
         dataset.info()
-    if runs:
-        return query_runs(sql, runs, kinds(), definition_rows(), dataset)
-    if dataset is None:
-        raise InputError("nothing to query: give --dataset ROOT, --runs FOLDER, or both")
-    return query(dataset, sql)
+    try:
+        if runs:
+            return query_runs(sql, runs, conventions(), dataset)
+        if dataset is not None:
+            return query(dataset, sql)
+    except InputError as error:
+        if "Catalog Error" not in str(error):
+            raise
+        hint = "`dawn query --help` says which views are of --dataset and which of --runs"
+        raise InputError(f"{error} {hint}") from error
+    raise InputError("nothing to query: give --dataset ROOT, --runs FOLDER, or both")
 
 
-def kinds() -> tuple[Kind, ...]:
-    """The folders that `--runs` finds."""
-    from eval.results import INFO
+def conventions() -> Conventions:
+    """What `--runs` finds, and what its metrics mean: from where each is defined."""
+    from eval.metrics.catalogue import METRICS, is_set
+    from eval.results import INFO, SET
     from pipeline.generate_worker import RUN_INFO
     from pipeline.train import INFO as TRAINING_INFO
 
-    return (
+    kinds = (
         Kind("results", INFO, "protocol_hash"),
         Kind("generations", RUN_INFO, "settings_hash"),
         Kind("training", TRAINING_INFO, "recipe_hash"),
     )
-
-
-def definition_rows() -> list[dict[str, Any]]:
-    """What each metric means, as rows of the relation `definitions`."""
-    from eval.metrics.catalogue import METRICS, is_set
-
-    return [
+    definitions = [
         {
             "metric": metric.definition.name,
             "title": metric.definition.title,
@@ -90,6 +91,7 @@ def definition_rows() -> list[dict[str, Any]]:
         }
         for place, metric in enumerate(METRICS)
     ]
+    return Conventions(kinds, definitions, SET)
 
 
 def show(answer: pa.Table) -> None:
