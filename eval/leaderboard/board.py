@@ -8,12 +8,14 @@ from typing import Any
 from eval.leaderboard import queries
 from eval.leaderboard.behind import Distribution, Slices, distributions, slices
 from eval.leaderboard.cells import BY_NAME, Cell, Difference, cell_of, measured, ranked
+from eval.leaderboard.floor import Floor, floor
 from eval.leaderboard.gallery import Picked, choose_metric, gallery
 from eval.leaderboard.groups import BOUNDS, Entry, Group
 from eval.leaderboard.overview import Drift, Failures, Speed, drift, failures, speed
 from eval.leaderboard.published import PublishedTable, published_tables
 from eval.metrics.catalogue import is_set
 from eval.metrics.interface import Definition
+from eval.metrics.set_distances import SetDistance
 from eval.scores import Results
 from manifests.errors import InputError
 
@@ -33,6 +35,8 @@ class Column:
     span: tuple[float, float] | None
     """What the bins of the distributions lie between."""
     slices: list[Slices]
+    floor: Floor | None
+    """Of set metrics: what real clips give at the same number of clips."""
     queries: list[tuple[str, str]]
     """What it answers, and the SQL."""
 
@@ -160,6 +164,7 @@ def _column(name: str, group: Group) -> Column:
         distributions=spread,
         span=span,
         slices=parts,
+        floor=floor(metric, group) if isinstance(metric, SetDistance) else None,
         queries=_queries(name, group, differences, parts),
     )
 

@@ -202,6 +202,7 @@ def _column(column: Column, entries: Sequence[Entry]) -> dict[str, Any]:
         "differences": [asdict(row) for row in column.differences],
         "distributions": [asdict(row) for row in column.distributions],
         "slices": [asdict(part) for part in column.slices],
+        "floor": asdict(column.floor) if column.floor else None,
         "queries": dict(column.queries),
     }
 

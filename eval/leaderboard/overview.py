@@ -34,7 +34,7 @@ class Speed:
     system: str
     clips: int
     factor: float
-    """Mean over clips."""
+    """Of the whole set: all work over all video."""
     median: float
     p95: float
     hours: float
@@ -105,15 +105,17 @@ def speed(entries: Sequence[Entry], price_per_hour: float | None) -> list[Speed]
         if not timed:
             continue
         factors, seconds = np.array(timed).T
-        cost = None if price_per_hour is None else float(factors.mean()) / 60 * price_per_hour
+        work = float((factors * seconds).sum())
+        factor = work / float(seconds.sum()) if seconds.sum() else float("nan")
+        cost = None if price_per_hour is None else factor / 60 * price_per_hour
         found.append(
             Speed(
                 system=entry.name,
                 clips=len(timed),
-                factor=float(factors.mean()),
+                factor=factor,
                 median=float(np.median(factors)),
                 p95=float(np.quantile(factors, 0.95)),
-                hours=float((factors * seconds).sum() / 3600),
+                hours=work / 3600,
                 cost_per_minute=cost,
             )
         )

@@ -6,7 +6,6 @@ bounds, 255 where there is nothing. Both in base64.
 
 import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,10 @@ _KINDS = ("mouth_generated", "mouth_reference", "loudness", "csim")
 _LEVELS = 254
 
 
-@dataclass(slots=True)
-class _Budget:
-    left: int = CURVE_BYTES
-
-
-def clip_data(sheet: Sheet) -> dict[str, Any]:
-    """What the page's script shows of single clips: ids, numbers by metric and row, curves."""
+def clip_data(sheet: Sheet, curve_bytes: int = CURVE_BYTES) -> dict[str, Any]:
+    """What the page's script shows of single clips: ids, numbers by metric and row, and curves, as
+    many as fit into `curve_bytes`.
+    """
     main = sheet.main.results
     order = {clip: place for place, clip in enumerate(main.clip_ids)}
     values = {}
@@ -47,7 +43,7 @@ def clip_data(sheet: Sheet) -> dict[str, Any]:
         "seconds": [clip["duration_s"] for clip in main.clips],
         "rows": [entry.name for entry in sheet.entries],
         "metrics": values,
-        "curves": _all_curves(sheet, order),
+        "curves": _all_curves(sheet, order, curve_bytes),
         "begin": card["skip_first"] / card["fps"],
         "step": card["stride"] / card["fps"],
         "fps": card["fps"],
@@ -74,11 +70,10 @@ def pack(values: NDArray[np.float32]) -> str:
     return base64.b64encode(values.astype("<f4").tobytes()).decode("ascii")
 
 
-def _all_curves(sheet: Sheet, order: dict[str, int]) -> dict[str, Any]:
+def _all_curves(sheet: Sheet, order: dict[str, int], left: int) -> dict[str, Any]:
     """Bounds of each kind, and by row and clip its four curves."""
     found = [dict(_read(entry)) for entry in sheet.entries]
     bounds = {kind: _bounds(found, kind) for kind in _KINDS}
-    budget = _Budget()
     packed: list[dict[int, list[str | None]]] = [{} for _ in sheet.entries]
     names = [entry.name for entry in sheet.entries]
     first = [(names.index(p.system), p.clip_id) for p in sheet.gallery]
@@ -88,9 +83,9 @@ def _all_curves(sheet: Sheet, order: dict[str, int]) -> dict[str, Any]:
         if curves is None or clip not in order or order[clip] in packed[row]:
             continue
         size = sum(len(curve) for curve in curves.values())
-        if not size or size > budget.left:
+        if not size or size > left:
             continue
-        budget.left -= size
+        left -= size
         packed[row][order[clip]] = [
             _quantised(curves[kind], bounds[kind]) if kind in curves else None for kind in _KINDS
         ]

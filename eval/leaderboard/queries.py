@@ -162,7 +162,8 @@ def drift(entries: Sequence[Entry], width: float) -> str:
 def speed(entries: Sequence[Entry]) -> str:
     """Seconds of work for a second of video, and hours for the set."""
     return (
-        "SELECT results, count(real_time_factor) AS clips, avg(real_time_factor) AS factor,\n"
+        "SELECT results, count(real_time_factor) AS clips,\n"
+        "       sum(real_time_factor * duration_s) / sum(duration_s) AS factor,\n"
         "       median(real_time_factor) AS median,\n"
         "       quantile_cont(real_time_factor, 0.95) AS p95,\n"
         "       sum(real_time_factor * duration_s) / 3600 AS hours\n"

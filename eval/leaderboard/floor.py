@@ -1,0 +1,64 @@
+"""How far apart two sets of real clips are: what a set metric cannot fall below at so few clips.
+
+Distances between sets shrink as the sets grow, so that a system's number and the floor must have
+the same number of clips: half of the clips are held against the real ones of the other half.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eval.leaderboard.groups import Group
+from eval.metrics.interface import Features, TooFewError
+from eval.metrics.set_distances import SetDistance
+from eval.protocol import ProtocolCard
+from eval.scores import Results
+from manifests.config import load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """Numbers of `n` clips against `n` other real ones."""
+
+    n: int
+    real: float
+    values: list[float | None]
+    """One a row of the group; None where it cannot be had."""
+
+
+def floor(metric: SetDistance, group: Group) -> Floor | None:
+    """From stored features; None where there are too few clips, or nobody measured it."""
+    main = group.main.results
+    card = load(ProtocolCard, main.info["protocol"]["card"], "protocol")
+    reference = main.features(metric, "reference", set(main.clip_ids))
+    first, second = halves(list(reference))
+    other = [reference[clip] for clip in second]
+    try:
+        real = metric.distance([reference[clip] for clip in first], other, card)
+    except TooFewError:
+        return None
+    values = [_of(metric, entry.results, first, other, card) for entry in group.entries]
+    return Floor(n=len(first), real=real, values=values)
+
+
+def halves(clips: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Two halves of as many clips, by the hash of their names; an odd one is left out."""
+    mixed = sorted(clips, key=lambda clip: hashlib.sha256(clip.encode()).hexdigest())
+    even = len(mixed) // 2 * 2
+    return sorted(mixed[:even:2]), sorted(mixed[1:even:2])
+
+
+def _of(
+    metric: SetDistance,
+    results: Results,
+    clips: Sequence[str],
+    reference: Sequence[Features],
+    card: ProtocolCard,
+) -> float | None:
+    generated = results.features(metric, "generated", set(clips))
+    if generated.keys() != set(clips):
+        return None
+    try:
+        return metric.distance([generated[clip] for clip in clips], list(reference), card)
+    except TooFewError:
+        return None

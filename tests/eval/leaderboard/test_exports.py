@@ -1,0 +1,90 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.leaderboard.board import Board
+from eval.leaderboard.exports import as_csv, as_json, as_latex, as_markdown
+from eval.leaderboard.published import published_tables
+from tests.boards import HOSTILE, board_of, write_all
+from tests.results_folders import write_results
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
+    folders = write_all(tmp_path_factory.mktemp("results"))
+    return board_of(folders, gallery=0, title="Ours & *theirs*")
+
+
+def test_csv_has_a_row_a_system_and_metric(board: Board) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(board))))
+    assert len(rows) == 5 * 7
+    (row,) = [r for r in rows if r["system"] == "good" and r["metric"] == "psnr"]
+    cell = next(c for c in board.sheets[0].columns if c.definition.name == "psnr").cells[0]
+    assert cell is not None
+    assert float(row["value"]) == cell.value
+    assert row["checkpoint"] == "abc"
+    assert {r["system"] for r in rows} == {"good", "equal", HOSTILE, "real", "static"}
+    assert {r["kind"] for r in rows if r["system"] == "static"} == {"static"}
+
+
+def test_csv_starts_no_formula(tmp_path: Path) -> None:
+    write_results(tmp_path / "a", {"psnr": [20.0, 21.0]}, system="=HYPERLINK(1)")
+    (row, *_) = csv.DictReader(io.StringIO(as_csv(board_of([tmp_path / "a"]))))
+    assert row["system"] == "'=HYPERLINK(1)"
+
+
+def test_markdown_marks_the_best_and_escapes_names(board: Board) -> None:
+    text = as_markdown(board)
+    assert text.startswith("# Ours &#38; \\*theirs\\*\n")
+    assert "<script>" not in text
+    assert "&#60;script&#62;alert(1)" in text
+    (good,) = [line for line in text.splitlines() if line.startswith("| good ")]
+    (head,) = [line for line in text.splitlines() if line.startswith("| system ")]
+    assert "**" in good
+    assert good.count("|") == head.count("|")
+    (hostile,) = [line for line in text.splitlines() if "alert" in line]
+    assert hostile.replace("\\|", "").count("|") == head.count("|")
+
+
+def test_latex_escapes_and_balances(board: Board) -> None:
+    text = as_latex(board)
+    assert r"\textless{}script\textgreater{}" in text
+    assert r"\textbackslash{}" in text
+    assert r"Ours \& *theirs*" in text
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    ends = {line.replace(r"\&", "").count("&") for line in rows}
+    assert len(rows) == 6
+    assert len(ends) == 1
+    assert r"\textbf{" in text
+
+
+def test_json_is_whole_and_has_no_nan(board: Board) -> None:
+    content = json.loads(as_json(board), parse_constant=lambda name: pytest.fail(name))
+    (sheet,) = content["sheets"]
+    assert [row["system"] for row in sheet["rows"]][:3] == ["good", "equal", HOSTILE]
+    assert sheet["rows"][0]["command"] == ["dawn", "evaluate"]
+    assert content["published"][0]["source"].startswith("DAWN")
+
+
+def test_published_tables_are_those_of_the_paper() -> None:
+    tables = {table.number: table for table in published_tables()}
+    assert list(tables) == [str(number) for number in range(1, 9)]
+
+    def value(table: str, metric: str, **row: str) -> str | None:
+        (found,) = [
+            r for r in tables[table].rows if all(getattr(r, k) == v for k, v in row.items())
+        ]
+        return found.values[tables[table].columns.index(metric)]
+
+    assert value("1", "fid", set="HDTF", method="DAWN") == "9.60"
+    assert value("1", "blink_rate", set="CREMA", method="Ground truth") == "0.24"
+    assert value("1", "bas", set="HDTF", method="Wav2Lip") is None
+    assert value("2", "dr25", method="TTR") == "-0.028"
+    assert value("3", "lse_d", setting="600 frames") == "8.02"
+    assert value("8", "fvd16", setting="window none") == "63.95"
+    for table in tables.values():
+        for row in table.rows:
+            assert all(v is None or float(v) > -1 for v in row.values)

@@ -1,0 +1,143 @@
+"""Every number of a board is made again by the query that the page gives for it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from eval.leaderboard.board import Board
+from eval.leaderboard.exports import as_json
+from tests.boards import board_of, write_all
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_all(tmp_path_factory.mktemp("it's [odd] *"))
+
+
+@pytest.fixture(scope="module")
+def board(folders: list[Path]) -> Board:
+    return board_of(folders, gallery=0)
+
+
+@pytest.fixture(scope="module")
+def sheet(board: Board) -> dict[str, Any]:
+    return json.loads(as_json(board))["sheets"][0]
+
+
+def ask(sql: str) -> list[dict[str, Any]]:
+    with duckdb.connect() as connection:
+        connection.sql("SELECT setseed(0.5)").fetchall()
+        return connection.sql(sql).to_arrow_table().to_pylist()
+
+
+def names(sheet: dict[str, Any]) -> dict[str, str]:
+    """Results folder -> the row's name."""
+    return {row["results"]: row["system"] for row in sheet["rows"]}
+
+
+def test_table(sheet: dict[str, Any]) -> None:
+    of = {(names(sheet)[r["results"]], r["metric"]): r for r in ask(sheet["queries"]["table"])}
+    cells = {
+        (system, metric["metric"]): cell
+        for metric in sheet["metrics"]
+        for system, cell in metric["cells"].items()
+    }
+    assert of.keys() == cells.keys()
+    assert len(cells) == 35
+    for key, cell in cells.items():
+        for name in ("value", "reference", "n", "n_total", "status"):
+            assert of[key][name] == cell[name], (key, name)
+
+
+def test_numbers_quantiles_and_counts_from_clips(sheet: dict[str, Any]) -> None:
+    checked = 0
+    for metric in sheet["metrics"]:
+        sql = metric["queries"].get("numbers and quantiles, from the clips")
+        if sql is None:
+            assert metric["metric"] in ("fid_incep2015", "fvd16_i3d400")
+            continue
+        quantiles = {d["system"]: d["quantiles"] for d in metric["distributions"]}
+        for row in ask(sql):
+            system = names(sheet)[row["results"]]
+            cell = metric["cells"][system]
+            assert row["value"] == pytest.approx(cell["value"], rel=1e-12)
+            assert (row["n"], row["n_total"]) == (cell["n"], cell["n_total"])
+            assert row["quantiles"] == pytest.approx(quantiles[system])
+            checked += 1
+    assert checked == 25
+
+
+def test_intervals_agree_within_a_tenth_of_their_width(sheet: dict[str, Any]) -> None:
+    checked = 0
+    for metric in sheet["metrics"]:
+        for what, sql in metric["queries"].items():
+            if not what.startswith("interval of "):
+                continue
+            cell = metric["cells"][what.removeprefix("interval of ")]
+            (row,) = ask(sql)
+            slack = 0.1 * (cell["high"] - cell["low"])
+            assert row["low"] == pytest.approx(cell["low"], abs=slack), what
+            assert row["high"] == pytest.approx(cell["high"], abs=slack), what
+            checked += 1
+    assert checked == 25
+
+
+def test_paired_differences(sheet: dict[str, Any]) -> None:
+    checked = 0
+    for metric in sheet["metrics"]:
+        for difference in metric["differences"]:
+            sql = metric["queries"].get(f"{difference['best']} against {difference['system']}")
+            if sql is None:  # no gain clip by clip
+                assert difference["wins"] is None
+                continue
+            (row,) = ask(sql)
+            assert row["gain"] == pytest.approx(difference["gain"], rel=1e-9)
+            assert (row["n"], row["wins"]) == (difference["n"], difference["wins"])
+            checked += 1
+    assert checked == 6
+
+
+def test_slices(sheet: dict[str, Any]) -> None:
+    checked = 0
+    for metric in sheet["metrics"]:
+        for part in metric["slices"]:
+            sql = metric["queries"][f"by {part['by']}"]
+            found = {(names(sheet)[r["results"]], r["bin"]): r for r in ask(sql)}
+            for box in part["bins"]:
+                for place, row in enumerate(sheet["rows"]):
+                    answer = found.get((row["system"], box["label"]))
+                    if box["values"][place] is None:
+                        assert answer is None
+                        continue
+                    assert answer is not None, (metric["metric"], box["label"])
+                    assert answer["value"] == pytest.approx(box["values"][place], rel=1e-9)
+                    assert answer["clips"] == box["clips"][place]
+                    checked += 1
+    assert checked > 300
+
+
+def test_drift(sheet: dict[str, Any]) -> None:
+    found: dict[str, list[tuple[float, float, int]]] = {}
+    for row in ask(sheet["queries"]["drift"]):
+        found.setdefault(names(sheet)[row["results"]], []).append(
+            (row["second"], row["csim"], row["clips"])
+        )
+    for row in sheet["drift"]["rows"]:
+        seconds, values, clips = zip(*found[row["system"]], strict=True)
+        assert list(seconds) == row["seconds"]
+        assert list(clips) == row["clips"]
+        assert list(values) == pytest.approx(row["values"], rel=1e-6)
+    assert len(sheet["drift"]["rows"]) == 5
+
+
+def test_speed_and_failures(sheet: dict[str, Any]) -> None:
+    found = {names(sheet)[r["results"]]: r for r in ask(sheet["queries"]["speed"])}
+    for row in sheet["speed"]:
+        for name in ("factor", "median", "p95", "hours", "clips"):
+            assert found[row["system"]][name] == pytest.approx(row[name]), name
+    failed = ask(sheet["queries"]["failures"])
+    assert len(failed) == sum(len(row["clips"]) for row in sheet["failures"]) == 5
+    assert {row["reason"] for row in failed} == {"unreadable"}
