@@ -120,9 +120,10 @@ def query_runs(
 
     Raises InputError for folders without a run and with DuckDB's reason.
     """
-    roots = list(roots)
     runs = find_runs(roots, conventions.kinds)
-    allowed = [RunFolder(root, "").uri for root in roots] + ([dataset.uri] if dataset else [])
+    # Not the roots: DuckDB takes `link/..` for where the link lies, so that a link to a run on
+    # another disk would open that disk.
+    allowed = [run.folder.uri for run in runs] + ([dataset.uri] if dataset else [])
 
     def connect() -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect()

@@ -205,6 +205,19 @@ def test_columns_that_older_parts_lack_are_null(tmp_path: Path) -> None:
     assert {row["reference"] for row in ask("FROM metrics", tmp_path)} == {None}
 
 
+def test_a_link_to_results_elsewhere_is_read_and_nothing_else_there(tmp_path: Path) -> None:
+    folder = psnr(tmp_path / "disk" / "dawn", [1.0])
+    (tmp_path / "disk" / "secret.txt").write_text("secret")
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "it's [a] link").symlink_to(folder.path)
+    (tmp_path / "all" / "way").symlink_to(tmp_path / "disk")
+    assert {row["results"] for row in ask("FROM metrics", tmp_path / "all")} == {"it's [a] link"}
+    for way in ("all/way/secret.txt", "all/it''s [[]a[]] link/../secret.txt",
+                "all/it''s [a] link/../secret.txt", "all/way/../disk/secret.txt"):  # fmt: skip
+        with pytest.raises(InputError, match="Permission Error"):
+            ask(f"SELECT content FROM read_text('{tmp_path}/{way}')", tmp_path / "all")
+
+
 def test_an_object_store_and_a_dataset_together(tmp_path: Path) -> None:
     with written(str(tmp_path / "data")) as session:
         add(session, "a")

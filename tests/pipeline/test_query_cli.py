@@ -2,13 +2,20 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from manifests.catalog import MACROS
 from manifests.run_catalog import names_in
 from manifests.run_macros import RUN_MACROS
-from pipeline import cli
+from manifests.run_search import find_runs
+from manifests.runs import RunFolder
+from pipeline import cli, train
+from pipeline.generate import run_info
+from pipeline.generate_worker import RUN_INFO
+from pipeline.query_command import conventions
+from pipeline.train import _adopt
 from tests.manifests.rows import add, written
 from tests.results_folders import write_results
 from tests.run_folders import write_generations
@@ -40,6 +47,17 @@ def test_a_dataset_and_runs_in_one_query(
     assert dawn(monkeypatch, sql, *folders, "--format", "json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer == [{"system": "system", "identity": "video:a", "run": "dawn"}]
+
+
+def test_folders_are_known_by_what_their_commands_write(tmp_path: Path) -> None:
+    whole = SimpleNamespace(
+        stage="lfg", hash="h" * 16, recipe=dict, dataset="", lfg=None, run="r", system="s",
+        digest=None, checkpoint=None, dataset_hash=None, baseline=None, seed=0, device="cpu",
+    )  # fmt: skip
+    _adopt(RunFolder(str(tmp_path / "training"), train.INFO), whole, resume=False)
+    RunFolder(str(tmp_path / "run"), RUN_INFO).write_info(run_info(whole, {}))
+    found = {run.kind for run in find_runs([str(tmp_path)], conventions().kinds)}
+    assert found == {"training", "generations"}
 
 
 @pytest.mark.parametrize(
