@@ -248,7 +248,9 @@
       one.hidden = false;
       one.scrollIntoView({ block: "nearest" });
     };
-    for (const input of [metric, order, find]) input.addEventListener("input", () => { page = 0; show(); });
+    const again = () => { page = 0; show(); };
+    for (const choice of [metric, order]) choice.addEventListener("change", again);
+    find.addEventListener("input", again);
     box.querySelector(".previous").addEventListener("click", () => { page -= 1; show(); });
     box.querySelector(".next").addEventListener("click", () => { page += 1; show(); });
     show();
