@@ -43,18 +43,21 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Tasks at once; default
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Where to write footage and dataset.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Where to write everything.")] = Path("demo"),
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; default: every CPU.")
     ] = None,
+    model: Annotated[
+        bool, typer.Option(help="Go on to train a tiny model, and to measure what it makes.")
+    ] = True,
 ) -> None:
-    """Render sample footage with known truth, ingest it and query the result.
+    """Render sample footage, ingest it, train a tiny model on it, and open a leaderboard of it.
 
     Needs no network and no file. Example: [bold]dawn demo --out demo[/bold]
     """
     from pipeline.demo import run_demo
 
-    run_demo(out, workers)
+    run_demo(out, workers, model=model)
 
 
 @app.command()

@@ -1,4 +1,6 @@
-"""`dawn demo`: renders sample footage, ingests it, shows what came of it."""
+"""`dawn demo`: renders sample footage, ingests it, shows what came of it; then trains a tiny model
+on it, makes videos and measures them.
+"""
 
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ from dawn.synthetic.truth import truth_path
 from manifests.catalog import query, rows
 from manifests.errors import InputError
 from manifests.store import Dataset
+from pipeline.demo_model import run_model
 from pipeline.executor import Executor, Failure, OnRay
 from pipeline.ingest import adopt, ingest
 from pipeline.progress import console
@@ -27,8 +30,10 @@ ORDER BY mouth DESC LIMIT 3""".strip(),
 }
 
 
-def run_demo(out: Path, workers: int | None) -> None:
-    """Render, ingest, query; everything is written under `out`."""
+def run_demo(out: Path, workers: int | None, *, model: bool = True) -> None:
+    """Render, ingest, query, and with `model` train, generate, evaluate and compare. Everything is
+    written under `out`; what is there already is not done again.
+    """
     footage, root = out / "footage", out / "dataset"
     if out.exists() and not footage.exists() and any(out.iterdir()):
         raise InputError(f"{out}: holds other files; give --out a new or empty folder")
@@ -47,8 +52,11 @@ def run_demo(out: Path, workers: int | None) -> None:
     for question, sql in QUERIES.items():
         console.print(f'\n[bold]{question}[/bold]\ndawn query "{sql}" --dataset {root}')
         show(query(dataset, sql))
+    page = run_model(out, dataset, workers) if model else None
     took = time.monotonic() - began
     console.print(f"\n{took:.0f} s. Footage with its truth: {footage}", markup=False)
+    if page is not None:
+        console.print(f"the leaderboard: {page.absolute().as_uri()}", markup=False)
     console.print(f"next: dawn dataset validate {root}", markup=False)
     console.print("      dawn ingest YOUR_VIDEOS --dataset data", markup=False)
 

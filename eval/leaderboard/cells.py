@@ -186,7 +186,8 @@ def compare(name: str, before: Entry, after: Entry) -> Comparison | None:
     pairs = np.array(
         [[i, there[c]] for i, c in enumerate(before.results.clip_ids) if c in there], dtype=np.intp
     ).reshape(-1, 2)
-    speakers = [before.results.speakers[i] for i in pairs[:, 0]]
+    of_clip = before.results.speakers
+    speakers = [of_clip[i] for i in pairs[:, 0]]
     found = compare_scores(old, new, pairs, speakers)
     return found if found.n > 1 else None
 

@@ -36,7 +36,8 @@ def _files(where: Sequence[str], table: str) -> str:
     patterns = ", ".join(quoted(f"{_glob(one)}/{table}/*.parquet") for one in where)
     return (
         f"(SELECT *, regexp_replace(filename, '/{table}/[^/]*$', '') AS results\n"
-        f"   FROM read_parquet([{patterns}], union_by_name = true, filename = true))"
+        f"   FROM read_parquet([{patterns}], union_by_name = true, filename = true,\n"
+        f"     hive_partitioning = false))"
     )
 
 
