@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from dawn.training.clips import ClipError
 from dawn.training.loop import Place, Trainer
 from dawn.training.state import Checkpoints
@@ -45,9 +47,19 @@ def train(task: TrainingTask, resources: Resources, *, resume: bool) -> RunFolde
             if resources.workers:
                 _on_ray(task, resources, progress.show)
             else:
-                Trainer(task, progress.show).run()
+                _here(task, progress.show)
     write_report(run, task)
     return run
+
+
+def _here(task: TrainingTask, show: Callable[[dict[str, Any]], None]) -> None:
+    """As one worker does it: on one thread, so that sums do not depend on the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        Trainer(task, show).run()
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _adopt(run: RunFolder, task: TrainingTask, resume: bool) -> None:
@@ -156,7 +168,6 @@ def _work(config: dict[str, Any]) -> None:
     import ray
     import ray.train
     import ray.train.torch
-    import torch
 
     board = config["board"]
     if ray.get(board.fatal.remote()):
