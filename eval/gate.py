@@ -14,7 +14,9 @@ _NAMES = frozenset(metric.definition.name for metric in METRICS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateMetric:
-    """A metric that decides; its margin is in its own unit, or a share of the baseline's number."""
+    """A metric that decides. Its margin is in its own unit, or a share of the baseline's number;
+    of both the larger counts, since a share of next to nothing is no margin.
+    """
 
     metric: str
     margin: float | None = None
@@ -24,14 +26,12 @@ class GateMetric:
         if self.metric not in _NAMES:
             raise ValueError(f"there is no metric {self.metric!r}; docs/metrics.md has them")
         given = [value for value in (self.margin, self.relative) if value is not None]
-        if len(given) != 1 or not 0 < given[0] < float("inf"):
-            raise ValueError(f"{self.metric}: give one of margin and relative, above 0")
+        if not given or not all(0 < value < float("inf") for value in given):
+            raise ValueError(f"{self.metric}: give margin, relative or both, above 0")
 
     def allowed(self, baseline: float) -> float:
         """The margin in the metric's unit."""
-        if self.margin is not None:
-            return self.margin
-        return abs(baseline) * (self.relative or 0.0)
+        return max(self.margin or 0.0, abs(baseline) * (self.relative or 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -246,6 +246,17 @@ def test_a_set_metric_is_judged_from_features(tmp_path: Path) -> None:
     assert row.after == pytest.approx(found["far"].set_rows["fd_pose"]["value"])
 
 
+def test_of_two_margins_the_larger_counts() -> None:
+    both = GateMetric(metric="fid_mfn128", relative=0.1, margin=0.002)
+    assert both.allowed(0.001) == pytest.approx(0.002)
+    assert both.allowed(0.3) == pytest.approx(0.03)
+    assert GateMetric(metric="m_lmd_iod", relative=0.1).allowed(0.02) == pytest.approx(0.002)
+    assert GateMetric(metric="ms_ssim", margin=0.01).allowed(0.9) == 0.01
+    for given in ({}, {"margin": 0.0}, {"margin": 0.1, "relative": -1.0}):
+        with pytest.raises(ValueError, match="give margin"):
+            GateMetric(metric="ms_ssim", **given)
+
+
 def test_the_default_gate_is_valid_and_finds_what_is_measured(whole: Results) -> None:
     judged = judge(whole, whole, read_gate(None))
     decided = {f.name for f in judged.findings if f.kind == "metric"}
