@@ -98,7 +98,8 @@ class PBNetTraining:
     smooth_weight: float = 0.0005
     gan_weight: float = 1.0
     spread_weight: float = 0.0
-    """Of a term of ours that makes motion drawn from the prior as lively as the truth."""
+    """Of terms of ours: motion drawn from the prior is as lively as the truth, and two draws
+    differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +163,7 @@ _LFG = {
 }
 _PBNET = {
     "tiny": PBNetTraining(
-        run=replace(_TINY_RUN, steps=600),
+        run=replace(_TINY_RUN, steps=1200),
         network=replace(PBNET_TINY, dropout=0.0),
         frames=100,
         states="dataset",
@@ -170,7 +171,7 @@ _PBNET = {
         kl_begin=0.0,
         kl_full=0.3,
         gan_weight=0.0,
-        spread_weight=0.02,
+        spread_weight=0.04,
     ),
     "128": PBNetTraining(run=_PBNET_RUN),
     "256": PBNetTraining(run=_PBNET_RUN),

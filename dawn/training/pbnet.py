@@ -1,5 +1,6 @@
 """Training the pose and blink network: variational reconstruction, and an adversary."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,10 @@ from dawn.sampling.conventions import STATE_HIGH, STATE_LOW
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import PBNetTraining
 from dawn.training.order import Sample
+
+SEED_SHARE = 0.5
+"""Least share of drawn motion's variance that is chance's, where `spread_weight` is set."""
+_SLOW = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +143,21 @@ class PBNetObjective(nn.Module):
             steps = changes.diff(dim=1).square()
             parts["smooth"] = config.smooth_weight * masked_mean(steps, valid[:, 1:])
         if config.spread_weight:
-            drawn = self.network.decoder(
-                states[:, 0], batch["audio"], batch["prior"].transpose(0, 1)
-            )
-            parts["spread"] = config.spread_weight * spread_gap(drawn, truth, valid)
+            drawn, other = self._two_draws(batch)
+            gap = spread_gap(drawn, truth, valid) + chance_gap(drawn - other, truth, valid)
+            parts["spread"] = config.spread_weight * gap
         if self.adversary is not None:
             fake = (changes + states[:, :1]) * valid[..., None]
             real = states * valid[..., None]
             parts |= self._adversarial(self.adversary, fake, real)
         return torch.stack(list(parts.values())).sum(), parts
+
+    def _two_draws(self, batch: Sample) -> tuple[Tensor, Tensor]:
+        """Changes of state decoded from two latents of the prior."""
+        draws = torch.cat([batch[key].transpose(0, 1) for key in ("prior", "noise")], dim=1)
+        first, audio = batch["states"][:, 0], batch["audio"]
+        decoded = self.network.decoder(torch.cat((first, first)), torch.cat((audio, audio)), draws)
+        return decoded[: len(first)], decoded[len(first) :]
 
     def _kl_share(self) -> float:
         begin, full = self.config.kl_begin, self.config.kl_full
@@ -171,10 +182,7 @@ class PBNetObjective(nn.Module):
         mean, _ = self.network.encoder(states, batch["audio"], valid)
         changes = self.network.decoder(states[:, 0], batch["audio"], mean)
         truth = states - states[:, :1]
-        sampled, other = (
-            self.network.decoder(states[:, 0], batch["audio"], batch[key].transpose(0, 1))
-            for key in ("prior", "noise")  # both are standard normal
-        )
+        sampled, other = self._two_draws(batch)
         return {
             "reconstruction": float(masked_mean((changes - truth).square(), valid)),
             "no_motion": float(masked_mean(truth.square(), valid)),
@@ -204,6 +212,22 @@ def spread_gap(drawn: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     ):
         gaps.append((log_variance(one, mask) - log_variance(other, mask)).square().mean())
     return torch.stack(gaps).sum()
+
+
+def chance_gap(difference: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """How far the variance of the difference of two draws (B, T, D) is too small, squared in logs.
+
+    Ours: at least `SEED_SHARE` of the variance must be the seed's. Otherwise all draws make one and
+    the same motion, which is as lively as the truth, and the latent adds a tremor. Means over a
+    third of a second count, because a tremor is what differs most easily.
+    """
+    count = min(_SLOW, truth.shape[1])
+    slow, wanted = (
+        F.avg_pool1d(x.transpose(1, 2), count, 1).transpose(1, 2) for x in (difference, truth)
+    )
+    whole = valid[:, count - 1 :]
+    least = log_variance(wanted, whole) + math.log(2 * SEED_SHARE)  # independent ones: twice
+    return (least - log_variance(slow, whole)).clamp(min=0).square().mean()
 
 
 def log_variance(values: Tensor, valid: Tensor) -> Tensor:

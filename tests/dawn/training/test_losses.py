@@ -15,7 +15,13 @@ from dawn.training.config import LFGTraining, PBNetTraining
 from dawn.training.jitter import jittered
 from dawn.training.lfg import LFGObjective, psnr
 from dawn.training.mouth import mean_inside, mouth_mask
-from dawn.training.pbnet import RELEASE_RANGE, PBNetObjective, StateRange, masked_mean
+from dawn.training.pbnet import (
+    RELEASE_RANGE,
+    PBNetObjective,
+    StateRange,
+    chance_gap,
+    masked_mean,
+)
 from dawn.training.perceptual import VGG19, Pyramid
 from dawn.training.warps import RandomWarp, draw_warp
 
@@ -179,3 +185,19 @@ def test_targets_do_not_depend_on_how_many_are_made_at_once() -> None:
     one = latent_motion(lfg, reference[1:], frames[1:, 7:8])
     assert (whole[1:, :, 7:8] - one).abs().max() < 1e-5
     assert whole[:, 2].abs().max() <= 1
+
+
+def test_draws_must_differ_by_more_than_a_tremor() -> None:
+    draw = torch.Generator().manual_seed(0)
+    time = torch.arange(100) / 25
+    phases = 6 * torch.rand(3, 1, 1, generator=draw) + torch.arange(2)
+    one, other, truth = (torch.sin(2 * time[None, :, None] + phase) for phase in phases[:, None])
+    valid = torch.ones(1, 100, dtype=torch.bool)
+    tremor = torch.randn(1, 100, 2, generator=draw)
+    assert chance_gap(one - other, truth, valid) == 0
+    assert chance_gap(torch.zeros_like(one), truth, valid) > 10
+    assert chance_gap(tremor, truth, valid) > 1
+    padded = torch.cat((one - other, torch.zeros(1, 40, 2)), dim=1)
+    mask = torch.arange(140)[None] < 100
+    longer = torch.cat((truth, truth[:, -1:].expand(-1, 40, -1)), dim=1)
+    assert chance_gap(padded, longer, mask) == 0
