@@ -14,7 +14,7 @@ from pipeline.train_command import TrainOptions, train_all
 STEPS = {"lfg": 150, "pbnet": 60, "a2v": 60}
 """A thirtieth of what the tiny preset takes: enough to see the path, not to see lips."""
 SECONDS = 2.0
-BASELINES = ("real", "static", "shuffled-audio")
+BASELINES = ("real", "real-split", "static", "shuffled-audio")
 PROTOCOL = """\
 # Quick: the first two seconds of each clip, metrics that need no weights.
 name: demo
