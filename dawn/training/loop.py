@@ -92,12 +92,14 @@ class Trainer:
         settings = self.settings
         began = time.monotonic() - self.progress.wall_s
         saved = time.monotonic()
-        waited = busy = 0.0
+        waited, busy = 0.0, 1e-9
         batches = self._batches()
-        for step in range(self.progress.step, settings.steps):
+        first = self.progress.step
+        for step in range(first, settings.steps):
             top = time.monotonic()
             parts, waiting = self._step(step, batches)
-            waited, busy = waited + waiting, busy + time.monotonic() - top
+            if step > first:  # which waits for the loader's processes to start
+                waited, busy = waited + waiting, busy + time.monotonic() - top
             self.progress.step = step + 1
             self.progress.wall_s = time.monotonic() - began
             last = step + 1 == settings.steps
