@@ -54,7 +54,7 @@ def _of_row(name: str, entry: Entry, order: dict[str, int]) -> dict[str, str] | 
     scores = entry.results.scores.get(name)
     if scores is None:
         return None
-    values, references = np.full((2, len(order)), np.nan, np.float32)
+    values, references = np.full((2, len(order)), np.nan)
     for place, clip in enumerate(entry.results.clip_ids):
         if clip in order:
             values[order[clip]] = scores.values[place]
@@ -65,9 +65,10 @@ def _of_row(name: str, entry: Entry, order: dict[str, int]) -> dict[str, str] | 
     return packed
 
 
-def pack(values: NDArray[np.float32]) -> str:
-    """Float32 numbers as base64."""
-    return base64.b64encode(values.astype("<f4").tobytes()).decode("ascii")
+def pack(values: NDArray[np.float64]) -> str:
+    """Numbers as float32 in base64; what is beyond its range is the largest there is."""
+    most = np.finfo(np.float32).max
+    return base64.b64encode(values.clip(-most, most).astype("<f4").tobytes()).decode("ascii")
 
 
 def _all_curves(sheet: Sheet, order: dict[str, int], left: int) -> dict[str, Any]:
