@@ -3,7 +3,6 @@ escapes them for its format.
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +10,7 @@ from xml.etree import ElementTree
 
 from eval.findings import Finding
 from eval.regression import Judgement
-from eval.report.numbers import cell, code, number, plus
+from eval.report.numbers import cell, code, finite, number, plus
 from eval.report.page import fill
 from manifests.config import as_dict
 
@@ -35,15 +34,7 @@ def as_json(judged: Judgement) -> str:
         "watched": [asdict(row) for row in judged.watched],
         "skipped": judged.skipped,
     }
-    return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def as_markdown(judged: Judgement) -> str:

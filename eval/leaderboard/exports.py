@@ -5,7 +5,6 @@ them for its format.
 import csv
 import io
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +14,7 @@ from eval.leaderboard.cells import Cell
 from eval.leaderboard.families import HEADLINE
 from eval.leaderboard.groups import BOUNDS, Entry
 from eval.report.numbers import cell as md_cell
-from eval.report.numbers import code, number
+from eval.report.numbers import code, finite, number
 
 ARROWS = {"higher": "↑", "lower": "↓", "closer": "→ real"}
 _TEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$", "closer": r"$\to$ real"}
@@ -162,7 +161,7 @@ def as_json(board: Board) -> str:
         "sheets": [_sheet(sheet) for sheet in board.sheets],
         "published": [asdict(table) for table in board.published],
     }
-    return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _sheet(sheet: Sheet) -> dict[str, Any]:
@@ -205,14 +204,6 @@ def _column(column: Column, entries: Sequence[Entry]) -> dict[str, Any]:
         "floor": asdict(column.floor) if column.floor else None,
         "queries": dict(column.queries),
     }
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 EXPORTS: Mapping[str, tuple[str, Callable[[Board], str]]] = {

@@ -17,27 +17,16 @@ from eval.metrics.blinks import pooled_distance
 from eval.metrics.catalogue import METRICS
 from eval.metrics.interface import Measure, mean, pooled_mean
 from eval.statistics import REPLICATES, groups
+from manifests.safe_sql import parts_of, quoted
 
 _COLUMNS = {"length": "duration_s", "head turn": "yaw_p95", "speaker": "speaker"}
 
 
-def quoted(text: str) -> str:
-    """A text as a SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _glob(path: str) -> str:
-    """A path as a pattern that matches only itself."""
-    return "".join(f"[{c}]" if c in "[]*?" else c for c in path)
-
-
 def _files(where: Sequence[str], table: str) -> str:
     """The parts of a table of some results, with the folder each row is of as `results`."""
-    patterns = ", ".join(quoted(f"{_glob(one)}/{table}/*.parquet") for one in where)
+    files = parts_of([f"{one}/{table}" for one in where])
     return (
-        f"(SELECT *, regexp_replace(filename, '/{table}/[^/]*$', '') AS results\n"
-        f"   FROM read_parquet([{patterns}], union_by_name = true, filename = true,\n"
-        f"     hive_partitioning = false))"
+        f"(SELECT *, regexp_replace(filename, '/{table}/[^/]*$', '') AS results\n   FROM {files})"
     )
 
 

@@ -1,6 +1,7 @@
 """How numbers and names are written for people."""
 
 import math
+from typing import Any
 
 _MARKDOWN = {ord(c): f"\\{c}" for c in "\\`*_[]|#~$"} | {ord(c): f"&#{ord(c)};" for c in "<>&"}
 
@@ -21,6 +22,15 @@ def plus(value: float | None, digits: int = 3) -> str:
     """The same with its sign."""
     text = number(value, digits)
     return f"+{text}" if value is not None and value > 0 and text != "–" else text
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """A JSON value in which numbers that are not finite are null."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def cell(text: object) -> str:
