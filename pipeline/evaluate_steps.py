@@ -27,6 +27,7 @@ from eval.metrics.interface import Excluded, Reason
 from eval.pairing import PairSpec
 from eval.results import INFO
 from manifests.errors import InputError
+from manifests.files import is_local, local_copy
 from manifests.runs import RunFolder
 from pipeline.sources import VIDEO_SUFFIXES
 
@@ -99,24 +100,14 @@ def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Pair:
     """The pair's videos, fetched first where they lie in an object store."""
     if spec.video is None:
         raise AssertionError("a pair without a video")
-    sound = None if spec.sound is None else _fetch(spec.sound, scratch / "sound")
-    video = _fetch(spec.video, scratch / "generated")
+    sound = None if spec.sound is None else local_copy(spec.sound, scratch / "sound")
+    video = local_copy(spec.video, scratch / "generated")
     generated = Clip(video, settings, sound=sound, still=spec.still)
-    reference = Clip(_fetch(spec.reference.video, scratch / "reference"), settings)
+    reference = Clip(local_copy(spec.reference.video, scratch / "reference"), settings)
     image = Path(spec.image) if spec.image else None
     if image is not None and (image.suffix.lower() in VIDEO_SUFFIXES or not image.is_file()):
         image = None  # driven by a clip: its frame 0 is the image
     return Pair(spec.clip_id, generated, reference, image, spec.row)
-
-
-def _fetch(uri: str, folder: Path) -> Path:
-    fs, path = fsspec.core.url_to_fs(uri)
-    if is_local(fs):
-        return Path(path)
-    folder.mkdir()
-    target = folder / path.rsplit("/", 1)[-1]
-    fs.get_file(path, str(target))
-    return target
 
 
 def commit(work: Work, measured: Measured, facts: dict[str, Any]) -> None:
@@ -177,9 +168,3 @@ def _stamp(uri: str | None) -> str:
     except OSError:
         return "absent"
     return f"{info.get('size')}@{info.get('ETag') or info.get('LastModified') or info.get('mtime')}"
-
-
-def is_local(fs: fsspec.AbstractFileSystem) -> bool:
-    """Whether it is this machine's disk."""
-    protocol = fs.protocol
-    return "file" in ((protocol,) if isinstance(protocol, str) else tuple(protocol))

@@ -22,7 +22,7 @@ CONDITIONS = Conditions(ProtocolCard(name="made", size=64), _WEIGHTS, {})
 
 
 def write_results(
-    path: Path,
+    path: Path | str,
     values: Numbers,
     *,
     system: str = "system",

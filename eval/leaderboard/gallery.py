@@ -1,5 +1,6 @@
 """Clips to look at: for each system its worst, its middle and its best by one metric."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from eval.leaderboard.groups import Entry
 from eval.leaderboard.side_by_side import Shown, side_by_side
-from eval.scores import Scores
+from eval.scores import Results, Scores
+from manifests.files import local_copy, protocols
 
 PREFERRED = (
     "lse_c_tracked", "lse_c_wholeframe", "asd_margin_lrasd", "lip_audio_corr",
@@ -82,9 +84,32 @@ def _picked(entry: Entry, scores: Scores, place: Place, at: int) -> Picked:
         speaker=clip["speaker"],
         value=float(scores.values[at]),
         reference=reference if np.isfinite(reference) else None,
-        shown=side_by_side(_path(clip["video"]), _path(clip["reference"])),
+        shown=_shown(entry.results, clip["video"], clip["reference"]),
     )
 
 
-def _path(video: str | None) -> Path | None:
-    return Path(video) if video is not None else None
+def _shown(results: Results, generated: str | None, real: str | None) -> Shown:
+    """Both videos in one. What lies elsewhere than the results do is not fetched: the rows may
+    have been written by anybody.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        sides: list[Path | None] = []
+        for name, uri in (("generated", generated), ("real", real)):
+            if uri is None:
+                sides.append(None)
+                continue
+            if not _where_results_are(uri, results):
+                return Shown(None, f"{uri}: lies elsewhere than the results and is not fetched")
+            try:
+                sides.append(local_copy(uri, Path(scratch) / name))
+            except OSError as error:
+                return Shown(None, f"{uri}: cannot be read ({error})")
+        return side_by_side(*sides)
+
+
+def _where_results_are(uri: str, results: Results) -> bool:
+    """Told from the text alone: opening some kinds of address already reaches out."""
+    protocol, address, _ = uri.partition("://")
+    if "::" in uri:  # fsspec would chain file systems
+        return False
+    return not address or protocol in ("file", *protocols(results.folder.fs))

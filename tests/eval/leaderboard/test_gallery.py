@@ -1,6 +1,7 @@
 import base64
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -15,6 +16,12 @@ from tests.results_folders import write_results
 
 def entry(path: Path, values: dict, **others: object) -> Entry:
     write_results(path, values, **others)  # type: ignore[arg-type]
+    return grouped([load_results(str(path))])[0].entries[0]
+
+
+def entry_of_video(path: Path | str, video: str) -> Entry:
+    clip = {"clip_id": "a", "video": video, "reference": video}
+    write_results(path, {"psnr": [20.0]}, clips=[clip])
     return grouped([load_results(str(path))])[0].entries[0]
 
 
@@ -98,3 +105,25 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     half = side_by_side(video, text)
     assert half.source is not None
     assert "the real clip b.mp4" in str(half.fault)
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:9/a.mp4", "sftp://example.com/a.mp4", "simplecache::http://x/a.mp4"]
+)
+def test_an_address_elsewhere_is_not_asked(
+    tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = entry_of_video(tmp_path / "a", uri)
+    monkeypatch.setattr("fsspec.core.url_to_fs", lambda *_: pytest.fail("it was asked"))
+    (picked,) = gallery([system], "psnr", 1)
+    assert picked.shown.source is None
+    assert "not fetched" in str(picked.shown.fault)
+
+
+def test_videos_in_an_object_store_are_fetched(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mkv", drift(12, 0), hum(12))
+    store = fsspec.filesystem("memory")
+    store.pipe_file(f"/{tmp_path.name}/a.mkv", film.read_bytes())
+    system = entry_of_video(f"memory://{tmp_path.name}/r", f"memory://{tmp_path.name}/a.mkv")
+    (picked,) = gallery([system], "psnr", 1)
+    assert picked.shown.source is not None
