@@ -37,18 +37,19 @@ WITH under AS (
     ) AS yes
 ), numbers AS (
     SELECT _set_metrics.*, results.dataset_hash, results.clip_list_hash, results.same_take,
-           definitions.direction, definitions.place,
+           results.baseline, definitions.direction, definitions.place,
            _cost(definitions.direction, _set_metrics.value, _set_metrics.reference) AS cost
     FROM _set_metrics JOIN results USING (results)
     LEFT JOIN definitions USING (metric)
     WHERE _set_metrics.protocol_hash IN (FROM under)
 )
 SELECT metric,
-       CASE WHEN cost IS NOT NULL THEN rank() OVER (
-           PARTITION BY metric, protocol_hash, dataset_hash, clip_list_hash, same_take
+       CASE WHEN cost IS NOT NULL AND baseline IS NULL THEN rank() OVER (
+           PARTITION BY metric, protocol_hash, dataset_hash, clip_list_hash, same_take,
+                        baseline IS NULL
            ORDER BY cost NULLS LAST
        ) END AS rank,
-       system, value, reference, direction, n, n_total, status, reason,
+       system, baseline, value, reference, direction, n, n_total, status, reason,
        results, protocol_hash, dataset_hash, clip_list_hash
 FROM numbers CROSS JOIN known WHERE known.yes
 ORDER BY protocol_hash, place, metric, rank NULLS LAST, system, results
@@ -123,7 +124,7 @@ ORDER BY created_at NULLS FIRST, results
 RUN_MACROS = {
     "leaderboard(of_protocol)": (
         "the set's numbers of every system under a protocol (its name, its hash or how that "
-        "begins), ranked within each metric",
+        "begins), ranked within each metric; baselines are not ranked",
         _LEADERBOARD,
     ),
     "compare(a, b)": (

@@ -103,6 +103,16 @@ def test_the_leaderboard_has_the_set_s_own_rows(tmp_path: Path) -> None:
     assert (status["fid_incep2015"], status["face_rate"]) == ("unavailable", "excluded")
 
 
+def test_bounds_are_shown_and_not_ranked(tmp_path: Path) -> None:
+    psnr(tmp_path / "system", [20.0])
+    psnr(tmp_path / "real", [90.0], baseline="real")
+    found = ask("SELECT results, baseline, rank FROM leaderboard('made') ORDER BY 1", tmp_path)
+    assert found == [
+        {"results": "real", "baseline": "real", "rank": None},
+        {"results": "system", "baseline": None, "rank": 1},
+    ]
+
+
 def test_ranks_are_within_what_is_comparable(tmp_path: Path) -> None:
     psnr(tmp_path / "a", [20.0])
     psnr(tmp_path / "b", [30.0], conditions=OTHER)
