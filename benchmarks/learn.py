@@ -36,7 +36,7 @@ from dawn.lfg.model import LFG
 from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import Kind, render_clip
 from dawn.training.clips import ClipReader, ClipRow, clips_of
-from dawn.training.config import STAGES, preset
+from dawn.training.config import STAGES, A2VTraining, Stage, Training, long_clips, preset
 from dawn.training.loop import Trainer, collate
 from dawn.training.order import Samples
 from dawn.training.task import TrainingTask, objective_of, picture_size, plan, sample_maker
@@ -96,24 +96,40 @@ def make_dataset(out: Path, seconds: float) -> str:
 # --- training -------------------------------------------------------------------------------------
 
 
-def train(out: Path, root: str, share: float) -> dict[str, TrainingTask]:
-    """Train the three stages, or go on with them; the networks are put into out/model."""
-    tasks = {}
+def parts(out: Path, share: float) -> list[tuple[Stage, str, Training, str | None]]:
+    """Stage, folder, configuration and first weights of each part, as `dawn train all` has them."""
+    found: list[tuple[Stage, str, Training, str | None]] = []
     for stage in STAGES:
         config = preset(stage, "tiny")
-        steps = max(1, round(config.run.steps * share))
-        config = replace(config, run=replace(config.run, steps=steps))
+        found.append((stage, stage, config, None))
+        if isinstance(config, A2VTraining):
+            first = str(out / "a2v/model/a2v")
+            found.append((stage, "a2v-long", long_clips(config, "tiny"), first))
+    return [(stage, name, shortened(config, share), init) for stage, name, config, init in found]
+
+
+def shortened(config: Training, share: float) -> Training:
+    steps = max(1, round(config.run.steps * share))
+    return replace(config, run=replace(config.run, steps=steps))
+
+
+def train(out: Path, root: str, share: float) -> dict[str, TrainingTask]:
+    """Train the three stages, or go on with them; the networks are put into out/model."""
+    tasks: dict[str, TrainingTask] = {}
+    for stage, name, config, init in parts(out, share):
         lfg = str(out / "model/lfg") if stage == "a2v" else None
-        task = tasks[stage] = plan(stage, config, root, str(out / stage), lfg, None)
+        task = tasks[stage] = plan(stage, config, root, str(out / name), lfg, init)
         run = RunFolder(task.out, "config.json")
         run.ensure({"recipe": task.recipe()}, fixed=["recipe"])
-        began, last = time.monotonic(), {}
+        began = time.monotonic()
+        last: dict[str, float] = {}
         Trainer(task, lambda news, last=last: last.update(news.get("val", {}))).run()
-        measured = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
-        print(f"{stage}: {steps} steps, {time.monotonic() - began:.0f} s: {measured}", flush=True)
+        measured = ", ".join(f"{key} {value:.4g}" for key, value in last.items())
+        steps = config.run.steps
+        print(f"{name}: {steps} steps, {time.monotonic() - began:.0f} s: {measured}", flush=True)
         target = out / "model" / stage
         target.mkdir(parents=True, exist_ok=True)
-        for part in (out / stage / "model" / stage).iterdir():
+        for part in (out / name / "model" / stage).iterdir():
             (target / part.name).write_bytes(part.read_bytes())
     return tasks
 
