@@ -1,11 +1,12 @@
 """The numbers of a table: each with its interval, and which system is best by a paired test.
 
 Ranks are by distance from what is wanted (high, low, or near the real clips' number). A system
-ties with the best where the paired test does not separate them: p >= 0.05 after Holm's correction
-over the systems of the metric. Baselines are shown and never ranked.
+ties with the best where the paired test does not show it worse: p >= 0.05 after Holm's correction
+over the systems of the metric, or better on the clips that both have. Baselines are shown and never
+ranked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -145,7 +146,8 @@ def ranked(
     adjusted = holm([c.p if c is not None else float("nan") for c in compared.values()])
     result, differences = list(cells), []
     for number, ((place, comparison), p) in enumerate(zip(compared.items(), adjusted, strict=True)):
-        tied = comparison is None or not p < ALPHA
+        # Numbers of different clips: the best one may be the worse on the clips that both have.
+        tied = comparison is None or not (p < ALPHA and comparison.gain > 0)
         result[place] = _marked(cells[place], rank=number + 2, tied=tied)
         if comparison is not None:
             differences.append(_difference(entries[place], entries[best], comparison, p))
@@ -218,7 +220,3 @@ def _difference(other: Entry, best: Entry, found: Comparison, p: float) -> Diffe
 
 def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
-
-
-Cells = Mapping[str, list[Cell | None]]
-"""Metric -> one cell a row of the group."""

@@ -94,6 +94,22 @@ def test_one_clip_has_no_interval(tmp_path: Path) -> None:
     assert [(c.low, c.n) for c in cells if c] == [(None, 1)] * 2
 
 
+def test_what_wins_on_the_common_clips_is_not_worse_than_the_best(tmp_path: Path) -> None:
+    easy, hard = np.linspace(29, 31, 12), np.linspace(19, 21, 12)
+    write_results(tmp_path / "a", {"psnr": [*easy, *[None] * 12]}, system="only the easy")
+    write_results(tmp_path / "b", {"psnr": [*(easy + 1), *hard]}, system="all")
+    found = column(board_of([tmp_path / "a", tmp_path / "b"]), "psnr")
+    picky, whole = found.cells
+    assert picky
+    assert whole
+    assert picky.best
+    assert whole.tied
+    assert whole.rank == 1
+    (difference,) = found.differences
+    assert difference.gain == pytest.approx(-1)
+    assert difference.p < 0.05
+
+
 def test_floor_is_of_the_same_number_of_clips(board: Board) -> None:
     floor = column(board, "fid_incep2015").floor
     assert floor
