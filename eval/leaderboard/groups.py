@@ -7,6 +7,7 @@ each group with the reason.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from eval.comparable import differences
@@ -69,40 +70,72 @@ def grouped(results: Sequence[Results], where: Mapping[str, str] | None = None) 
     where = where or {}
     heads: list[list[Results]] = []
     for one in sorted(results, key=lambda r: kind_of(r) == "real-split"):
-        home = next((group for group in heads if not _apart(group[0], one)), None)
+        home = next((members for members in heads if not _apart(members, one)), None)
         if home is None:
             heads.append([one])
         else:
             home.append(one)
     return [
-        Group(_entries(members, where), [] if place == 0 else _apart(heads[0][0], members[0]))
+        Group(_entries(members, where), [] if place == 0 else _apart(heads[0], members[0]))
         for place, members in enumerate(heads)
     ]
 
 
 def kind_of(results: Results) -> Kind:
-    """What a results folder is about."""
-    baseline = results.info.get("baseline")
-    return next((known for known in BOUNDS if known == baseline), "system")
+    """What a results folder is about. Older folders say it in their command alone."""
+    info = results.info
+    made_by = info["baseline"] if "baseline" in info else _asked(info.get("command") or ())
+    return next((known for known in BOUNDS if known == made_by), "system")
 
 
-def _apart(first: Results, other: Results) -> list[str]:
-    """Why two results cannot share a table. Real halves are of the same clips, paired otherwise."""
-    if "real-split" in (kind_of(first), kind_of(other)):
-        same = first.protocol_hash == other.protocol_hash
-        if same and first.info.get("dataset_hash") == other.info.get("dataset_hash"):
-            return []
-    return differences(first, other)
+def _asked(command: Sequence[str]) -> str | None:
+    """What a command names as `--baseline`."""
+    words = [part for word in command for part in word.split("=", 1)]
+    return next((name for flag, name in pairwise(words) if flag == "--baseline"), None)
+
+
+def _apart(members: Sequence[Results], other: Results) -> list[str]:
+    """Why a result cannot share a table with these; all are asked, as some know less than others
+    of their real videos.
+    """
+    found = (_differences(one, other) for one in members)
+    return next((reasons for reasons in found if reasons), [])
+
+
+def _differences(first: Results, other: Results) -> list[str]:
+    """Of two results. Real halves are of the same clips, paired otherwise."""
+    if kind_of(other) != "real-split" or kind_of(first) == "real-split":
+        return differences(first, other)
+    same_protocol = first.protocol_hash == other.protocol_hash
+    if not same_protocol or first.info.get("dataset_hash") != other.info.get("dataset_hash"):
+        return differences(first, other)
+    whole, half = set(first.clip_ids), set(other.clip_ids)
+    if half <= whole and len(half) == len(whole) // 2:
+        return []
+    return [f"real-split: {len(half)} clips are not half of the {len(whole)} of the first table"]
 
 
 def _entries(members: Sequence[Results], where: Mapping[str, str]) -> list[Entry]:
     """Named, systems first; names that are there twice also say their folder."""
-    times = Counter(results.system for results in members)
     order: list[Kind] = ["system", *BOUNDS]
-    entries = []
-    for results in members:
-        place = where.get(results.folder.uri, results.folder.uri)
-        alone = times[results.system] == 1
-        name = results.system if alone else f"{results.system} ({place})"
-        entries.append(Entry(name, kind_of(results), results, place))
+    places = [where.get(results.folder.uri, results.folder.uri) for results in members]
+    names = _names([results.system for results in members], places)
+    entries = [
+        Entry(name, kind_of(results), results, place)
+        for name, results, place in zip(names, members, places, strict=True)
+    ]
     return sorted(entries, key=lambda entry: order.index(entry.kind))
+
+
+def _names(names: Sequence[str], places: Sequence[str]) -> list[str]:
+    """Each only once: all that is said of a row goes by its name. A name with a folder may be
+    another system's own, hence the loop.
+    """
+    found = list(names)
+    while len(set(found)) < len(found):
+        times = Counter(found)
+        found = [
+            name if times[name] == 1 else f"{name} ({place})"
+            for name, place in zip(found, places, strict=True)
+        ]
+    return found

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from eval.conditions import Conditions
-from eval.leaderboard.groups import grouped
+from eval.leaderboard.groups import grouped, kind_of
 from eval.protocol import ProtocolCard
 from eval.scores import load_results
 from tests.results_folders import CONDITIONS, write_results
@@ -47,6 +47,33 @@ def test_other_clips_stand_apart(tmp_path: Path, change: dict, says: str) -> Non
     assert says in groups[1].apart[0]
 
 
+def test_halves_of_other_real_clips_stand_apart(tmp_path: Path) -> None:
+    other = [{"clip_id": "of another folder"}]
+    write_results(tmp_path / "a", VALUES)
+    write_results(tmp_path / "half", {"psnr": [20.0]}, baseline="real-split", same_take=False,
+                  clips=other)  # fmt: skip
+    _, alone = grouped([load_results(str(tmp_path / n)) for n in ("a", "half")])
+    assert alone.apart == ["real-split: 1 clips are not half of the 3 of the first table"]
+
+
+def test_whoever_knows_of_other_real_videos_keeps_them_out(tmp_path: Path) -> None:
+    unknown = {"clips": [{"clip_id": f"clip{i:04d}", "reference_frames": None} for i in range(3)]}
+    write_results(tmp_path / "a", VALUES, **unknown)
+    write_results(tmp_path / "b", VALUES, references={"psnr": [9.0, 9.0, 9.0]})
+    write_results(tmp_path / "c", VALUES, references={"psnr": [1.0, 2.0, 3.0]})
+    groups = grouped([load_results(str(tmp_path / n)) for n in "abc"])
+    assert [len(group.entries) for group in groups] == [2, 1]
+    assert "real videos" in groups[1].apart[0]
+
+
+@pytest.mark.parametrize("words", [["--baseline", "real"], ["--baseline=real"]])
+def test_an_older_bound_is_known_by_its_command(tmp_path: Path, words: list[str]) -> None:
+    write_results(tmp_path / "a", VALUES, command=["dawn", "evaluate", *words, "--out", "x"])
+    write_results(tmp_path / "b", VALUES, command=["dawn", "evaluate", "--videos", "real"])
+    found = [load_results(str(tmp_path / n)) for n in "ab"]
+    assert [kind_of(results) for results in found] == ["real", "system"]
+
+
 def test_halves_of_the_real_clips_stand_with_their_own(tmp_path: Path) -> None:
     write_results(tmp_path / "half", {"psnr": [20.0]}, baseline="real-split", same_take=False)
     write_results(tmp_path / "a", VALUES)
@@ -65,6 +92,15 @@ def test_one_name_twice_also_says_the_folder(tmp_path: Path) -> None:
     results = [load_results(str(tmp_path / n)) for n in "ab"]
     (group,) = grouped(results, {results[0].folder.uri: "runs/a"})
     assert [entry.name for entry in group.entries] == ["dawn (runs/a)", f"dawn ({tmp_path}/b)"]
+
+
+def test_no_two_rows_share_a_name(tmp_path: Path) -> None:
+    for name, system in (("a", "dawn"), ("b", "dawn"), ("c", "dawn (a)")):
+        write_results(tmp_path / name, VALUES, system=system)
+    results = [load_results(str(tmp_path / n)) for n in "abc"]
+    places = dict(zip([r.folder.uri for r in results], "abc", strict=True))
+    (group,) = grouped(results, places)
+    assert [e.name for e in group.entries] == ["dawn (a) (a)", "dawn (b)", "dawn (a) (c)"]
 
 
 def test_a_baseline_of_a_newer_version_is_a_system(tmp_path: Path) -> None:
