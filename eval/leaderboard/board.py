@@ -45,6 +45,11 @@ class Column:
         """Whether any row has a number."""
         return any(cell is not None and cell.value is not None for cell in self.cells)
 
+    @property
+    def proxy(self) -> bool:
+        """Whether its numbers may not be held against papers': by the metric or its weights."""
+        return any(cell is not None and cell.status == "proxy" for cell in self.cells)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:

@@ -25,8 +25,8 @@ _TEX = {
 }  # fmt: skip
 
 CSV_COLUMNS = (
-    "protocol_hash", "system", "kind", "results", "checkpoint", "metric", "direction", "unit",
-    "value", "low", "high", "real", "n", "n_total", "status", "reason", "rank", "best", "tied",
+    "table", "reference", "clip_list_hash", "protocol_hash", "system", "kind", "results",
+    "checkpoint", "metric", "direction", "unit", "value", "low", "high", "real", "n", "n_total", "status", "reason", "rank", "best", "tied",
 )  # fmt: skip
 
 
@@ -38,16 +38,17 @@ def headline(sheet: Sheet) -> list[Column]:
 
 
 def as_csv(board: Board) -> str:
-    """A row a system and metric."""
+    """A row a system and metric; rows of different tables may not be compared."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    for sheet in board.sheets:
+    for table, sheet in enumerate(board.sheets, start=1):
         for entry, column, cell in _cells(sheet):
             definition = column.definition
             writer.writerow(
                 _plain(value)
                 for value in (
+                    table, sheet.facts["reference"], sheet.facts["clip_list_hash"],
                     sheet.protocol_hash, entry.name, entry.kind, entry.where,
                     entry.results.info.get("checkpoint"), cell.metric, definition.direction,
                     definition.unit, cell.value, cell.low, cell.high, cell.reference, cell.n,
@@ -77,12 +78,14 @@ def as_markdown(board: Board) -> str:
     lines = [f"# {md_cell(board.title)}", ""]
     for sheet in board.sheets:
         columns = headline(sheet)
-        lines += [f"> Shown apart: {md_cell(reason)}" for reason in sheet.apart]
+        if sheet.apart:
+            lines += [*(f"- shown apart: {md_cell(reason)}" for reason in sheet.apart), ""]
         lines += [
             f"{sheet.facts['clips']} clips, reference {code(sheet.facts['reference'])}, protocol "
             f"{code(sheet.card['name'])} v{sheet.card['version']}, hash "
             f"{code(sheet.protocol_hash)}. Numbers with 95 % intervals; **bold**: best; =: a "
-            "paired test does not tell it from the best; (p): a proxy, not comparable with papers.",
+            "paired test does not show it worse than the best; (p): a proxy, not comparable with "
+            "papers; a count: the clips that have a number, where not all have.",
             "",
             "| system | " + " | ".join(_md_head(column) for column in columns) + " |",
             "|---|" + "--:|" * len(columns),
@@ -97,7 +100,7 @@ def as_markdown(board: Board) -> str:
 
 
 def _md_head(column: Column) -> str:
-    proxy = " (p)" if column.definition.status == "proxy" else ""
+    proxy = " (p)" if column.proxy else ""
     return f"{column.definition.name}{proxy} {ARROWS[column.definition.direction]}"
 
 
@@ -106,9 +109,9 @@ def _md_number(cell: Cell | None) -> str:
         return "–"
     text = number(cell.value)
     text = f"**{text}**" if cell.best else f"{text} =" if cell.tied else text
-    if cell.low is None:
-        return text
-    return f"{text} [{number(cell.low, 3)}, {number(cell.high, 3)}]"
+    if cell.low is not None:
+        text += f" [{number(cell.low, 3)}, {number(cell.high, 3)}]"
+    return f"{text} {cell.n}/{cell.n_total}" if cell.n < cell.n_total else text
 
 
 def as_latex(board: Board) -> str:
@@ -116,13 +119,12 @@ def as_latex(board: Board) -> str:
     parts = [r"% \usepackage{booktabs}"]
     for sheet in board.sheets:
         columns = headline(sheet)
-        heads = [
-            f"{_tex(c.definition.name)} {_TEX_ARROWS[c.definition.direction]}" for c in columns
-        ]
+        heads = [_tex_head(column) for column in columns]
         caption = (
             f"{_tex(board.title)}: {sheet.facts['clips']} clips, protocol "
             f"{_tex(sheet.card['name'])} ({_tex(sheet.protocol_hash)}). Bold: best; $\\sim$: a "
-            "paired test does not tell it from the best."
+            "paired test does not show it worse than the best; (p): a proxy, not comparable with "
+            "papers; $\\dagger$: not all clips have a number."
         )
         parts += [
             r"\begin{table}", r"\centering", f"\\caption{{{caption}}}",
@@ -135,9 +137,15 @@ def as_latex(board: Board) -> str:
                 parts.append(r"\midrule")
                 ruled = True
             cells = [_tex_number(column.cells[place]) for column in columns]
-            parts.append(" & ".join([_tex(entry.name), *cells]) + r" \\")
+            # The braces keep a name's [ or * from being taken for an option of the rule above.
+            parts.append(" & ".join([f"{{}}{_tex(entry.name)}", *cells]) + r" \\")
         parts += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
     return "\n".join(parts)
+
+
+def _tex_head(column: Column) -> str:
+    proxy = " (p)" if column.proxy else ""
+    return f"{_tex(column.definition.name)}{proxy} {_TEX_ARROWS[column.definition.direction]}"
 
 
 def _tex(text: object) -> str:
@@ -149,8 +157,10 @@ def _tex_number(cell: Cell | None) -> str:
         return "--"
     text = number(cell.value)
     if cell.best:
-        return f"\\textbf{{{text}}}"
-    return f"{text}$\\sim$" if cell.tied else text
+        text = f"\\textbf{{{text}}}"
+    elif cell.tied:
+        text += r"$\sim$"
+    return text + r"$^\dagger$" if cell.n < cell.n_total else text
 
 
 def as_json(board: Board) -> str:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from eval.leaderboard.board import Board
 from eval.leaderboard.exports import as_csv, as_json, as_latex, as_markdown
 from eval.leaderboard.published import published_tables
-from tests.boards import HOSTILE, board_of, write_all
+from tests.boards import CLIPS, HOSTILE, board_of, write_all
 from tests.results_folders import write_results
 
 
@@ -34,6 +35,59 @@ def test_csv_starts_no_formula(tmp_path: Path) -> None:
     write_results(tmp_path / "a", {"psnr": [20.0, 21.0]}, system="=HYPERLINK(1)")
     (row, *_) = csv.DictReader(io.StringIO(as_csv(board_of([tmp_path / "a"]))))
     assert row["system"] == "'=HYPERLINK(1)"
+
+
+def test_csv_tells_tables_apart(tmp_path: Path) -> None:
+    write_results(tmp_path / "a", {"psnr": [20.0, 21.0]}, reference="one:test")
+    write_results(tmp_path / "b", {"psnr": [20.0, 21.0]}, reference="two:test", dataset_hash="e")
+    rows = csv.DictReader(io.StringIO(as_csv(board_of([tmp_path / "a", tmp_path / "b"]))))
+    found = {(r["table"], r["reference"], r["protocol_hash"]) for r in rows}
+    assert [row[:2] for row in sorted(found)] == [("1", "one:test"), ("2", "two:test")]
+    assert len({row[2] for row in found}) == 1
+
+
+def test_printed_tables_mark_proxies_and_missing_clips(board: Board) -> None:
+    markdown, latex = as_markdown(board), as_latex(board)
+    assert "| csim_src_mbf128 (p) ↑ |" in markdown
+    assert r"csim\_src\_mbf128 (p) $\uparrow$" in latex
+    assert " psnr " not in markdown  # not of the headline
+    few = board_of_few(board)
+    (good,) = [line for line in as_markdown(few).splitlines() if line.startswith("| good ")]
+    assert good.endswith(f"{CLIPS - 1}/{CLIPS} |")
+    (good,) = [line for line in as_latex(few).splitlines() if line.startswith("{}good ")]
+    assert good.count(r"$^\dagger$") == 1
+
+
+def board_of_few(board: Board) -> Board:
+    """With psnr alone, of which each system lacks a clip."""
+    (sheet,) = board.sheets
+    columns = [column for column in sheet.columns if column.definition.name == "psnr"]
+    return replace(board, sheets=[replace(sheet, columns=columns)])
+
+
+def test_weights_that_are_not_the_registered_ones_make_a_proxy(board: Board) -> None:
+    (sheet,) = board.sheets
+    (column,) = [c for c in sheet.columns if c.definition.name == "fid_incep2015"]
+    assert column.definition.status == "paper"
+    trusted = replace(column, cells=[c and replace(c, status="proxy") for c in column.cells])
+    text = as_markdown(replace(board, sheets=[replace(sheet, columns=[trusted])]))
+    assert "fid_incep2015 (p)" in text
+
+
+@pytest.mark.parametrize("name", ["[bad]", "*bad*"])
+def test_latex_takes_no_name_for_an_option(tmp_path: Path, name: str) -> None:
+    write_results(tmp_path / "a", {"psnr": [20.0, 21.0]}, system=name)
+    (row,) = [x for x in as_latex(board_of([tmp_path / "a"])).splitlines() if "bad" in x]
+    assert row.startswith("{}" + name)
+
+
+def test_reasons_are_no_part_of_the_text_below(tmp_path: Path) -> None:
+    write_results(tmp_path / "a", {"psnr": [20.0, 21.0]})
+    write_results(tmp_path / "b", {"psnr": [20.0, 21.0]}, dataset_hash="e" * 16)
+    lines = as_markdown(board_of([tmp_path / "a", tmp_path / "b"])).splitlines()
+    (place,) = [i for i, line in enumerate(lines) if "shown apart: dataset" in line]
+    assert lines[place].startswith("- ")
+    assert lines[place + 1] == ""
 
 
 def test_markdown_marks_the_best_and_escapes_names(board: Board) -> None:
