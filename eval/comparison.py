@@ -25,10 +25,10 @@ from eval.statistics import (
     F64,
     Groups,
     Statistic,
+    bounds,
     clips_needed,
     draws,
     groups,
-    percentiles,
     sign_flip,
 )
 
@@ -59,7 +59,7 @@ class Comparison:
 
     def bounds(self, tail: float) -> tuple[float, float]:
         """What the gain lies between, leaving `tail` on each side."""
-        return percentiles(self.replicates, self.groups.count, tail)
+        return bounds(self.replicates, self.groups, tail)
 
     def needed(self, margin: float) -> int | None:
         """How many clips would show that equal systems are within `margin`."""
@@ -95,7 +95,7 @@ def compare_scores(
         return Comparison(
             old, new, gain, replicates, group, len(pairs), p, worse, "sign flip", per_clip
         )
-    p, worse = bootstrap_p(replicates, group.count)
+    p, worse = bootstrap_p(replicates, group.effective)
     return Comparison(old, new, gain, replicates, group, len(pairs), p, worse, "bootstrap")
 
 
@@ -142,7 +142,7 @@ def compare_sets(
     if first is None or second is None:
         raise TooFewError(f"{metric.definition.name}: has no interval")
     replicates = about(old - new, first - second)
-    p, worse = bootstrap_p(replicates, group.count)
+    p, worse = bootstrap_p(replicates, group.effective)
     return Comparison(old, new, old - new, replicates, group, len(clips), p, worse, "bootstrap")
 
 
@@ -158,13 +158,14 @@ def set_replicates(
     return kernel_replicates(*sides, times)
 
 
-def bootstrap_p(replicates: F64, count: int) -> tuple[float, float]:
+def bootstrap_p(replicates: F64, count: float) -> tuple[float, float]:
     """p of no difference, and one-sided of a gain below 0: the tail at which an interval of
-    `count` groups would just reach 0.
+    `count` equal groups would just reach 0.
     """
     known = replicates[np.isfinite(replicates)]
-    if count < 2 or len(known) < 2:
+    if count <= 1 or len(known) < 2:
         return float("nan"), float("nan")
+    freedom = max(count, 2.0) - 1
     mean, spread = float(known.mean()), float(known.std(ddof=1))
     shares = []
     for beyond, distance in (((known >= 0).sum(), mean), ((known <= 0).sum(), -mean)):
@@ -172,5 +173,5 @@ def bootstrap_p(replicates: F64, count: int) -> tuple[float, float]:
             z = distance / spread  # beyond what so few replicates resolve: their normal's tail
         else:
             z = float(stats.norm.ppf((beyond + 1) / (len(known) + 2)))
-        shares.append(float(stats.t.cdf(z / np.sqrt(count / (count - 1)), count - 1)))
+        shares.append(float(stats.t.cdf(z / np.sqrt((freedom + 1) / freedom), freedom)))
     return min(1.0, 2 * min(shares)), shares[0]

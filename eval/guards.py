@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eval.findings import Finding
 from eval.gate import Gate
 from eval.scores import Results
-from eval.statistics import draws, groups, percentiles
+from eval.statistics import bounds, draws, groups
 
 _FROZEN = 0.05
 """Motion below this share of the real clip's own is none."""
@@ -104,7 +104,7 @@ def speed(before: Results, after: Results, gate: Gate) -> list[Finding]:
         return []
     times = draws(group)
     ratios = (times @ new.values[valid]) / (times @ old.values[valid])
-    low, _ = percentiles(ratios, group.count, gate.alpha)
+    low, _ = bounds(ratios, group, gate.alpha)
     ratio = float(new.values[valid].mean() / old.values[valid].mean())
     return [
         Finding(

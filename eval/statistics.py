@@ -34,6 +34,12 @@ class Groups:
     count: int
     by_speaker: bool
 
+    @property
+    def effective(self) -> float:
+        """How many groups of one size weigh as much: `count` where all have one size."""
+        sizes = np.bincount(self.of_clip, minlength=self.count).astype(float)
+        return float(sizes.sum() ** 2 / (sizes**2).sum()) if self.count else 0.0
+
 
 def groups(speakers: Sequence[str | None]) -> Groups:
     """One group a speaker; a clip without a speaker is its own. With too few speakers, or with
@@ -109,15 +115,37 @@ def interval(
     return Interval(estimate, low, high, group.count, group.by_speaker)
 
 
-def percentiles(replicates: F64, count: int, tail: float) -> tuple[float, float]:
-    """The bounds that leave `tail` on each side of a bootstrap of `count` groups."""
+def percentiles(replicates: F64, count: float, tail: float) -> tuple[float, float]:
+    """The bounds that leave `tail` on each side of a bootstrap of `count` equal groups."""
     known = replicates[np.isfinite(replicates)]
     if count < 2 or len(known) < 2:
         return float("nan"), float("nan")
-    widened = np.sqrt(count / (count - 1)) * stats.t.ppf(tail, count - 1)
-    share = float(stats.norm.cdf(widened))
+    share = float(stats.norm.cdf(_reach(count, tail)))
     low, high = np.quantile(known, [share, 1 - share])
     return float(low), float(high)
+
+
+def _reach(count: float, tail: float) -> float:
+    """How many of the replicates' deviations the lower bound lies off."""
+    return float(np.sqrt(count / (count - 1)) * stats.t.ppf(tail, count - 1))
+
+
+def bounds(replicates: F64, group: Groups, tail: float) -> tuple[float, float]:
+    """The same for decisions, in which a narrow interval does harm.
+
+    A handful of groups has no replicates as far out as a t quantile asks: the quantile times their
+    deviation is the least. Large groups weigh more, so that fewer of one size scatter as much
+    (`effective`, after Kish 1965); below two of them one has nearly everything.
+    """
+    known = replicates[np.isfinite(replicates)]
+    if group.count < 2 or len(known) < 2:
+        return float("nan"), float("nan")
+    count = max(2.0, group.effective)
+    low, high = percentiles(known, count, tail)
+    scale = float(np.abs(known).max()) or 1.0  # squares of huge numbers overflow
+    middle = scale * float((known / scale).mean())
+    reach = -_reach(count, tail) * scale * float((known / scale).std())
+    return min(low, middle - reach), max(high, middle + reach)
 
 
 def sign_flip(

@@ -9,6 +9,7 @@ from scipy import stats
 from eval.metrics.set_distances import frechet, kernel
 from eval.set_statistics import about, frechet_replicates, kernel_replicates, thinned
 from eval.statistics import (
+    bounds,
     clips_needed,
     draws,
     groups,
@@ -109,8 +110,10 @@ def closeness(values):
     return statistic
 
 
-def share_covered(statistic, sizes, known=True):
-    """How often 95 % intervals hold the true 0; `known`: who speaks."""
+def share_covered(statistic, sizes, known=True, decides=False):
+    """How often 95 % intervals hold the true 0; `known`: who speaks, `decides`: those of
+    decisions.
+    """
     generator = np.random.default_rng(6)
     covered, trials = 0, 250
     _, speakers = people(generator, sizes, 1.0, 1.0)
@@ -119,7 +122,8 @@ def share_covered(statistic, sizes, known=True):
     for _ in range(trials):
         values, _ = people(generator, sizes, 1.0, 1.0)
         found = interval(statistic(values), group, times=times)
-        covered += found.low <= 0 <= found.high
+        low, high = bounds(statistic(values)(times), group, 0.025)
+        covered += low <= 0 <= high if decides else found.low <= 0 <= found.high
     return covered / trials
 
 
@@ -128,6 +132,23 @@ def share_covered(statistic, sizes, known=True):
 def test_intervals_of_clustered_clips_cover_the_truth(statistic, sizes):
     """`benchmarks/coverage.py` has more sizes and skewed values, and tells where it fails."""
     assert 0.92 <= share_covered(statistic, sizes) <= 0.98
+
+
+@pytest.mark.parametrize("sizes", [[5] * 5, [1, 1, 1, 2, 20] * 4])
+def test_decisions_are_not_rash_with_few_or_unequal_speakers(sizes):
+    assert share_covered(weighted_mean, sizes) < 0.93
+    assert 0.93 <= share_covered(weighted_mean, sizes, decides=True) <= 0.99
+
+
+def test_groups_that_weigh_as_much():
+    assert groups(["a", "b", "c", "d", "e"] * 3).effective == pytest.approx(5)
+    assert groups(["a"] * 6 + ["b", "c", "d", "e"]).effective == pytest.approx(100 / 40)
+    assert groups([]).effective == 0
+    assert np.isnan(bounds(np.array([1.0, 2.0]), groups(["a"]), 0.025)).all()
+    # Extremes neither overflow nor become narrower than the replicates say.
+    huge = np.array([-1e300, 0, 1e300])
+    low, high = bounds(huge, groups([None] * 9), 0.025)
+    assert low <= -1e300 < 1e300 <= high
 
 
 @pytest.mark.parametrize("statistic", [weighted_mean, pooled, weighted_median, closeness])
