@@ -26,7 +26,8 @@ _TEX = {
 
 CSV_COLUMNS = (
     "table", "reference", "clip_list_hash", "protocol_hash", "system", "kind", "results",
-    "checkpoint", "metric", "direction", "unit", "value", "low", "high", "real", "n", "n_total", "status", "reason", "rank", "best", "tied",
+    "checkpoint", "metric", "direction", "unit", "value", "low", "high", "real", "n", "n_total",
+    "status", "reason", "rank", "best", "tied",
 )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ class Failures:
     unpaired: dict[str, Any]
 
 
-def drift(entries: Sequence[Entry], bin_s: float | None = None) -> tuple[float, list[Drift]]:
+def drift(entries: Sequence[Entry]) -> tuple[float, list[Drift]]:
     """Identity over time of each row that has curves, and the width of a bin in seconds.
 
     Bins are a second wide, or wider so that there are at most `DRIFT_BINS`.
@@ -64,7 +64,7 @@ def drift(entries: Sequence[Entry], bin_s: float | None = None) -> tuple[float, 
     curves = {entry.name: list(_curves(entry.results)) for entry in entries}
     curves = {name: found for name, found in curves.items() if found}
     longest = max((float(at[-1]) for found in curves.values() for at, _ in found), default=0.0)
-    width = bin_s or max(1.0, np.ceil(longest / DRIFT_BINS))
+    width = float(max(1.0, np.ceil(longest / DRIFT_BINS)))
     return width, [_drift(name, found, width) for name, found in curves.items()]
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -49,3 +50,20 @@ def test_clips_of_one_speaker_and_of_none(tmp_path: Path) -> None:
     (sheet,) = board_of([tmp_path / "alone", tmp_path / "mixed"]).sheets
     (column,) = sheet.columns
     assert all(c and c.low is not None and c.low < c.value < c.high for c in column.cells)
+
+
+def test_identity_over_time_of_long_and_short_clips(tmp_path: Path) -> None:
+    for name, frames in (("short", 30), ("long", 300)):  # a frame in five: 6 s and 60 s
+        curve = np.linspace(0.9, 0.6, frames).tolist()
+        clip = {"clip_id": "a", "csim": curve}
+        write_results(tmp_path / name, {"psnr": [20.0]}, system=name, clips=[clip])
+    board = board_of([tmp_path / "short", tmp_path / "long"], gallery=0)
+    (sheet,) = board.sheets
+    assert type(sheet.drift_width_s) is float  # it stands in the query as it is
+    assert sheet.drift_width_s == 2.0
+    table = as_html(board).split("From second")[1].split("</table>")[0]
+    heads, *rows = table.split("<tr>")
+    assert heads.count("<th") == max(row.count("<td") for row in rows) == 30
+    with duckdb.connect() as connection:
+        found = connection.sql(sheet.queries["drift"]).fetchall()
+    assert len(found) == sum(len(row.seconds) for row in sheet.drift)
