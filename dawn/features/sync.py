@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from dawn.features.syncnet_towers import FRAMES, PictureTower, sound_tower
+from dawn.features.syncnet_towers import FRAMES, PictureTower, SoundTower
 from dawn.weights import load_into, load_state
 from manifests.errors import InputError
 
@@ -67,7 +67,7 @@ class SyncNet:
         load_into(network, load_state(path), path)
         network.eval()
         self._picture = PictureTower(network.netcnnlip, network.netfclip)
-        self._sound = sound_tower(network.netcnnaud, network.netfcaud)
+        self._sound = SoundTower(network.netcnnaud, network.netfcaud)
 
     def lse(self, frames: NDArray[np.uint8], wav: NDArray[np.int16]) -> Lse:
         """BGR crops (T, 224, 224, 3) at 25 frames/s and their mono int16 sound at 16 kHz to the

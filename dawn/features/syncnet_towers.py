@@ -1,13 +1,14 @@
 """SyncNet's two networks, computed with fewer products: the same numbers up to rounding.
 
 The first layer of the picture's network is more than half of the work: a convolution over 5 frames,
-where windows that overlap multiply the same pixels by different weights. Over four windows at once
-that is a polynomial product in time, and Toom's and Cook's method takes 8 spatial convolutions for
-it instead of 20 (the same that Winograd's filters do in space; Lavin and Gray 2016, arXiv
-1509.09308). Batch norms are folded into the convolutions, and pixels lie channels last, for which
-pooling is many times faster.
+where windows that overlap multiply the same pixels by different weights. Over six windows at once
+that is a polynomial product in time, and Toom's and Cook's method takes 10 spatial convolutions for
+it instead of 30. The later layers and the network of the sound take that method in space
+(`dawn.features.winograd`). Batch norms are folded into the convolutions.
 """
 
+from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dawn.features.winograd import Convolution, HalvingConvolution, toom_cook
+
 FRAMES = 5
 """Frames in a window."""
 
-_WINDOWS = 4
+_WINDOWS = 6
 _FRAMES = _WINDOWS + FRAMES - 1
-_POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)  # and infinity
 
-_LATER = 16
+_STRIP = 12
+"""Rows of the first layer that are computed at once: what lies between its steps stays in the
+cache."""
+
+_LATER = 18
 """Windows that go through the later layers at once."""
+
+_Step = Callable[[Tensor], Tensor]
 
 
 class PictureTower:
@@ -34,16 +42,12 @@ class PictureTower:
         """`convolutions` and `linear`: `netcnnlip` and `netfclip` of the `syncnet-python` network,
         in evaluation.
         """
-        layers = folded(convolutions)
-        first = layers[0]
-        kernels, self._before, after = toom_cook()
-        weight = first.weight.detach().double()
-        spatial = torch.einsum("pk,ockhw->pochw", kernels, weight).float()
-        self._spatial = [w.contiguous(memory_format=torch.channels_last) for w in spatial]
-        self._after, self._bias, self._stride = after, first.bias.detach(), first.stride[1:]
-        self._pool: Any = flat(layers[2])
-        self._later = nn.Sequential(*[flat(layer) for layer in layers[3:]]).eval()
-        self._later.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        first, _, pool, *others = folded(convolutions)
+        self._first = _FirstLayer(first, flat(pool))
+        second, *later = (flat(layer) for layer in others)
+        halving = HalvingConvolution(second.weight, second.bias, (4, 4))
+        self._second: list[_Step] = [halving, *steps(later[:2])]
+        self._later = steps(later[2:], (5, 5))
         self._linear = nn.Sequential(*folded(linear)).eval()
 
     @torch.inference_mode()
@@ -52,58 +56,127 @@ class PictureTower:
         windows = len(frames) - FRAMES + 1
         whole = -(-windows // _WINDOWS) * _WINDOWS
         index = np.minimum(np.arange(whole + FRAMES - 1), len(frames) - 1)
-        maps, features = [], []
+        maps: list[Tensor] = []
+        features = []
         for start in range(0, whole, _WINDOWS):
-            maps.append(self._first(frames[index[start : start + _FRAMES]]))
+            first = self._first(frames[index[start : start + _FRAMES]])
+            maps.append(through(self._second, first))
             if len(maps) * _WINDOWS >= _LATER or start + _WINDOWS >= whole:
-                features.append(self._later(torch.cat(maps)).flatten(1))
+                features.append(through(self._later, torch.cat(maps, dim=2)))
                 maps = []
         return torch.as_tensor(self._linear(torch.cat(features)[:windows]))
 
-    def _first(self, frames: NDArray[np.uint8]) -> Tensor:
-        """8 frames to the first layer's maps of their 4 windows, pooled and rectified."""
-        _, height, width, colours = frames.shape
-        pixels = torch.from_numpy(frames).float().view(_FRAMES, -1)
-        mixed = (self._before @ pixels).view(_FRAMES, height, width, colours)
+
+class _FirstLayer:
+    """Frames to the first layer's maps of their windows, pooled and rectified."""
+
+    def __init__(self, layer: Any, pool: nn.Module) -> None:  # noqa: ANN401 - a Conv3d
+        kernels, before, after = toom_cook(_WINDOWS, FRAMES)
+        weight = torch.einsum("pk,ockhw->pochw", kernels, layer.weight.detach().double()).float()
+        self._weight = [w.contiguous(memory_format=torch.channels_last) for w in weight]
+        self._before, self._after = before.float().contiguous(), after.float()
+        self._bias, self._stride, self._pool = layer.bias.detach(), layer.stride[1], pool
+
+    def __call__(self, frames: NDArray[np.uint8]) -> Tensor:
+        """10 frames to (6, rows, columns, channels)."""
+        pixels = torch.from_numpy(frames)
+        channels, _, taps, _ = self._weight[0].shape
+        rows, columns = ((side - taps) // self._stride + 1 for side in frames.shape[1:3])
+        sums = torch.empty(_WINDOWS, _STRIP + 1, columns, channels)
+        strips = []
+        for top in range(0, rows - 1, _STRIP):
+            # The pool reads a strip's last row again in the next strip.
+            kept, end = min(top, 1), min(top + _STRIP + 1, rows)
+            if kept:
+                sums[:, 0] = sums[:, _STRIP]
+            used = slice((top + kept) * self._stride, (end - 1) * self._stride + taps)
+            part = sums[:, kept : end - top].view(_WINDOWS, -1)
+            torch.mm(self._after, self._products(pixels[:, used]), out=part)
+            # The largest value of a neighbourhood stays so under a shift and under rectifying.
+            pooled = self._pool(sums[:, : end - top].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+            strips.append(torch.relu_(pooled.add_(self._bias)))
+        return torch.cat(strips, dim=1)
+
+    def _products(self, pixels: Tensor) -> Tensor:
+        """A strip of frames to its convolutions, (10, rows columns channels)."""
+        mixed = (self._before @ pixels.float().view(_FRAMES, -1)).view(pixels.shape)
         maps = [
             functional.conv2d(picture.permute(2, 0, 1)[None], weight, stride=self._stride)
-            for picture, weight in zip(mixed, self._spatial, strict=True)
+            for picture, weight in zip(mixed, self._weight, strict=True)
         ]
-        rows, columns = maps[0].shape[2:]
-        products = torch.stack([part.permute(0, 2, 3, 1).reshape(-1) for part in maps])
-        sums = (self._after @ products).view(_WINDOWS, rows, columns, -1).permute(0, 3, 1, 2)
-        # The largest value of a neighbourhood stays so under a shift and under rectifying.
-        pooled = self._pool(sums)
-        return torch.relu_(pooled.add_(self._bias[:, None, None]))
+        return torch.cat([part.permute(0, 2, 3, 1).flatten(1) for part in maps])
 
 
-def sound_tower(convolutions: nn.Sequential, linear: nn.Sequential) -> nn.Sequential:
-    """`netcnnaud` and `netfcaud` as one network with its batch norms folded: cepstra (N, 1, 13, 20)
-    to features (N, D).
+class SoundTower:
+    """Cepstra of windows of 0.2 s to their features."""
+
+    def __init__(self, convolutions: nn.Sequential, linear: nn.Sequential) -> None:
+        """`convolutions` and `linear`: `netcnnaud` and `netfcaud`, as for `PictureTower`."""
+        self._first, *later = folded(convolutions)
+        self._later = steps(later, (6, 5))
+        self._linear = nn.Sequential(*folded(linear)).eval()
+
+    @torch.inference_mode()
+    def __call__(self, cepstra: Tensor) -> Tensor:
+        """(N, 1, 13, 20) to (N, D)."""
+        maps = self._first(cepstra).permute(2, 3, 0, 1).contiguous()
+        return torch.as_tensor(self._linear(through(self._later, maps)))
+
+
+def through(path: list[_Step], maps: Tensor) -> Tensor:
+    """What comes out of the last step."""
+    for step in path:
+        maps = step(maps)
+    return maps
+
+
+def steps(layers: list[Any], tile: tuple[int, int] = (4, 4)) -> list[_Step]:
+    """Layers on one frame as steps on maps (rows, columns, images, channels); a convolution without
+    padding is one over the whole map, and ends in (images, channels).
     """
-    tower = nn.Sequential(*folded(convolutions), nn.Flatten(1), *folded(linear)).eval()
-    tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return tower
+    result: list[_Step] = []
+    for layer in layers:
+        if isinstance(layer, nn.MaxPool2d):
+            # Before rectifying, which is the same and less to rectify.
+            result.insert(len(result) - (result[-1:] == [torch.relu_]), _pooling(layer))
+        elif isinstance(layer, nn.ReLU):
+            result.append(torch.relu_)
+        elif layer.padding == (0, 0):
+            result.append(_whole(layer))
+        elif (layer.kernel_size, layer.stride, layer.padding) == ((3, 3), (1, 1), (1, 1)):
+            result.append(Convolution(layer.weight, layer.bias, tile))
+        else:
+            raise ValueError(f"no step for {layer}")
+    return result
 
 
-def toom_cook() -> tuple[Tensor, Tensor, Tensor]:
-    """Matrices (8, 5) float64 on the kernel, (8, 8) on the frames and (4, 8) on the products, such
-    that y = after @ ((kernel w) * (before x)) is y[i] = sum_k w[k] x[i + k].
-
-    Evaluation of polynomials at `_POINTS` and infinity, transposed.
-    """
-
-    def values(terms: int) -> NDArray[np.float64]:
-        rows = [[point**power for power in range(terms)] for point in _POINTS]
-        return np.array([*rows, [0.0] * (terms - 1) + [1.0]])
-
-    before = np.linalg.inv(values(_FRAMES)).T
-    after = np.ascontiguousarray(values(_WINDOWS).T)
-    return (
-        torch.from_numpy(values(FRAMES)),
-        torch.from_numpy(before).float().contiguous(),
-        torch.from_numpy(after).float(),
+def _pooling(layer: nn.MaxPool2d) -> _Step:
+    (high, wide), stride, (around, beside) = (
+        _pair(sizes) for sizes in (layer.kernel_size, layer.stride, layer.padding)
     )
+
+    def pool(maps: Tensor) -> Tensor:
+        # Whole rows and columns at once: PyTorch's pool also finds where the maxima are.
+        edges = (0, 0, 0, 0, beside, beside, around, around)
+        maps = functional.pad(maps, edges, value=-torch.inf) if any(edges) else maps
+        down, right = (
+            (n - k) // s for n, k, s in zip(maps.shape, (high, wide), stride, strict=False)
+        )
+        rows = [maps[i :: stride[0]][: down + 1] for i in range(high)]
+        maps = reduce(torch.maximum, rows)
+        columns = [maps[:, j :: stride[1]][:, : right + 1] for j in range(wide)]
+        return reduce(torch.maximum, columns)
+
+    return pool
+
+
+def _whole(layer: nn.Conv2d) -> _Step:
+    weight, bias = layer.weight.detach().permute(0, 2, 3, 1).flatten(1), layer.bias
+
+    def multiply(maps: Tensor) -> Tensor:
+        return functional.linear(maps.permute(2, 0, 1, 3).flatten(1), weight, bias)
+
+    return multiply
 
 
 def folded(layers: nn.Sequential) -> list[Any]:
@@ -119,7 +192,7 @@ def folded(layers: nn.Sequential) -> list[Any]:
     return result
 
 
-def flat(layer: nn.Module) -> nn.Module:
+def flat(layer: Any) -> Any:  # noqa: ANN401 - a layer
     """A layer of a 3-D network that looks at one frame, as one of a 2-D network."""
     if isinstance(layer, nn.MaxPool3d):
         return nn.MaxPool2d(_plane(layer.kernel_size), _plane(layer.stride), _plane(layer.padding))
@@ -132,6 +205,11 @@ def flat(layer: nn.Module) -> nn.Module:
         made.bias = nn.Parameter(layer.bias.detach(), requires_grad=False)
         return made
     return layer
+
+
+def _pair(sizes: int | tuple[int, ...]) -> tuple[int, int]:
+    """A size that may be given once for rows and columns."""
+    return (sizes, sizes) if isinstance(sizes, int) else (sizes[0], sizes[1])
 
 
 def _plane(sizes: Any) -> tuple[int, int]:  # noqa: ANN401 - a number, or one for each axis
