@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from pipeline.leaderboard import make_leaderboard
 from tests.boards import CLIPS, HOSTILE, HOSTILE_CLIP, write_all
 from tests.browser import DESKTOP, PHONE, chromium, complaints, open_page, requested, resize
 from tests.films import drift, hum, write_film
+from tests.results_folders import write_results
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +167,37 @@ return (Math.max(ink, page) + 0.05) / (Math.min(ink, page) + 0.05);
 def contrast(chrome: Chrome, selector: str) -> float:
     """WCAG's contrast of an element's text on the page's ground."""
     return float(chrome.execute_script(_CONTRAST, selector))
+
+
+def test_long_names_make_nothing_wider_than_the_screen(chrome: Chrome, tmp_path: Path) -> None:
+    name, clips = "x" * 300, [{"clip_id": "y" * 300, "csim": [0.9] * 50, "status": "failed"}]
+    for path in ("a", "b"):
+        write_results(tmp_path / path, {"psnr": [20.0]}, system=name, clips=clips)
+    folders = [str(tmp_path / path) for path in ("a", "b")]
+    page = make_leaderboard(folders, tmp_path / "page")
+    for size in (PHONE, DESKTOP):
+        resize(chrome, size)
+        open_page(chrome, page)
+        chrome.execute_script("for (const d of document.querySelectorAll('details')) d.open = true")
+        assert chrome.execute_script("return document.documentElement.scrollWidth") <= size[0]
+
+
+def test_paper_is_white_and_the_screen_stays_as_it_was(opened: Chrome) -> None:
+    ink = "getComputedStyle(document.body).color"
+    if opened.find_element(By.ID, "theme").get_attribute("aria-pressed") == "false":
+        press(opened, "#theme")
+    dark = opened.execute_script(f"return {ink}")
+    opened.execute_script(f"addEventListener('beforeprint', () => {{ window.printed = {ink}; }})")
+    opened.execute_cdp_cmd("Page.printToPDF", {})
+    assert opened.execute_script("return window.printed") == "rgb(28, 29, 31)" != dark
+    assert opened.execute_script(f"return {ink}") == dark
+
+
+def test_closing_a_clip_returns_to_where_one_was(opened: Chrome) -> None:
+    button = opened.find_element(By.CSS_SELECTOR, ".clips tbody button")
+    button.send_keys(Keys.ENTER)
+    opened.find_element(By.CSS_SELECTOR, ".one-clip > button").send_keys(Keys.ENTER)
+    assert opened.switch_to.active_element == button
 
 
 def test_each_control_has_a_name(opened: Chrome) -> None:

@@ -19,6 +19,13 @@
   theme.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; showTheme(); });
   showTheme();
 
+  // Paper is white: dark is for the screen.
+  let chosenTheme;
+  addEventListener("beforeprint", () => { chosenTheme = root.dataset.theme; root.dataset.theme = "light"; });
+  addEventListener("afterprint", () => {
+    if (chosenTheme) root.dataset.theme = chosenTheme; else delete root.dataset.theme;
+  });
+
   for (const button of document.querySelectorAll(".copy")) {
     button.addEventListener("click", async () => {
       const text = button.parentElement.querySelector("pre").textContent;
@@ -117,7 +124,8 @@
   };
   const plot = (title, lines, seconds) => {
     const known = lines.flatMap((line) => line.values).filter((value) => value !== null);
-    const low = Math.min(...known), top = Math.max(...known), high = top > low ? top : low + 1;
+    const low = known.reduce((a, b) => Math.min(a, b), Infinity), top = known.reduce((a, b) => Math.max(a, b), -Infinity);
+    const high = top > low ? top : low + 1;
     const picture = svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img", "aria-label": title });
     for (const line of lines) {
       picture.append(svg("path", { class: line.look, d: path(line.values, low, high, line.begin, line.step, seconds) }));
@@ -221,7 +229,7 @@
           make("span", { className: `swatch c${place % 8}` }), row))));
       table.tBodies[0].replaceChildren(...clips.slice(page * size, (page + 1) * size).map((clip) => {
         const open = make("button", { type: "button", textContent: data.clips[clip] });
-        open.addEventListener("click", () => showOne(clip));
+        open.addEventListener("click", () => showOne(clip, open));
         return make("tr", {}, make("th", { scope: "row" }, open), make("td", { textContent: data.speakers[clip] ?? "–" }),
           make("td", { className: "n", textContent: data.seconds[clip] === null ? "–" : data.seconds[clip].toFixed(1) }),
           ...of.map((row) => make("td", { className: "n", textContent: row ? number(row.values[clip]) : "–" })));
@@ -231,9 +239,9 @@
       box.querySelector(".previous").disabled = page === 0;
       box.querySelector(".next").disabled = page === pages - 1;
     };
-    const showOne = (clip) => {
+    const showOne = (clip, opener) => {
       const close = make("button", { type: "button", className: "plain", textContent: "Close" });
-      close.addEventListener("click", () => { one.hidden = true; });
+      close.addEventListener("click", () => { one.hidden = true; (opener.isConnected ? opener : find).focus(); });
       const rows = Object.keys(data.metrics).map((name) => make("tr", {}, make("th", { scope: "row", textContent: name }),
         ...numbers(name).map((row) => make("td", { className: "n", textContent: row ? number(row.values[clip]) : "–" }))));
       one.replaceChildren(make("h3", { textContent: data.clips[clip] }),
