@@ -17,6 +17,8 @@ from eval.metrics.catalogue import is_set
 from eval.metrics.interface import Definition
 from eval.metrics.set_distances import SetDistance
 from eval.scores import Results
+from eval.statistics import FEW_SPEAKERS
+from eval.statistics import groups as drawn_together
 from manifests.errors import InputError
 
 Progress = Callable[[str], None]
@@ -62,7 +64,9 @@ class Sheet:
     card: dict[str, Any]
     protocol_hash: str
     facts: dict[str, Any]
-    """Dataset, clip list, number of clips and speakers, seconds of video."""
+    """Dataset, clip list, number of clips and speakers, what these mean for intervals, seconds of
+    video.
+    """
     columns: list[Column]
     drift: list[Drift]
     drift_width_s: float
@@ -207,6 +211,16 @@ def _facts(results: Results) -> dict[str, Any]:
         "clip_list_hash": results.info.get("clip_list_hash"),
         "clips": len(results.clips),
         "speakers": len({s for s in results.speakers if s is not None}) or None,
+        "caveat": _caveat(results.speakers),
         "seconds": sum(seconds),
         "weights": dict(results.info.get("weights") or {}),
     }
+
+
+def _caveat(speakers: Sequence[str | None]) -> str | None:
+    """What a reader must know where clips are drawn and not speakers."""
+    if all(speaker is None for speaker in speakers):
+        return "speakers are not known: intervals are too narrow where clips share one"
+    if drawn_together(speakers).by_speaker:
+        return None
+    return f"fewer than {FEW_SPEAKERS} speakers: intervals and tests speak of these people alone"

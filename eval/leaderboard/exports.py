@@ -84,9 +84,10 @@ def as_markdown(board: Board) -> str:
         lines += [
             f"{sheet.facts['clips']} clips, reference {code(sheet.facts['reference'])}, protocol "
             f"{code(sheet.card['name'])} v{sheet.card['version']}, hash "
-            f"{code(sheet.protocol_hash)}. Numbers with 95 % intervals; **bold**: best; =: a "
-            "paired test does not show it worse than the best; (p): a proxy, not comparable with "
-            "papers; a count: the clips that have a number, where not all have.",
+            f"{code(sheet.protocol_hash)}{_md_caveat(sheet)}. Numbers with 95 % intervals; "
+            "**bold**: best; =: a paired test does not show it worse than the best; (p): a proxy, "
+            "not comparable with papers; a count: the clips that have a number, where not all "
+            "have.",
             "",
             "| system | " + " | ".join(_md_head(column) for column in columns) + " |",
             "|---|" + "--:|" * len(columns),
@@ -98,6 +99,10 @@ def as_markdown(board: Board) -> str:
         bounds = [entry for entry in sheet.entries if not entry.ranked]
         lines += ["", *(f"- *{md_cell(e.name)}*: {BOUNDS[e.kind]}" for e in bounds), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _md_caveat(sheet: Sheet) -> str:
+    return f"; {sheet.facts['caveat']}" if sheet.facts["caveat"] else ""
 
 
 def _md_head(column: Column) -> str:

@@ -28,9 +28,9 @@ class Floor:
 
 def floor(metric: SetDistance, group: Group) -> Floor | None:
     """From stored features; None where there are too few clips, or nobody measured it."""
-    main = group.main.results
-    card = load(ProtocolCard, main.info["protocol"]["card"], "protocol")
-    reference = main.features(metric, "reference", set(main.clip_ids))
+    source = _source(metric, group)
+    card = load(ProtocolCard, source.info["protocol"]["card"], "protocol")
+    reference = source.features(metric, "reference", set(source.clip_ids))
     first, second = halves(list(reference))
     other = [reference[clip] for clip in second]
     try:
@@ -39,6 +39,13 @@ def floor(metric: SetDistance, group: Group) -> Floor | None:
         return None
     values = [_of(metric, entry.results, first, other, card) for entry in group.entries]
     return Floor(n=len(first), real=real, values=values)
+
+
+def _source(metric: SetDistance, group: Group) -> Results:
+    """The row that has the features of the most clips; not one of halves, paired otherwise."""
+    rows = [e.results for e in group.entries if e.kind != "real-split"] or [group.main.results]
+    name = metric.definition.name
+    return max(rows, key=lambda row: row.set_rows[name]["n"] if name in row.set_rows else 0)
 
 
 def halves(clips: Sequence[str]) -> tuple[list[str], list[str]]:

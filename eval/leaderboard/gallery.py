@@ -101,9 +101,12 @@ def _shown(results: Results, generated: str | None, real: str | None) -> Shown:
             if not _where_results_are(uri, results):
                 return Shown(None, f"{uri}: lies elsewhere than the results and is not fetched")
             try:
-                sides.append(local_copy(uri, Path(scratch) / name))
+                file = local_copy(uri, Path(scratch) / name)
             except OSError as error:
                 return Shown(None, f"{uri}: cannot be read ({error})")
+            if file.exists() and not file.is_file():  # reading a device or a pipe has no end
+                return Shown(None, f"{uri}: is no file")
+            sides.append(file)
         return side_by_side(*sides)
 
 

@@ -58,8 +58,11 @@ class Group:
 
     @property
     def main(self) -> Entry:
-        """A row that holds the whole clip list."""
-        return next((e for e in self.entries if e.kind != "real-split"), self.entries[0])
+        """A row that holds the whole clip list: the one that knows most of its clips, the real
+        videos where these do.
+        """
+        whole = [e for e in self.entries if e.kind != "real-split"] or self.entries
+        return max(whole, key=lambda entry: (_known(entry.results), entry.kind == "real"))
 
 
 def grouped(results: Sequence[Results], where: Mapping[str, str] | None = None) -> list[Group]:
@@ -79,6 +82,11 @@ def grouped(results: Sequence[Results], where: Mapping[str, str] | None = None) 
         Group(_entries(members, where), [] if place == 0 else _apart(heads[0], members[0]))
         for place, members in enumerate(heads)
     ]
+
+
+def _known(results: Results) -> int:
+    """Clips that could be looked at."""
+    return sum(clip["status"] == "ok" for clip in results.clips)
 
 
 def kind_of(results: Results) -> Kind:

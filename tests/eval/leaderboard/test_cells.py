@@ -110,6 +110,21 @@ def test_what_wins_on_the_common_clips_is_not_worse_than_the_best(tmp_path: Path
     assert difference.p < 0.05
 
 
+def test_floor_is_there_where_the_first_row_lacks_the_metric(tmp_path: Path) -> None:
+    names = [f"clip{i:04d}" for i in range(40)]
+    write_results(tmp_path / "first", {"psnr": [20.0] * 40}, clips=[{"clip_id": n} for n in names])
+    sides = np.random.default_rng(0).normal(0, 1, (2, 40, 4, 6))
+    write_results(
+        tmp_path / "second", {"psnr": [21.0] * 40}, system="second",
+        features={"inception_pool3": (sides[0], sides[1])}, set_metrics=["fid_incep2015"],
+    )  # fmt: skip
+    floor = column(board_of([tmp_path / "first", tmp_path / "second"]), "fid_incep2015").floor
+    assert floor
+    assert floor.n == 20
+    assert floor.values[0] is None
+    assert floor.values[1]
+
+
 def test_floor_is_of_the_same_number_of_clips(board: Board) -> None:
     floor = column(board, "fid_incep2015").floor
     assert floor

@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from eval.leaderboard.exports import EXPORTS
+from eval.leaderboard.exports import EXPORTS, as_markdown
 from eval.leaderboard.page import as_html
 from tests.boards import board_of
 from tests.results_folders import write_results
@@ -50,6 +50,24 @@ def test_clips_of_one_speaker_and_of_none(tmp_path: Path) -> None:
     (sheet,) = board_of([tmp_path / "alone", tmp_path / "mixed"]).sheets
     (column,) = sheet.columns
     assert all(c and c.low is not None and c.low < c.value < c.high for c in column.cells)
+
+
+@pytest.mark.parametrize(
+    ("speakers", "says"),
+    [
+        ([f"s{i // 2}" for i in range(12)], None),
+        ([f"s{i // 4}" for i in range(12)], "fewer than 5 speakers"),
+        ([None] * 12, "speakers are not known"),
+    ],
+)
+def test_intervals_that_are_not_over_speakers_say_so(
+    tmp_path: Path, speakers: list[str | None], says: str | None
+) -> None:
+    write_results(tmp_path / "a", {"psnr": [float(i) for i in range(12)]}, speakers=speakers)
+    board = board_of([tmp_path / "a"], gallery=0)
+    for text in (as_html(board), as_markdown(board)):
+        assert ("speakers are not known" in text) == (says == "speakers are not known")
+        assert ("fewer than 5 speakers" in text) == (says == "fewer than 5 speakers")
 
 
 def test_identity_over_time_of_long_and_short_clips(tmp_path: Path) -> None:

@@ -94,6 +94,17 @@ def test_one_name_twice_also_says_the_folder(tmp_path: Path) -> None:
     assert [entry.name for entry in group.entries] == ["dawn (runs/a)", f"dawn ({tmp_path}/b)"]
 
 
+def test_the_clips_are_described_by_the_row_that_knows_most_of_them(tmp_path: Path) -> None:
+    clips = [{"clip_id": n} for n in "xyz"]
+    failed = [{**clips[0], "status": "failed", "duration_s": None}, *clips[1:]]
+    write_results(tmp_path / "a", VALUES, clips=failed)
+    write_results(tmp_path / "b", VALUES, clips=clips)
+    write_results(tmp_path / "r", VALUES, clips=clips, baseline="real")
+    results = {name: load_results(str(tmp_path / name)) for name in "abr"}
+    assert grouped([results["a"], results["b"]])[0].main.results is results["b"]
+    assert grouped(list(results.values()))[0].main.results is results["r"]
+
+
 def test_no_two_rows_share_a_name(tmp_path: Path) -> None:
     for name, system in (("a", "dawn"), ("b", "dawn"), ("c", "dawn (a)")):
         write_results(tmp_path / name, VALUES, system=system)
