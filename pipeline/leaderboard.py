@@ -110,7 +110,8 @@ def _write(file: Path, text: str) -> None:
     """Whole or not at all."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        # Paths need not be Unicode, and JSON can spell what UTF-8 cannot.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
@@ -120,20 +121,24 @@ def _report(board: Board, out: Path) -> None:
     for number, sheet in enumerate(board.sheets, start=1):
         ranked = [entry for entry in sheet.entries if entry.ranked]
         shown = sum(column.shown for column in sheet.columns)
-        console.print(
+        _say(
             f"table {number}: {len(ranked)} systems, {len(sheet.entries) - len(ranked)} bounds, "
-            f"{shown} metrics, {sheet.facts['clips']} clips",
-            markup=False,
+            f"{shown} metrics, {sheet.facts['clips']} clips"
         )
         for reason in sheet.apart:
-            console.print(f"  apart: {reason}", markup=False)
+            _say(f"  apart: {reason}")
         for entry in ranked:
-            console.print(f"  {entry.name}: {_wins(sheet, entry)}", markup=False)
+            _say(f"  {entry.name}: {_wins(sheet, entry)}")
     page = (out / PAGE).absolute()
     size = page.stat().st_size / 2**20
     names = ", ".join(name for name, _ in EXPORTS.values())
-    console.print(f"done: {page} ({size:.1f} MiB), beside it {names}", markup=False)
-    console.print(f"next: open {page.as_uri()}", markup=False)
+    _say(f"done: {page} ({size:.1f} MiB), beside it {names}")
+    _say(f"next: open {page.as_uri()}")
+
+
+def _say(line: str) -> None:
+    """Names may be anybody's: what steers a terminal, or cannot be encoded, is spelt out."""
+    console.print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), markup=False)
 
 
 def _wins(sheet: Sheet, entry: Entry) -> str:

@@ -1,6 +1,7 @@
 """`dawn leaderboard` as a command."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,32 @@ def test_an_older_page_is_replaced(tmp_path: Path) -> None:
         page = make_leaderboard([folder], tmp_path / "page")
     assert page.exists()
     assert not [name for name in (tmp_path / "page").iterdir() if name.name.startswith(".")]
+
+
+def test_names_steer_no_terminal_and_need_not_be_unicode(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(write_results(tmp_path / "a", {"psnr": [1.0, 2.0]}).path)
+    change(tmp_path / "a", lambda info: info.update(system="red\x1b[31m \ud800"))
+    make_leaderboard([folder], tmp_path / "page")
+    said = capsys.readouterr().out
+    assert r"red\x1b[31m \ud800" in said
+    assert "\x1b[31m" not in said
+    assert r"\ud800" in (tmp_path / "page/leaderboard.md").read_text()
+
+
+def change(folder: Path, how: Callable[[dict], object]) -> None:
+    """What `results.json` says."""
+    info = json.loads((folder / "results.json").read_text())
+    how(info)
+    (folder / "results.json").write_text(json.dumps(info))
+
+
+@pytest.mark.parametrize(
+    "lost", ["baseline", "created_at", "command", "unpaired", "checkpoint", "code_version",
+             "clip_list_hash", "reference", "weights"],
+)  # fmt: skip
+def test_results_that_say_less_are_shown(tmp_path: Path, lost: str) -> None:
+    folder = write_results(tmp_path / "a", {"psnr": [1.0, 2.0]}, baseline=None, created_at=None)
+    change(tmp_path / "a", lambda info: info.pop(lost))
+    assert make_leaderboard([str(folder.path)], tmp_path / "page").exists()
