@@ -38,7 +38,9 @@ def line(values: Sequence[float | None], span: Span) -> str:
         if value is None or not math.isfinite(value):
             pen = "M"
             continue
-        parts.append(f"{pen}{100 * number / steps:.2f} {100 - float(place(value, span)):.2f}")
+        # A step of nothing, so that a point alone is a dot.
+        dot = "h0" if pen == "M" else ""
+        parts.append(f"{pen}{100 * number / steps:.2f} {100 - float(place(value, span)):.2f}{dot}")
         pen = "L"
     return "".join(parts)
 

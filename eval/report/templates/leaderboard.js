@@ -117,7 +117,7 @@
     values.forEach((value, i) => {
       if (value === null) { pen = "M"; return; }
       const x = 100 * (begin + i * step) / seconds, y = 100 - 96 * (value - low) / (high - low) - 2;
-      text += `${pen}${x.toFixed(2)} ${y.toFixed(2)}`;
+      text += `${pen}${x.toFixed(2)} ${y.toFixed(2)}${pen === "M" ? "h0" : ""}`;
       pen = "L";
     });
     return text;

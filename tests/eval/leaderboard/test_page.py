@@ -11,6 +11,7 @@ import pytest
 from eval.leaderboard.board import Board
 from eval.leaderboard.packed import clip_data
 from eval.leaderboard.page import as_html
+from eval.report import charts
 from tests.boards import FRAMES, HOSTILE, HOSTILE_CLIP, board_of, write_all
 
 
@@ -96,6 +97,12 @@ def test_each_number_of_the_table_is_there(board: Board, page: str) -> None:
         cell is not None and cell.value is not None for c in sheet.columns for cell in c.cells
     )
     assert table.count('class="best-mark"') == sum(c.shown for c in sheet.columns)
+
+
+def test_lines_have_gaps_and_a_point_alone_is_a_dot() -> None:
+    assert charts.line([1.0, None, 0.0, 1.0], (0.0, 1.0)) == (
+        "M0.00 0.00h0M66.67 100.00h0L100.00 0.00"
+    )
 
 
 def test_numbers_and_curves_survive_packing(board: Board) -> None:
