@@ -1,9 +1,9 @@
 """SyncNet's two networks, computed with fewer products: the same numbers up to rounding.
 
 The first layer of the picture's network is more than half of the work: a convolution over 5 frames,
-where windows that overlap multiply the same pixels by different weights. Over six windows at once
-that is a polynomial product in time, and Toom's and Cook's method takes 10 spatial convolutions for
-it instead of 30. The later layers and the network of the sound take that method in space
+where windows that overlap multiply the same pixels by different weights. Over eight windows at once
+that is a polynomial product in time, and Toom's and Cook's method takes 12 spatial convolutions for
+it instead of 40. The later layers and the network of the sound take that method in space
 (`dawn.features.winograd`). Batch norms are folded into the convolutions.
 """
 
@@ -22,14 +22,14 @@ from dawn.features.winograd import Convolution, HalvingConvolution, toom_cook
 FRAMES = 5
 """Frames in a window."""
 
-_WINDOWS = 6
+_WINDOWS = 8
 _FRAMES = _WINDOWS + FRAMES - 1
 
 _STRIP = 12
 """Rows of the first layer that are computed at once: what lies between its steps stays in the
 cache."""
 
-_LATER = 18
+_LATER = 24
 """Windows that go through the later layers at once."""
 
 _Step = Callable[[Tensor], Tensor]
@@ -78,7 +78,7 @@ class _FirstLayer:
         self._bias, self._stride, self._pool = layer.bias.detach(), layer.stride[1], pool
 
     def __call__(self, frames: NDArray[np.uint8]) -> Tensor:
-        """10 frames to (6, rows, columns, channels)."""
+        """12 frames to (8, rows, columns, channels)."""
         pixels = torch.from_numpy(frames)
         channels, _, taps, _ = self._weight[0].shape
         rows, columns = ((side - taps) // self._stride + 1 for side in frames.shape[1:3])
@@ -98,7 +98,7 @@ class _FirstLayer:
         return torch.cat(strips, dim=1)
 
     def _products(self, pixels: Tensor) -> Tensor:
-        """A strip of frames to its convolutions, (10, rows columns channels)."""
+        """A strip of frames to its convolutions, (12, rows columns channels)."""
         mixed = (self._before @ pixels.float().view(_FRAMES, -1)).view(pixels.shape)
         maps = [
             functional.conv2d(picture.permute(2, 0, 1)[None], weight, stride=self._stride)
@@ -138,7 +138,7 @@ def steps(layers: list[Any], tile: tuple[int, int] = (4, 4)) -> list[_Step]:
     for layer in layers:
         if isinstance(layer, nn.MaxPool2d):
             # Before rectifying, which is the same and less to rectify.
-            result.insert(len(result) - (result[-1:] == [torch.relu_]), _pooling(layer))
+            result.insert(len(result) - (result[-1:] == [torch.relu_]), pooling(layer))
         elif isinstance(layer, nn.ReLU):
             result.append(torch.relu_)
         elif layer.padding == (0, 0):
@@ -150,7 +150,8 @@ def steps(layers: list[Any], tile: tuple[int, int] = (4, 4)) -> list[_Step]:
     return result
 
 
-def _pooling(layer: nn.MaxPool2d) -> _Step:
+def pooling(layer: nn.MaxPool2d) -> _Step:
+    """The pool on maps (rows, columns, images, channels)."""
     (high, wide), stride, (around, beside) = (
         _pair(sizes) for sizes in (layer.kernel_size, layer.stride, layer.padding)
     )

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 TAPS = 3
 
-_POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 1.5, -1.5)  # and infinity
+_POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 1.5, -1.5, 0.75, -0.75)  # and infinity
 """Where polynomials are evaluated: small numbers, whose powers stay near 1."""
 
 _PHASES = ((1, 0), (0, 0), (0, 1), (1, 1))

@@ -4,7 +4,7 @@ import torch
 from syncnet_python.SyncNetModel import S
 from torch import nn
 
-from dawn.features.syncnet_towers import PictureTower, SoundTower, flat
+from dawn.features.syncnet_towers import PictureTower, SoundTower, flat, pooling, steps
 from tests.networks import lively
 
 
@@ -22,7 +22,7 @@ def network() -> nn.Module:
     return made.eval()
 
 
-@pytest.mark.parametrize("windows", [1, 4, 6])
+@pytest.mark.parametrize("windows", [1, 8, 11])
 def test_windows_have_the_network_s_features(network: nn.Module, windows: int) -> None:
     rng = np.random.default_rng(1)
     frames = rng.integers(0, 256, (windows + 4, 224, 224, 3), np.uint8)
@@ -46,3 +46,24 @@ def test_sound_has_the_network_s_features(network: nn.Module) -> None:
 def test_a_layer_across_frames_is_not_flattened() -> None:
     with pytest.raises(ValueError, match="across frames"):
         flat(nn.Conv3d(2, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        nn.MaxPool2d((3, 3), (2, 2), (1, 1)),
+        nn.MaxPool2d((3, 3), (1, 2)),
+        nn.MaxPool2d((1, 1), (1, 1)),
+        nn.MaxPool2d(3, 2),
+    ],
+)
+@pytest.mark.parametrize("size", [(26, 26), (13, 20), (11, 9)])
+def test_pools_are_pytorch_s(pool: nn.MaxPool2d, size: tuple[int, int]) -> None:
+    maps = torch.randn(2, 3, *size) - 5  # zeros around them would be the largest
+    ours = pooling(pool)(maps.permute(2, 3, 0, 1).contiguous())
+    assert torch.equal(ours.permute(2, 3, 0, 1), pool(maps))
+
+
+def test_a_layer_without_a_step_is_refused() -> None:
+    with pytest.raises(ValueError, match="no step"):
+        steps([nn.Conv2d(2, 2, 3, stride=2, padding=1)])
