@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from eval.leaderboard.board import Board, Column
+from eval.leaderboard.cells import compare
 from tests.boards import CLIPS, HOSTILE, board_of, write_all
 from tests.results_folders import write_results
 
@@ -48,6 +49,30 @@ def test_differences_favour_the_best(board: Board) -> None:
     assert found[HOSTILE].wins == found[HOSTILE].n == CLIPS - 1
     assert found[HOSTILE].p < 0.01
     assert found[HOSTILE].test == "sign flip"
+
+
+def test_p_values_are_corrected_for_the_number_of_systems(tmp_path: Path) -> None:
+    random, base = np.random.default_rng(14), np.random.default_rng(4).normal(25, 2, 40)
+    folders = [tmp_path / name for name in "abcd"]
+    for folder, behind in zip(folders, (0.0, 0.08, 0.09, 0.1), strict=True):
+        values = base - behind + random.normal(0, 0.2, 40)
+        write_results(folder, {"psnr": values}, system=folder.name)
+    board = board_of(folders, gallery=0)
+    differences = column(board, "psnr").differences
+    entries = {entry.name: entry for entry in board.sheets[0].entries}
+    found = [compare("psnr", entries[d.system], entries[d.best]) for d in differences]
+    raw = np.array([c.p for c in found if c is not None])
+    order = np.argsort(raw)
+    step_down = np.maximum.accumulate(raw[order] * (3, 2, 1)).clip(max=1)
+    assert [d.p for d in differences] == pytest.approx(step_down[np.argsort(order)].tolist())
+    cells = {
+        c.name: cell for c, cell in zip(entries.values(), column(board, "psnr").cells, strict=True)
+    }
+    for difference in differences:
+        cell = cells[difference.system]
+        assert cell
+        assert cell.tied == (difference.p >= 0.05)
+    assert any(p < 0.05 <= d.p for p, d in zip(raw, differences, strict=True))
 
 
 def test_interval_holds_the_number_and_counts_are_of_valid_clips(board: Board) -> None:

@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 
 from eval.leaderboard.board import Board
 from eval.leaderboard.exports import as_json
+from eval.leaderboard.queries import MEASURES
+from eval.results import SET, set_rows
 from tests.boards import board_of, write_all
+from tests.results_folders import CONDITIONS, write_results
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +121,51 @@ def test_slices(sheet: dict[str, Any]) -> None:
                     assert answer["clips"] == box["clips"][place]
                     checked += 1
     assert checked > 300
+
+
+@pytest.fixture(scope="module")
+def pooled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Each kind of clip metric, with more items behind some clips than behind others."""
+    chosen = {metric.together: name for name, metric in MEASURES.items()}
+    assert len(chosen) == 4
+    random = np.random.default_rng(0)
+    wanted = list(chosen.values())
+    numbers = {name: random.uniform(0.2, 0.8, 40) for name in wanted}
+    path = tmp_path_factory.mktemp("pooled") / "a"
+    speakers = [f"s{int(i**0.6)}" for i in range(40)]  # with more and more clips
+    folder = write_results(path, numbers, references=numbers, speakers=speakers)
+    rows = folder.read_item("metrics", "clips").to_pylist()
+    for i, row in enumerate(rows):
+        row["n"] = 1 + 7 * (i % 5)
+    folder.write("metrics", "clips", rows)
+    ids = {row["clip_id"] for row in rows}
+    folder.write("metrics", SET, set_rows(folder, CONDITIONS, "system", wanted, ids))
+    return json.loads(as_json(board_of([path], gallery=0)))["sheets"][0]
+
+
+def test_clips_weigh_what_is_behind_them(pooled: dict[str, Any]) -> None:
+    for metric in pooled["metrics"]:
+        cell = metric["cells"]["system"]
+        (row,) = ask(metric["queries"]["numbers and quantiles, from the clips"])
+        assert row["value"] == pytest.approx(cell["value"], rel=1e-12), metric["metric"]
+        (part,) = [part for part in metric["slices"] if part["by"] == "speaker"]
+        found = {row["bin"]: row["value"] for row in ask(metric["queries"]["by speaker"])}
+        for box in part["bins"]:
+            assert found[box["label"]] == pytest.approx(box["values"][0], rel=1e-9)
+
+
+def test_intervals_of_unequal_clips_and_speakers(pooled: dict[str, Any]) -> None:
+    checked = 0
+    for metric in pooled["metrics"]:
+        sql = metric["queries"].get("interval of system")
+        if sql is None:  # no mean
+            continue
+        cell, (row,) = metric["cells"]["system"], ask(sql)
+        slack = 0.1 * (cell["high"] - cell["low"])
+        assert row["low"] == pytest.approx(cell["low"], abs=slack)
+        assert row["high"] == pytest.approx(cell["high"], abs=slack)
+        checked += 1
+    assert checked == 2
 
 
 def test_drift(sheet: dict[str, Any]) -> None:
