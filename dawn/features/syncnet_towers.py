@@ -25,7 +25,7 @@ FRAMES = 5
 _WINDOWS = 8
 _FRAMES = _WINDOWS + FRAMES - 1
 
-_STRIP = 12
+_STRIP = 18
 """Rows of the first layer that are computed at once: what lies between its steps stays in the
 cache."""
 
