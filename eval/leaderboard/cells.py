@@ -140,15 +140,18 @@ def ranked(
     placed = sorted(pair for pair in placed if np.isfinite(pair[0]))
     if len(placed) < 2:
         return list(cells), []
-    best = placed[0][1]
+    least, best = placed[0]
+    costs = {place: found for found, place in placed}
     others = [place for _, place in placed[1:]]
     compared = {place: compare(name, entries[place], entries[best]) for place in others}
     adjusted = holm([c.p if c is not None else float("nan") for c in compared.values()])
     result, differences = list(cells), []
     for number, ((place, comparison), p) in enumerate(zip(compared.items(), adjusted, strict=True)):
         # Numbers of different clips: the best one may be the worse on the clips that both have.
-        tied = comparison is None or not (p < ALPHA and comparison.gain > 0)
-        result[place] = _marked(cells[place], rank=number + 2, tied=tied)
+        worse = comparison is not None and p < ALPHA and comparison.gain > 0
+        equal = costs[place] == least
+        changes = {"best": equal, "tied": not (equal or worse)}
+        result[place] = _marked(cells[place], rank=1 if equal else number + 2, **changes)
         if comparison is not None:
             differences.append(_difference(entries[place], entries[best], comparison, p))
     result[best] = _marked(cells[best], rank=1, best=True)

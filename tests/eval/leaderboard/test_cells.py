@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from eval.leaderboard.board import Board, Column
-from eval.leaderboard.cells import compare
+from eval.leaderboard.cells import Cell, compare
+from eval.leaderboard.groups import Entry
 from tests.boards import CLIPS, HOSTILE, board_of, write_all
 from tests.results_folders import write_results
 
@@ -65,13 +66,8 @@ def test_p_values_are_corrected_for_the_number_of_systems(tmp_path: Path) -> Non
     order = np.argsort(raw)
     step_down = np.maximum.accumulate(raw[order] * (3, 2, 1)).clip(max=1)
     assert [d.p for d in differences] == pytest.approx(step_down[np.argsort(order)].tolist())
-    cells = {
-        c.name: cell for c, cell in zip(entries.values(), column(board, "psnr").cells, strict=True)
-    }
-    for difference in differences:
-        cell = cells[difference.system]
-        assert cell
-        assert cell.tied == (difference.p >= 0.05)
+    tied = {entry.name: cell.tied for entry, cell in rows(board, "psnr")}
+    assert all(tied[d.system] == (d.p >= 0.05) for d in differences)
     assert any(p < 0.05 <= d.p for p, d in zip(raw, differences, strict=True))
 
 
@@ -117,6 +113,23 @@ def test_one_clip_has_no_interval(tmp_path: Path) -> None:
         write_results(tmp_path / name, {"psnr": [20.0]}, system=name)
     cells = column(board_of([tmp_path / "a", tmp_path / "b"]), "psnr").cells
     assert [(c.low, c.n) for c in cells if c] == [(None, 1)] * 2
+
+
+def test_equal_numbers_are_all_best(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    for folder, last in zip(folders, (1.0, 1.0, 0.9), strict=True):
+        write_results(folder, {"face_rate": [1.0, 1.0, last]}, system=folder.name)
+    for order in (folders, folders[::-1]):
+        cells = {c.name: cell for c, cell in rows(board_of(order), "face_rate")}
+        assert [(cells[n].best, cells[n].tied, cells[n].rank) for n in "abc"] == [
+            (True, False, 1), (True, False, 1), (False, True, 1),
+        ]  # fmt: skip
+
+
+def rows(board: Board, name: str) -> list[tuple[Entry, Cell]]:
+    """Each row with its cell."""
+    pairs = zip(board.sheets[0].entries, column(board, name).cells, strict=True)
+    return [(entry, cell) for entry, cell in pairs if cell is not None]
 
 
 def test_what_wins_on_the_common_clips_is_not_worse_than_the_best(tmp_path: Path) -> None:
