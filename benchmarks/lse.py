@@ -3,13 +3,13 @@
 `python -m benchmarks.lse` makes a track of 224 px crops with sound, writes it as the folder of JPEG
 files and the WAV that `evaluate` reads, and times both in turns in one process: theirs from that
 folder to its three numbers, ours from the same decoded pictures in memory to the same numbers.
-Weights are random (time does not depend on them) in the layout of the released file. Their writing
+Weights are random (time does not depend on them) in the layout of the released file. Times are the
+clock's, which counts what else the machine does, and the processor's, which does not.
 """
 
 import argparse
 import contextlib
 import io
-import statistics
 import tempfile
 import time
 from argparse import Namespace
@@ -39,6 +39,23 @@ def track(folder: Path, frames: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(pictures), wav.astype(np.int16)
 
 
+def now() -> np.ndarray:
+    """The clock's and the processor's time, in seconds."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def report(kind: str, times: np.ndarray) -> None:
+    """`times` (rounds, 3): theirs, ours and the reading of files in theirs."""
+    whole, own, reading = np.median(times, axis=0)
+    ratios = times[:, 0] / times[:, 1]
+    print(f"by the {kind}:")
+    print(
+        f"  syncnet-python {1 / whole:.3f} clips/s ({whole:.2f} s, {reading:.2f} s of it reading)"
+    )
+    print(f"  dawn           {1 / own:.3f} clips/s ({own:.2f} s)")
+    print(f"  ratio {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=75)
@@ -59,23 +76,20 @@ def main() -> None:
         settings = Namespace(tmp_dir=str(folder), batch_size=20, vshift=15)
         rows = []
         for _ in range(options.rounds + 1):
-            begin = time.perf_counter()
+            begin = now()
             for name in sorted(folder.glob("*.jpg")):
                 cv2.imread(str(name))
-            read = time.perf_counter()
+            read = now()
             with contextlib.redirect_stdout(io.StringIO()):
                 offset, confidence, distance = theirs.evaluate(settings)
-            between = time.perf_counter()
+            between = now()
             result = ours.lse(frames, wav)
-            end = time.perf_counter()
-            rows.append((between - read, end - between, read - begin))
-        rows = rows[1:]  # the first is for warming up
-    whole, own, reading = (statistics.median(column) for column in zip(*rows, strict=True))
-    ratios = [a / b for a, b, _ in rows]
+            rows.append((between - read, now() - between, read - begin))
     print(f"{options.frames} frames, {options.threads} thread(s), median of {options.rounds}:")
-    print(f"syncnet-python {1 / whole:.3f} clips/s ({whole:.2f} s, of it {reading:.2f} s reading)")
-    print(f"dawn           {1 / own:.3f} clips/s ({own:.2f} s)")
-    print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    for kind, times in zip(
+        ("clock", "processor"), np.array(rows[1:]).transpose(2, 0, 1), strict=True
+    ):
+        report(kind, times)  # the first round was for warming up
     print(
         f"differences: LSE-C {abs(result.confidence - confidence):.1e} of {confidence:.3f}, "
         f"LSE-D {abs(result.distance - distance):.1e} of {distance:.3f}, "
