@@ -29,10 +29,15 @@ class Side:
 
 
 def thinned(parts: Iterable[Features], clips: int, most: int = ROWS) -> Side:
-    """The rows of so many clips, in order, at most `most` of them but one a clip at least."""
+    """The rows of so many clips, in order, at most `most` of them: of more clips than that one row
+    each of evenly spaced ones.
+    """
     each = max(1, most // max(1, clips))
+    taken = set(np.linspace(0, clips - 1, min(clips, most)).round().astype(int).tolist())
     kept, of_clip = [], []
     for number, rows in enumerate(parts):
+        if number not in taken:
+            continue
         chosen = np.unique(np.linspace(0, len(rows) - 1, min(each, len(rows))).round().astype(int))
         kept.append(rows[chosen].astype(np.float64))
         of_clip.append(np.full(len(chosen), number))

@@ -10,6 +10,7 @@ the interval speaks of these people alone.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -53,12 +54,21 @@ def groups(speakers: Sequence[str | None]) -> Groups:
 
 
 def draws(group: Groups, replicates: int = REPLICATES, seed: int = SEED) -> F64:
-    """How often each clip is in each replicate, (replicates, n)."""
+    """How often each clip is in each replicate, (replicates, n), read-only."""
     if group.count == 0:
         return np.empty((replicates, 0))
+    return _drawn(group.of_clip.astype(np.int64).tobytes(), group.count, replicates, seed)
+
+
+@lru_cache(maxsize=1)
+def _drawn(of_clip: bytes, count: int, replicates: int, seed: int) -> F64:
+    """Kept, because the metrics of a set nearly always have the same clips."""
     generator = np.random.default_rng(seed)
-    share = np.full(group.count, 1 / group.count)
-    return generator.multinomial(group.count, share, replicates).astype(float)[:, group.of_clip]
+    share = np.full(count, 1 / count)
+    times = generator.multinomial(count, share, replicates).astype(float)
+    times = times[:, np.frombuffer(of_clip, np.int64)]
+    times.flags.writeable = False
+    return times
 
 
 Statistic = Callable[[F64], F64]
