@@ -27,7 +27,6 @@ from eval.statistics import (
     bounds,
     draws,
     groups,
-    percentiles,
     weighted_mean,
     weighted_median,
 )
@@ -79,26 +78,21 @@ def cases(random: Random, value: Callable[[], F64]) -> dict[str, tuple[Statistic
 
 def covered(
     speakers: int, sizes: tuple[int, ...], icc: float, skewed: bool, simulations: int
-) -> dict[str, F64]:
-    """Shares (2,) of simulations in which each statistic's interval holds the truth: the one shown
-    with a number, and the one of decisions.
-    """
+) -> dict[str, float]:
+    """Share of simulations in which each statistic's interval holds the truth."""
     random = np.random.default_rng([speakers, sum(sizes), int(10 * icc), skewed])
     of_clip = np.repeat(np.arange(speakers), np.resize(sizes, speakers))
     many = clustered(random, np.arange(1_000_000) // 2, icc, skewed)
     median = float(np.median(many[::2]))
     group = groups([f"s{s}" for s in of_clip])
     times = draws(group)
-    held: dict[str, F64] = {}
+    held: dict[str, int] = {}
     for _ in range(simulations):
         of_case = cases(random, lambda: clustered(random, of_clip, icc, skewed))
         for name, (statistic, truth) in of_case.items():
             truth = median if truth is None else truth
-            replicates = statistic(times)
-            shown = percentiles(replicates, group.count, 0.025)
-            decides = bounds(replicates, group, 0.025)
-            hits = [low <= truth <= high for low, high in (shown, decides)]
-            held[name] = held.get(name, np.zeros(2)) + hits
+            low, high = bounds(statistic(times), group, 0.025)
+            held[name] = held.get(name, 0) + (low <= truth <= high)
     return {name: count / simulations for name, count in held.items()}
 
 
@@ -110,8 +104,7 @@ def clips(simulations: int) -> None:
             for skewed, icc in (SHAPES if name != "1" else SHAPES[::2])
         ]
         for statistic in found[0]:
-            cells = [100 * shares[statistic] for shares in found]
-            shares = [f"{shown:.1f}, {decides:.1f}" for shown, decides in cells]
+            shares = [f"{100 * shares[statistic]:.1f}" for shares in found]
             if name == "1":  # alone, there is nothing to share
                 shares = [shares[0], "–", shares[1], "–"]
             line = f"| {speakers} | {name} | " + " | ".join(shares) + " |"

@@ -121,41 +121,33 @@ def interval(
     count = len(group.of_clip)
     estimate = float(statistic(np.ones((1, count)))[0]) if count else float("nan")
     replicates = statistic(draws(group) if times is None else times)
-    low, high = percentiles(replicates, group.count, (1 - level) / 2)
+    low, high = bounds(replicates, group, (1 - level) / 2)
     return Interval(estimate, low, high, group.count, group.by_speaker)
 
 
-def percentiles(replicates: F64, count: float, tail: float) -> tuple[float, float]:
-    """The bounds that leave `tail` on each side of a bootstrap of `count` equal groups."""
-    known = replicates[np.isfinite(replicates)]
-    if count < 2 or len(known) < 2:
-        return float("nan"), float("nan")
-    share = float(stats.norm.cdf(_reach(count, tail)))
-    low, high = np.quantile(known, [share, 1 - share])
-    return float(low), float(high)
-
-
-def _reach(count: float, tail: float) -> float:
-    """How many of the replicates' deviations the lower bound lies off."""
-    return float(np.sqrt(count / (count - 1)) * stats.t.ppf(tail, count - 1))
-
-
 def bounds(replicates: F64, group: Groups, tail: float) -> tuple[float, float]:
-    """The same for decisions, in which a narrow interval does harm.
+    """The bounds that leave `tail` on each side of a bootstrap of the groups; NaN below two.
 
-    A handful of groups has no replicates as far out as a t quantile asks: the quantile times their
-    deviation is the least. Large groups weigh more, so that fewer of one size scatter as much
-    (`effective`, after Kish 1965); below two of them one has nearly everything.
+    Percentiles, widened by `reach`. A handful of groups has no replicates as far out as that: the
+    reach times their deviation is the least. Large groups weigh more, so that fewer of one size
+    scatter as much (`effective`, after Kish 1965); below two of them one has nearly everything.
     """
     known = replicates[np.isfinite(replicates)]
     if group.count < 2 or len(known) < 2:
         return float("nan"), float("nan")
-    count = max(2.0, group.effective)
-    low, high = percentiles(known, count, tail)
+    off = reach(group, tail)
+    share = float(stats.norm.cdf(-off))
+    low, high = np.quantile(known, [share, 1 - share])
     scale = float(np.abs(known).max()) or 1.0  # squares of huge numbers overflow
     middle = scale * float((known / scale).mean())
-    reach = -_reach(count, tail) * scale * float((known / scale).std())
-    return min(low, middle - reach), max(high, middle + reach)
+    least = off * scale * float((known / scale).std())
+    return min(float(low), middle - least), max(float(high), middle + least)
+
+
+def reach(group: Groups, tail: float) -> float:
+    """How many deviations of the replicates a bound lies off."""
+    count = max(2.0, group.effective)
+    return -float(np.sqrt(count / (count - 1)) * stats.t.ppf(tail, count - 1))
 
 
 def sign_flip(

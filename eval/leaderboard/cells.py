@@ -18,7 +18,7 @@ from eval.metrics.interface import Features, SetMetric, TooFewError
 from eval.protocol import ProtocolCard
 from eval.scores import Results, Scores, statistic_of
 from eval.set_statistics import REPLICATES, about
-from eval.statistics import draws, groups, holm, interval, percentiles
+from eval.statistics import bounds, draws, groups, holm, interval
 from manifests.config import load
 
 ALPHA = 0.05
@@ -114,7 +114,7 @@ def _interval_of_set(metric: SetMetric, results: Results) -> tuple[float, float]
     if replicates is None:
         return float("nan"), float("nan")
     value = float(results.set_rows[metric.definition.name]["value"])
-    low, high = percentiles(about(value, replicates), group.count, ALPHA / 2)
+    low, high = bounds(about(value, replicates), group, ALPHA / 2)
     return max(0.0, low) if metric.definition.range.startswith("0 ") else low, high
 
 

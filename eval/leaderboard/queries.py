@@ -16,7 +16,7 @@ from eval.leaderboard.groups import Entry
 from eval.metrics.blinks import pooled_distance
 from eval.metrics.catalogue import METRICS
 from eval.metrics.interface import Measure, mean, pooled_mean
-from eval.statistics import REPLICATES, groups
+from eval.statistics import REPLICATES, groups, reach
 from manifests.safe_sql import parts_of, quoted
 
 _COLUMNS = {"length": "duration_s", "head turn": "yaw_p95", "speaker": "speaker"}
@@ -79,8 +79,8 @@ def interval(metric: Measure, entry: Entry) -> str | None:
         return None
     who = "coalesce(speaker, clip_id)" if group.count < int(known.sum()) else "clip_id"
     weight = "n" if metric.together is pooled_mean else "1"
-    widened = np.sqrt(group.count / (group.count - 1)) * stats.t.ppf(0.025, group.count - 1)
-    share = float(stats.norm.cdf(widened))
+    off = reach(group, 0.025)
+    share = float(stats.norm.cdf(-off))
     return (
         f"WITH one AS (SELECT {who} AS who, sum(value * {weight}) AS s, sum({weight}) AS w\n"
         f"  FROM {_files([entry.where], 'metrics')}\n"
@@ -91,8 +91,11 @@ def interval(metric: Measure, entry: Entry) -> str | None:
         f"  FROM range({REPLICATES}) AS r(b), range({group.count}) AS k(j)),\n"
         "replicates AS (SELECT b, sum(s) / sum(w) AS value FROM draws JOIN numbered USING (i)\n"
         "  GROUP BY b)\n"
-        f"SELECT quantile_cont(value, {share:.6f}) AS low, "
-        f"quantile_cont(value, {1 - share:.6f}) AS high FROM replicates"
+        f"SELECT least(quantile_cont(value, {share:.6f}),\n"
+        f"         avg(value) - {off:.6f} * stddev_pop(value)) AS low,\n"
+        f"       greatest(quantile_cont(value, {1 - share:.6f}),\n"
+        f"         avg(value) + {off:.6f} * stddev_pop(value)) AS high\n"
+        "FROM replicates"
     )
 
 

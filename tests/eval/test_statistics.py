@@ -15,7 +15,6 @@ from eval.statistics import (
     groups,
     holm,
     interval,
-    percentiles,
     sign_flip,
     weighted_mean,
     weighted_median,
@@ -110,10 +109,8 @@ def closeness(values):
     return statistic
 
 
-def share_covered(statistic, sizes, known=True, decides=False):
-    """How often 95 % intervals hold the true 0; `known`: who speaks, `decides`: those of
-    decisions.
-    """
+def share_covered(statistic, sizes, known=True):
+    """How often 95 % intervals hold the true 0; `known`: who speaks."""
     generator = np.random.default_rng(6)
     covered, trials = 0, 250
     _, speakers = people(generator, sizes, 1.0, 1.0)
@@ -122,8 +119,7 @@ def share_covered(statistic, sizes, known=True, decides=False):
     for _ in range(trials):
         values, _ = people(generator, sizes, 1.0, 1.0)
         found = interval(statistic(values), group, times=times)
-        low, high = bounds(statistic(values)(times), group, 0.025)
-        covered += low <= 0 <= high if decides else found.low <= 0 <= found.high
+        covered += found.low <= 0 <= found.high
     return covered / trials
 
 
@@ -135,9 +131,9 @@ def test_intervals_of_clustered_clips_cover_the_truth(statistic, sizes):
 
 
 @pytest.mark.parametrize("sizes", [[5] * 5, [1, 1, 1, 2, 20] * 4])
-def test_decisions_are_not_rash_with_few_or_unequal_speakers(sizes):
-    assert share_covered(weighted_mean, sizes) < 0.93
-    assert 0.93 <= share_covered(weighted_mean, sizes, decides=True) <= 0.99
+def test_intervals_of_few_or_unequal_speakers_cover_the_truth(sizes):
+    """Percentiles alone hold it in 88 to 91 % here."""
+    assert 0.92 <= share_covered(weighted_mean, sizes) <= 0.99
 
 
 def test_groups_that_weigh_as_much():
@@ -161,7 +157,7 @@ def test_an_interval_of_one_clip_says_nothing():
     found = interval(weighted_mean(np.array([3.0])), groups(["a"]))
     assert found.estimate == 3
     assert np.isnan([found.low, found.high]).all()
-    assert np.isnan(percentiles(np.array([np.nan, 1.0]), 5, 0.025)).all()
+    assert np.isnan(bounds(np.array([np.nan, 1.0]), groups(list("abcde")), 0.025)).all()
 
 
 def test_sign_flips_by_hand():
