@@ -21,7 +21,7 @@ from dawn.sampling.portrait import Portrait
 from dawn.sampling.render import Renderer, as_tensor
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.voice import Voice, voice_features
-from dawn.sampling.writer import VideoWriter
+from dawn.sampling.writer import VideoWriter, video_size
 
 Pictures = Iterator[NDArray[np.uint8]]
 OnWork = Callable[[int], None]
@@ -171,7 +171,7 @@ def finished(frames: int, size: int, begin: float, timer: Timer) -> Made:
     """What was made, `begin` being when it began."""
     return Made(
         frames=frames,
-        size=size,
+        size=video_size(size),
         duration_s=frames / FPS,
         wall_s=time.perf_counter() - begin,
         network_s=timer.seconds.get("network", 0.0),

@@ -85,8 +85,8 @@ def test_every_row_says_what_was_made_and_how(run, dataset, model):
     for row in rows:
         assert row["status"] == "ok"
         assert row["reason"] is None
-        assert (row["frames"], row["size"], row["duration_s"]) == (20, 64, 0.8)
-        assert decoded(run / row["video"]).shape == (20, 64, 64, 3)
+        assert (row["frames"], row["size"], row["duration_s"]) == (20, 256, 0.8)
+        assert decoded(run / row["video"]).shape == (20, 256, 256, 3)
         assert row["wall_s"] >= row["network_s"] + row["render_s"] + row["encode_s"] > 0
         assert row["real_time_factor"] == pytest.approx(row["wall_s"] / 0.8)
         assert row["peak_memory_bytes"] > 1e8
@@ -242,7 +242,7 @@ def single(model: Path, inputs: Path, out: Path, **more) -> Single:
 
 def test_one_video_the_same_for_the_same_seed(model, inputs, tmp_path):
     made = generate_one(single(model, inputs, tmp_path / "new" / "a.mp4"))
-    assert (made.frames, made.size) == (23, 64)
+    assert (made.frames, made.size) == (23, 256)
     generate_one(single(model, inputs, tmp_path / "b.mp4"))
     generate_one(single(model, inputs, tmp_path / "c.mp4", seed=1))
     a, b, c = (decoded(tmp_path / name) for name in ("new/a.mp4", "b.mp4", "c.mp4"))

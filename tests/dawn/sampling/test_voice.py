@@ -5,12 +5,13 @@ import wave
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from dawn.features.mel import log_mel
 from dawn.sampling.voice import read_voice, voice_features
-from dawn.sampling.writer import MARK, VideoWriter
+from dawn.sampling.writer import MARK, VideoWriter, video_size
 from manifests.errors import InputError
 from tests.hostile import Film, faces, tone
 
@@ -148,3 +149,26 @@ def test_the_video_carries_the_sound_in_step_and_says_what_it_is(tmp_path, rate,
     again = read_voice(out).samples[4000:16000]
     lags = np.correlate(again, voice.samples[4100:15900])
     assert abs(int(np.argmax(lags)) - 100) <= 8
+
+
+def test_small_pictures_are_enlarged_so_that_lips_survive_the_coder(tmp_path):
+    """Lips of 6 x 2 pixels that open and close among noise as a small network's frames have it."""
+    sound = write_wav(tmp_path / "a.wav", chirp(2.0, 16000)[None], 16000)
+    random, frames = np.random.default_rng(0), []
+    face = cv2.resize(random.uniform(80, 160, (8, 8, 3)), (64, 64), interpolation=cv2.INTER_CUBIC)
+    opening = np.sin(np.arange(50) * 0.9)
+    for k in range(50):
+        frame = face + random.normal(0, 3, face.shape)
+        frame[44:46, 29:35] -= 20 * opening[k]
+        frames.append(frame.clip(0, 255).astype(np.uint8))
+    with VideoWriter(tmp_path / "a.mp4", 64, sound, 2.0, {}) as writer:
+        for frame in frames:
+            writer.add(frame)
+        writer.finish()
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        seen = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+    assert seen[0].shape == (256, 256, 3)
+    lips = np.array([f[176:184, 116:140].mean() for f in seen])
+    assert np.corrcoef(lips, -opening)[0, 1] > 0.98
+    assert video_size(128) == 128
+    assert video_size(512) == 512
