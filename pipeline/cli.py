@@ -123,8 +123,12 @@ def train(
         str | None, typer.Option(help="Begin from this checkpoint's weights: RUN/model/STAGE.")
     ] = None,
     curriculum: Annotated[
-        str, typer.Option(help="For a2v: short clips, long ones from --init, or auto for both.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="For a2v: short clips, long ones from --init, or auto for both (default; with "
+            "the preset tiny: short)."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share each batch.")] = 1,
     gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs of each.")] = 0.0,
     address: Address = None,

@@ -35,9 +35,15 @@ class TrainOptions:
     changes: tuple[str, ...] = ()
     lfg: str | None = None
     init: str | None = None
-    curriculum: str = "auto"
+    curriculum: str | None = None
+    """None: both parts, of `tiny` the short one alone: its second part is too short to help."""
     resources: Resources = Resources(workers=1)
     resume: bool = False
+
+    @property
+    def parts(self) -> str:
+        """Of A2V's curriculum: short, long, or auto for both."""
+        return self.curriculum or ("short" if self.preset == "tiny" else "auto")
 
 
 def run_train(options: TrainOptions) -> None:
@@ -65,7 +71,7 @@ def train_all(options: TrainOptions) -> str:
         own = replace(options, stage=stage, out=f"{options.out}/{stage}", lfg=lfg)
         own = replace(own, changes=_changes_for(stage, options.changes))
         train_stage(stage, own)
-        two_parts = stage == "a2v" and own.curriculum == "auto"
+        two_parts = stage == "a2v" and own.parts == "auto"
         source = RunFolder(f"{own.out}/long" if two_parts else own.out, INFO)
         folder = hand_over(source, stage, model)
         lfg = folder if stage == "lfg" else lfg
@@ -83,17 +89,17 @@ def train_stage(stage: Stage, options: TrainOptions) -> str:
     config = changed(preset(stage, options.preset, options.source), options.changes)
     if not isinstance(config, A2VTraining):
         return _train(stage, config, options, options.out, options.init)
-    if options.curriculum not in ("short", "long", "auto"):
-        raise InputError(f"--curriculum {options.curriculum}: give short, long or auto")
+    if options.parts not in ("short", "long", "auto"):
+        raise InputError(f"--curriculum {options.parts}: give short, long or auto")
     init = options.init
-    if options.curriculum in ("short", "auto"):
-        out = f"{options.out}/short" if options.curriculum == "auto" else options.out
+    if options.parts in ("short", "auto"):
+        out = f"{options.out}/short" if options.parts == "auto" else options.out
         init = _train(stage, config, options, out, init)
-    if options.curriculum == "short":
+    if options.parts == "short":
         return str(init)
     if init is None:
         raise InputError("--curriculum long: begins from the short part; give --init RUN/model/a2v")
-    out = f"{options.out}/long" if options.curriculum == "auto" else options.out
+    out = f"{options.out}/long" if options.parts == "auto" else options.out
     return _train(stage, long_clips(config, options.preset), options, out, init)
 
 
