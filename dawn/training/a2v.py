@@ -11,10 +11,10 @@ from dawn.a2v.diffusion import NoiseLoss, at, resting_motion
 from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V
 from dawn.lfg.model import LFG
+from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import A2VTraining
 from dawn.training.jitter import jittered
-from dawn.training.mouth import mean_inside, mouth_mask
 from dawn.training.order import Sample
 
 
@@ -34,7 +34,7 @@ class WindowSample:
         shared: np.random.Generator,
     ) -> Sample:
         """ "frames" (T, 3, S, S), "reference" (3, S, S), "cond" (T, C), "face" (1, S, S), "mouth"
-        (T, h, w), "noise" (3, T, h, w), "time" and "keep" (T,).
+        and "eyes" (T, h, w), "noise" (3, T, h, w), "time" and "keep" (T,).
 
         T is drawn once a batch; a clip that is shorter repeats its last frame.
         """
@@ -66,7 +66,8 @@ class WindowSample:
             "reference": images[0],
             "cond": torch.from_numpy(cond.astype(np.float32)),
             "face": face_box_mask(box, (size, size), size)[0],
-            "mouth": mouth_mask(torch.from_numpy(features.mouth[numbers]), latent),
+            "mouth": box_mask(torch.from_numpy(features.mouth[numbers]), latent),
+            "eyes": eyes_mask(torch.from_numpy(features.eye_boxes[numbers]), latent),
             "noise": torch.from_numpy(noise),
             "time": int(own.integers(0, network.diffusion.timesteps)),
             "keep": torch.from_numpy(own.random(length) >= drop),
@@ -116,8 +117,10 @@ class A2VObjective(nn.Module):
             flow = F.mse_loss(predicted[:, :2], motion[:, :2])
             occlusion = F.mse_loss(predicted[:, 2], motion[:, 2]) / 4  # of (z + 1) / 2
             parts["flow"] = self.config.flow_weight * (flow + occlusion)
-        if self.config.mouth_weight:
-            parts["mouth"] = self.config.mouth_weight * mean_inside(error, batch["mouth"][:, None])
+        weights = {"mouth": self.config.mouth_weight, "eyes": self.config.eyes_weight}
+        for name, weight in weights.items():
+            if weight:
+                parts[name] = weight * mean_inside(error, batch[name][:, None])
         return torch.stack(list(parts.values())).sum(), parts
 
     def _losses(self, batch: Sample, keep: Tensor) -> tuple[NoiseLoss, Tensor]:
@@ -131,8 +134,8 @@ class A2VObjective(nn.Module):
 
     @torch.no_grad()
     def validate(self, batch: Sample) -> dict[str, float]:
-        """Squared noise error of the whole latent and of the mouth, of a zero predictor, and of one
-        that holds every motion to be none."""
+        """Squared noise error of the whole latent, of the mouth and the eyes, of a zero predictor,
+        and of one that holds every motion to be none."""
         loss, motion = self._losses(batch, torch.ones_like(batch["keep"]))
         error = loss.noise
         tables, time = self.network.diffusion, batch["time"]
@@ -145,4 +148,5 @@ class A2VObjective(nn.Module):
             "noise_of_zero": float(batch["noise"].square().mean()),
             "noise_of_still": float(still.square().mean()),
             "mouth": float(mean_inside(error, batch["mouth"][:, None])),
+            "eyes": float(mean_inside(error, batch["eyes"][:, None])),
         }

@@ -15,12 +15,12 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dawn.features.video import FPS
+from dawn.training.boxes import MOUTH, box_of, eye_boxes
 from manifests.errors import InputError
 from manifests.store import Dataset
 
 POSE = 6
 """Yaw, pitch, roll, scale, tx, ty: the seventh value, tz, is dropped officially."""
-_MOUTH = slice(48 * 2, 68 * 2)
 _GOP = FPS
 """Clips hold a key frame a second: no frame is further than this from one."""
 
@@ -45,8 +45,9 @@ class ClipRow:
 class ClipFeatures:
     """A clip's features, frame by frame.
 
-    pose (T, 6) in degrees, 3DDFA's scale and pixels; eyes (T, 2); audio (T, A); face and mouth
-    (T, 4) are x_min, x_max, y_min, y_max as shares of the crop's side.
+    pose (T, 6) in degrees, 3DDFA's scale and pixels; eyes (T, 2) openness; audio (T, A); the
+    boxes face and mouth (T, 4) and eye_boxes (T, 2, 4) are x_min, x_max, y_min, y_max as shares
+    of the crop's side.
     """
 
     pose: NDArray[np.float32]
@@ -54,6 +55,7 @@ class ClipFeatures:
     audio: NDArray[np.float32]
     face: NDArray[np.float32]
     mouth: NDArray[np.float32]
+    eye_boxes: NDArray[np.float32]
 
 
 class ClipTable(Sequence[ClipRow]):
@@ -129,15 +131,14 @@ class ClipReader:
             return self._features[clip.clip_id]
         frames = self._rows(clip, f"frames/{clip.frames_part}", _FRAME_COLUMNS)
         audio = self._rows(clip, f"audio/{clip.audio_part}", ["features"])
-        landmarks = _array(frames["landmarks_68"])[:, _MOUTH].reshape(clip.frames, -1, 2)
-        low, high = landmarks.min(axis=1), landmarks.max(axis=1)
-        mouth = np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], axis=1)
+        landmarks = _array(frames["landmarks_68"]).reshape(clip.frames, 68, 2) / clip.size
         features = ClipFeatures(
             pose=_array(frames["pose"])[:, :POSE],
             eyes=np.stack([_array(frames["eye_left"]), _array(frames["eye_right"])], axis=1),
             audio=_array(audio["features"]),
             face=_array(frames["face_box"]) / clip.size,
-            mouth=mouth / clip.size,
+            mouth=box_of(landmarks[:, MOUTH]),
+            eye_boxes=eye_boxes(landmarks),
         )
         self._features[clip.clip_id] = features
         while len(self._features) > _FEATURES_KEPT:

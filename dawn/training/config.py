@@ -73,6 +73,10 @@ class LFGTraining:
     """Equivariance of regions under a random warp; the paper does not have these two."""
     mouth_weight: float = 0.0
     """Of the L1 inside the mouth's box; ours, with which small networks learn lips in minutes."""
+    eyes_weight: float = 0.0
+    """The same inside the boxes of both eyes, with which they learn blinks."""
+    blink_share: float = 0.0
+    """Pairs of which one frame is drawn from those with closed eyes; others are drawn evenly."""
     warp_affine: float = 0.05
     warp_spline: float = 0.005
     swap_share: float = 0.5
@@ -130,6 +134,8 @@ class A2VTraining:
     flow_weight: float = 0.15
     mouth_weight: float = 0.45
     """Of the mouth's mean noise error; the code's 0.15 on a sum over three channels."""
+    eyes_weight: float = 0.0
+    """Of the eyes' likewise; ours."""
     jitter: float = 0.25
 
 

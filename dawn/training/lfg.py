@@ -5,14 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dawn.features.eyes import BlinkConfig
 from dawn.lfg.blocks import AntiAliasedDownsample
 from dawn.lfg.model import LFG, Reconstruction
+from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import LFGTraining
 from dawn.training.jitter import jittered
-from dawn.training.mouth import mean_inside, mouth_mask
 from dawn.training.order import Sample
 from dawn.training.perceptual import VGG19, Perceptual, Pyramid
 from dawn.training.warps import RandomWarp, draw_warp
@@ -33,28 +35,47 @@ class PairSample:
         own: np.random.Generator,
         shared: np.random.Generator,  # noqa: ARG002 - of the shared signature
     ) -> Sample:
-        """ "source" and "driving" (3, S, S) in 0 … 1, "mouth" (1, S, S) of the driving frame, and
-        the warp of the equivariance loss.
+        """ "source" and "driving" (3, S, S) in 0 … 1, "mouth" and "eyes" (1, S, S) of the driving
+        frame, and the warp of the equivariance loss.
         """
-        numbers = sorted(own.integers(0, clip.frames, 2).tolist())
+        features = reader.features(clip)
+        numbers = self._numbers(features.eyes, own)
         frames = reader.frames(clip, numbers)
         pair = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
-        boxes = torch.from_numpy(reader.features(clip).mouth[numbers])
-        mouths = mouth_mask(boxes, pair.shape[-1])[:, None]
+        size = pair.shape[-1]
+        mouths = box_mask(torch.from_numpy(features.mouth[numbers]), size)
+        eyes = eyes_mask(torch.from_numpy(features.eye_boxes[numbers]), size)
+        masks = torch.stack((mouths, eyes), dim=1)
         draw = own.random(2)
         if draw[0] < self.config.swap_share:
-            pair, mouths = pair.flip(0), mouths.flip(0)
+            pair, masks = pair.flip(0), masks.flip(0)
         elif draw[1] < 0.5:
-            pair, mouths = pair.flip(-1), mouths.flip(-1)
+            pair, masks = pair.flip(-1), masks.flip(-1)
         pair = jittered(pair, self.config.jitter, own)
         affine, spline = draw_warp(own, self.config.warp_affine, self.config.warp_spline)
         return {
             "source": pair[0],
             "driving": pair[1],
-            "mouth": mouths[1],
+            "mouth": masks[1, :1],
+            "eyes": masks[1, 1:],
             "affine": affine,
             "spline": spline,
         }
+
+    def _numbers(self, openness: NDArray[np.float32], own: np.random.Generator) -> list[int]:
+        """Two frames in order; one of them in a blink, in `blink_share` of the pairs."""
+        numbers = own.integers(0, len(openness), 2)
+        if self.config.blink_share and own.random() < self.config.blink_share:
+            closed = closed_frames(openness)
+            if len(closed):
+                numbers[0] = own.choice(closed)
+        return sorted(numbers.tolist())
+
+
+def closed_frames(openness: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Numbers of the frames in which the eyes (T, 2) are closed as in a blink."""
+    mean = openness.mean(axis=1)
+    return np.flatnonzero(mean < BlinkConfig().close_below * np.percentile(mean, 90))
 
 
 class LFGObjective(nn.Module):
@@ -81,9 +102,10 @@ class LFGObjective(nn.Module):
             shift, affine = self._equivariance(batch, result)
             parts["equivariance_shift"] = config.shift_weight * shift
             parts["equivariance_affine"] = config.affine_weight * affine
-        if config.mouth_weight:
-            error = mean_inside((result.prediction - driving).abs(), batch["mouth"])
-            parts["mouth"] = config.mouth_weight * error
+        for name, weight in (("mouth", config.mouth_weight), ("eyes", config.eyes_weight)):
+            if weight:
+                error = mean_inside((result.prediction - driving).abs(), batch[name])
+                parts[name] = weight * error
         return torch.stack(list(parts.values())).sum(), parts
 
     def _perceptual(self, result: Reconstruction, driving: Tensor) -> Tensor:
@@ -111,15 +133,16 @@ class LFGObjective(nn.Module):
         """L1 and PSNR of the reconstruction, and of the source left as it is."""
         prediction = self.network(batch["source"], batch["driving"]).prediction
         truth = batch["driving"]
-        return {
-            "l1": float((prediction - truth).abs().mean()),
-            "mouth_l1": float(mean_inside((prediction - truth).abs(), batch["mouth"])),
-            "mouth_l1_of_source": float(
-                mean_inside((batch["source"] - truth).abs(), batch["mouth"])
-            ),
+        error, unmoved = (prediction - truth).abs(), (batch["source"] - truth).abs()
+        found = {
+            "l1": float(error.mean()),
             "psnr": psnr(prediction, truth),
             "psnr_of_source": psnr(batch["source"], truth),
         }
+        for part in ("mouth", "eyes"):
+            found[f"{part}_l1"] = float(mean_inside(error, batch[part]))
+            found[f"{part}_l1_of_source"] = float(mean_inside(unmoved, batch[part]))
+        return found
 
 
 def psnr(image: Tensor, truth: Tensor) -> float:

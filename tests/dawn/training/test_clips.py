@@ -52,6 +52,9 @@ def test_features_have_a_row_a_frame(dataset: Dataset, clip: ClipRow) -> None:
     face, mouth = features.face, features.mouth
     assert ((face[:, 0] < mouth[:, 0]) & (mouth[:, 1] < face[:, 1])).all()
     assert ((face[:, 2] < mouth[:, 2]) & (mouth[:, 3] < face[:, 3])).all()
+    right, left = features.eye_boxes.transpose(1, 0, 2)
+    assert (right[:, 1] < left[:, 0]).all()
+    assert ((right[:, 3] < mouth[:, 2]) & (left[:, 3] < mouth[:, 2])).all()
 
 
 @pytest.mark.parametrize("damage", ["missing", "text", "short"])

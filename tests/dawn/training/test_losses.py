@@ -11,10 +11,10 @@ from dawn.lfg.model import LFG
 from dawn.pbnet.config import PBNET_TINY
 from dawn.pbnet.model import PBNet
 from dawn.training.a2v import latent_motion
+from dawn.training.boxes import box_mask, eye_boxes, eyes_mask, mean_inside
 from dawn.training.config import LFGTraining, PBNetTraining
 from dawn.training.jitter import jittered
-from dawn.training.lfg import LFGObjective, psnr
-from dawn.training.mouth import mean_inside, mouth_mask
+from dawn.training.lfg import LFGObjective, closed_frames, psnr
 from dawn.training.pbnet import (
     RELEASE_RANGE,
     PBNetObjective,
@@ -162,10 +162,47 @@ def test_the_kl_term_rises_between_its_bounds() -> None:
 
 def test_a_mouths_mask_covers_its_box() -> None:
     boxes = torch.tensor([[0.25, 0.5, 0.5, 0.75], [0.26, 0.27, 0.3, 0.31], [-1.0, 2.0, 0.9, 1.4]])
-    masks = mouth_mask(boxes, 8)
+    masks = box_mask(boxes, 8)
     assert masks[0].nonzero().tolist() == [[y, x] for y in (4, 5, 6) for x in (2, 3, 4)]
     assert masks[1].sum() >= 1  # a box between two cells is not lost
     assert masks[2].sum() == 8
+
+
+def test_an_eyes_box_is_as_high_closed_as_open() -> None:
+    points = np.zeros((2, 68, 2), np.float32)
+    for eye, left in ((slice(36, 42), 0.25), (slice(42, 48), 0.625)):
+        points[:, eye, 0] = left + 0.125 * np.array([0, 0.25, 0.75, 1, 0.75, 0.25])
+        points[:, eye, 1] = 0.5
+        points[0, eye, 1] += 0.03 * np.array([0, -1, -1, 0, 1, 1])
+    boxes = eye_boxes(points)
+    assert boxes[0] == pytest.approx(boxes[1], abs=1e-6)
+    assert boxes[1, 0] == pytest.approx([0.25, 0.375, 0.5 - 0.04375, 0.5 + 0.04375])
+    mask = eyes_mask(torch.from_numpy(boxes), 16)[1]
+    assert mask.nonzero().tolist() == [[8, x] for x in (4, 5, 6, 10, 11, 12)]
+
+
+def test_the_closed_frames_are_those_of_blinks() -> None:
+    openness = np.full((50, 2), 0.3, np.float32)
+    openness[20:23], openness[30] = 0.1, 0.25
+    assert closed_frames(openness).tolist() == [20, 21, 22]
+    assert not len(closed_frames(openness[:20]))
+
+
+def test_the_eyes_term_is_theirs_alone() -> None:
+    objective = LFGObjective(LFGTraining(network=LFG_TINY, eyes_weight=2.0), LFG(LFG_TINY)).eval()
+    torch.manual_seed(0)
+    image, eyes = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    eyes[..., 20:24, 10:20] = 1
+    identity = torch.eye(2, 3)[None]
+    batch = {
+        "source": image, "driving": image, "eyes": eyes, "affine": identity,
+        "spline": torch.zeros(1, 25),
+    }  # fmt: skip
+    _, parts = objective(batch)
+    with torch.no_grad():
+        error = (objective.network(image, image).prediction - image).abs()
+    assert parts["eyes"].item() == pytest.approx(2 * float(error[..., 20:24, 10:20].mean()), 1e-4)
+    assert "mouth" not in parts
 
 
 def test_the_mouths_error_is_the_mean_inside() -> None:
