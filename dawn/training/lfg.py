@@ -19,6 +19,8 @@ from dawn.training.order import Sample
 from dawn.training.perceptual import VGG19, Perceptual, Pyramid
 from dawn.training.warps import RandomWarp, draw_warp
 
+_NEAR = 10
+"""Frames from a closed eye to the open one it is paired with, at most."""
 SCALES = (1.0, 0.5, 0.25, 0.125)
 
 
@@ -63,13 +65,25 @@ class PairSample:
         }
 
     def _numbers(self, openness: NDArray[np.float32], own: np.random.Generator) -> list[int]:
-        """Two frames in order; one of them in a blink, in `blink_share` of the pairs."""
-        numbers = own.integers(0, len(openness), 2)
+        """Two frames in order; in `blink_share` of the pairs, of a blink and just off it."""
+        numbers = own.integers(0, len(openness), 2).tolist()
         if self.config.blink_share and own.random() < self.config.blink_share:
-            closed = closed_frames(openness)
-            if len(closed):
-                numbers[0] = own.choice(closed)
-        return sorted(numbers.tolist())
+            numbers = blink_pair(openness, own) or numbers
+        return sorted(numbers)
+
+
+def blink_pair(openness: NDArray[np.float32], own: np.random.Generator) -> list[int]:
+    """A frame with closed eyes and one just off it with open ones; empty where there are none.
+
+    Little else changes between the two, so that the network learns what does.
+    """
+    closed = closed_frames(openness)
+    if not len(closed):
+        return []
+    place = int(own.choice(closed))
+    near = np.arange(max(0, place - _NEAR), min(len(openness), place + _NEAR + 1))
+    opened = np.setdiff1d(near, closed)
+    return [place, int(own.choice(opened))] if len(opened) else []
 
 
 def closed_frames(openness: NDArray[np.float32]) -> NDArray[np.int64]:

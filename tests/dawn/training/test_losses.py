@@ -14,7 +14,7 @@ from dawn.training.a2v import latent_motion
 from dawn.training.boxes import box_mask, eye_boxes, eyes_mask, mean_inside
 from dawn.training.config import LFGTraining, PBNetTraining
 from dawn.training.jitter import jittered
-from dawn.training.lfg import LFGObjective, closed_frames, psnr
+from dawn.training.lfg import LFGObjective, blink_pair, closed_frames, psnr
 from dawn.training.pbnet import (
     RELEASE_RANGE,
     PBNetObjective,
@@ -186,6 +186,19 @@ def test_the_closed_frames_are_those_of_blinks() -> None:
     openness[20:23], openness[30] = 0.1, 0.25
     assert closed_frames(openness).tolist() == [20, 21, 22]
     assert not len(closed_frames(openness[:20]))
+
+
+def test_a_blinks_pair_is_closed_and_open_and_near() -> None:
+    openness = np.full((200, 2), 0.3, np.float32)
+    openness[50:55] = 0.1
+    own = np.random.default_rng(0)
+    pairs = [blink_pair(openness, own) for _ in range(50)]
+    assert {closed for closed, _ in pairs} == set(range(50, 55))
+    assert all(other not in range(50, 55) and abs(other - closed) <= 10 for closed, other in pairs)
+    assert blink_pair(openness[:40], own) == []
+    openness[40:64] = 0.1
+    openness[52] = 0.05
+    assert {len(blink_pair(openness, own)) for _ in range(50)} == {0, 2}  # no open one is near
 
 
 def test_the_eyes_term_is_theirs_alone() -> None:
