@@ -126,7 +126,8 @@ class UNet(nn.Module):
         dtype = self.init_conv.weight.dtype
         config = self.config
         sizes = (config.audio_dim, config.pose_dim, config.eye_dim)
-        conditions = cond.to(dtype).split(sizes, dim=-1)
+        audio, pose, eyes = cond.to(dtype).split(sizes, dim=-1)
+        conditions = (audio, pose, eyes / config.eye_unit)
         embedding, *layers = self.time_mlp
         time = embedding(times).to(dtype)
         for layer in layers:

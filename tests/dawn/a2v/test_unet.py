@@ -1,5 +1,7 @@
 """The U-Net's promises: batches do not mix, slices equal wholes, precision, gradients."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -77,6 +79,16 @@ def test_features_may_be_given_for_each_frame(unet):
     assert torch.allclose(still, moving, atol=1e-5)
 
 
+def test_the_eyes_unit_scales_their_condition_alone(unet):
+    given = inputs(frames=3)
+    eyes = given["cond"][..., -2:] * -4
+    scaled = torch.cat((given["cond"][..., :-2], eyes), dim=-1)
+    with torch.inference_mode():
+        expected = unet(**given | {"cond": scaled})
+        unet.config = replace(unet.config, eye_unit=-0.25)
+        assert torch.equal(unet(**given), expected)
+
+
 def test_a_window_as_long_as_the_clip_is_none(unet):
     given = inputs(frames=11)
     with torch.inference_mode():
@@ -101,7 +113,14 @@ def test_gradients_reach_what_is_trained_and_nothing_else(unet):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"dim": 12}, {"dim_mults": ()}, {"head_dim": 3}, {"relative_distance": 8}, {"audio_dim": 0}],
+    [
+        {"dim": 12},
+        {"dim_mults": ()},
+        {"head_dim": 3},
+        {"relative_distance": 8},
+        {"audio_dim": 0},
+        {"eye_unit": 0.0},
+    ],
 )
 def test_sizes_that_cannot_work_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
