@@ -104,6 +104,9 @@ class PBNetTraining:
     spread_weight: float = 0.0
     """Of terms of ours: motion drawn from the prior is as lively as the truth, and two draws
     differ."""
+    blink_weight: float = 0.0
+    """With `spread_weight`: of the gap between the quantiles of drawn and true eyes, and of their
+    steps, with which drawn eyes blink."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from dawn.lfg.config import LFG_TINY
 from dawn.lfg.model import LFG
@@ -21,6 +22,7 @@ from dawn.training.pbnet import (
     StateRange,
     chance_gap,
     masked_mean,
+    quantile_gap,
 )
 from dawn.training.perceptual import VGG19, Pyramid
 from dawn.training.warps import RandomWarp, draw_warp
@@ -235,6 +237,19 @@ def test_targets_do_not_depend_on_how_many_are_made_at_once() -> None:
     one = latent_motion(lfg, reference[1:], frames[1:, 7:8])
     assert (whole[1:, :, 7:8] - one).abs().max() < 1e-5
     assert whole[:, 2].abs().max() <= 1
+
+
+def test_wide_eyes_are_no_blinks_to_the_quantiles() -> None:
+    truth = torch.zeros(1, 60, 2)
+    truth[:, 20:25] = -4
+    valid = torch.ones(1, 60, dtype=torch.bool)
+    assert quantile_gap(truth.roll(7, 1), truth, valid) == 0
+    assert quantile_gap(-truth, truth, valid) > 0.6
+    assert quantile_gap(torch.zeros_like(truth), truth, valid) > 0.3
+    padded, other = (F.pad(x, (0, 0, 0, 30), value=9.0 * i) for i, x in enumerate((truth, -truth)))
+    some = F.pad(valid, (0, 30))
+    whole = quantile_gap(-truth, truth, valid)
+    assert quantile_gap(other, padded, some) == pytest.approx(whole.item(), rel=1e-4)
 
 
 def test_draws_must_differ_by_more_than_a_tremor() -> None:
