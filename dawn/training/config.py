@@ -75,6 +75,9 @@ class LFGTraining:
     """Of the L1 inside the mouth's box; ours, with which small networks learn lips in minutes."""
     eyes_weight: float = 0.0
     """The same inside the boxes of both eyes, with which they learn blinks."""
+    openness_weight: float = 0.0
+    """Of a linear guess at how open the eyes are, from the regions' places and shapes: what these
+    do not tell, no motion can show. The guess is of the training alone."""
     blink_share: float = 0.0
     """Pairs of which one frame is drawn from those with closed eyes; others are drawn evenly."""
     warp_affine: float = 0.05

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dawn.features.eyes import BlinkConfig
 from dawn.lfg.blocks import AntiAliasedDownsample
 from dawn.lfg.model import LFG, Reconstruction
+from dawn.lfg.regions import Regions
 from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import LFGTraining
@@ -21,6 +22,8 @@ from dawn.training.warps import RandomWarp, draw_warp
 
 _NEAR = 10
 """Frames from a closed eye to the open one it is paired with, at most."""
+OPENNESS_UNIT = 0.1
+"""In which eye ratios are told."""
 SCALES = (1.0, 0.5, 0.25, 0.125)
 
 
@@ -37,8 +40,8 @@ class PairSample:
         own: np.random.Generator,
         shared: np.random.Generator,  # noqa: ARG002 - of the shared signature
     ) -> Sample:
-        """ "source" and "driving" (3, S, S) in 0 … 1, "mouth" and "eyes" (1, S, S) of the driving
-        frame, and the warp of the equivariance loss.
+        """ "source" and "driving" (3, S, S) in 0 … 1, "mouth" and "eyes" (1, S, S) and "openness"
+        (1,) of the driving frame, and the warp of the equivariance loss.
         """
         features = reader.features(clip)
         numbers = self._numbers(features.eyes, own)
@@ -48,9 +51,10 @@ class PairSample:
         mouths = box_mask(torch.from_numpy(features.mouth[numbers]), size)
         eyes = eyes_mask(torch.from_numpy(features.eye_boxes[numbers]), size)
         masks = torch.stack((mouths, eyes), dim=1)
+        openness = torch.from_numpy(features.eyes[numbers]).mean(1, keepdim=True)
         draw = own.random(2)
         if draw[0] < self.config.swap_share:
-            pair, masks = pair.flip(0), masks.flip(0)
+            pair, masks, openness = pair.flip(0), masks.flip(0), openness.flip(0)
         elif draw[1] < 0.5:
             pair, masks = pair.flip(-1), masks.flip(-1)
         pair = jittered(pair, self.config.jitter, own)
@@ -60,6 +64,7 @@ class PairSample:
             "driving": pair[1],
             "mouth": masks[1, :1],
             "eyes": masks[1, 1:],
+            "openness": openness[1],
             "affine": affine,
             "spline": spline,
         }
@@ -104,6 +109,8 @@ class LFGObjective(nn.Module):
         self.config = config
         self.network = network
         self.compare: Perceptual = vgg or Pyramid()
+        regions = network.config.num_regions
+        self.openness = nn.Linear(5 * regions, 1) if config.openness_weight else None
         self.halve = nn.ModuleList(AntiAliasedDownsample(3, scale) for scale in SCALES[1:])
 
     def forward(self, batch: Sample) -> tuple[Tensor, dict[str, Tensor]]:
@@ -120,6 +127,10 @@ class LFGObjective(nn.Module):
             if weight:
                 error = mean_inside((result.prediction - driving).abs(), batch[name])
                 parts[name] = weight * error
+        if self.openness is not None:
+            told = self.openness(described(result.motion.driving_regions))
+            error = (told - batch["openness"] / OPENNESS_UNIT).abs().mean()
+            parts["openness"] = config.openness_weight * error
         return torch.stack(list(parts.values())).sum(), parts
 
     def _perceptual(self, result: Reconstruction, driving: Tensor) -> Tensor:
@@ -157,6 +168,12 @@ class LFGObjective(nn.Module):
             found[f"{part}_l1"] = float(mean_inside(error, batch[part]))
             found[f"{part}_l1_of_source"] = float(mean_inside(unmoved, batch[part]))
         return found
+
+
+def described(regions: Regions) -> Tensor:
+    """Places and shapes of K regions as numbers of about one, (B, 5 K)."""
+    covar = regions.covar.flatten(-2)[..., [0, 1, 3]]
+    return 10 * torch.cat((regions.shift, 10 * covar), dim=-1).flatten(1)
 
 
 def psnr(image: Tensor, truth: Tensor) -> float:

@@ -220,6 +220,22 @@ def test_the_eyes_term_is_theirs_alone() -> None:
     assert "mouth" not in parts
 
 
+def test_the_guess_at_the_eyes_teaches_regions_and_is_not_kept() -> None:
+    config = LFGTraining(network=LFG_TINY, openness_weight=1.0)
+    objective = LFGObjective(config, LFG(LFG_TINY)).eval()
+    torch.manual_seed(0)
+    image = torch.rand(2, 3, 64, 64)
+    batch = {
+        "source": image, "driving": image, "openness": torch.tensor([[0.3], [0.1]]),
+        "affine": torch.eye(2, 3).expand(2, -1, -1), "spline": torch.zeros(2, 25),
+    }  # fmt: skip
+    _, parts = objective(batch)
+    parts["openness"].backward()
+    assert objective.network.region_predictor.regions.weight.grad.abs().max() > 0
+    assert objective.network.generator.final.weight.grad is None
+    assert not any("openness" in name for name in objective.network.state_dict())
+
+
 def test_the_mouths_error_is_the_mean_inside() -> None:
     error = torch.zeros(2, 3, 1, 4, 4)
     error[0, :, 0, 1, 1] = 6.0
