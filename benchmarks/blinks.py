@@ -1,0 +1,160 @@
+"""Do generated people blink? Eyes and mouth of a model's videos on the test split, head still.
+
+    python -m benchmarks.blinks --model RUN/model --dataset RUN/dataset [--frames 150]
+
+A row a video: the clip's frames at the network's size; its own motion through LFG; sampled with its
+own eyes, with PBNet's, and with eyes kept still. Eye ratios are the face mesh's on pictures
+enlarged to 384 pixels, compared with those of the footage that the clip was cut from.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.learn import correlation, loudness
+from dawn import checkpoints
+from dawn.a2v.face_mask import face_box_mask
+from dawn.a2v.model import A2V, flow_and_occlusion
+from dawn.a2v.sampling import SamplerConfig
+from dawn.features.eyes import eye_ratios, find_blinks, mouth_opening
+from dawn.features.landmarks import FaceMesh
+from dawn.lfg.model import LFG
+from dawn.pbnet.model import PBNet
+from dawn.sampling.conventions import Conventions, conventions_of
+from dawn.training.clips import POSE, ClipFeatures, ClipReader, ClipRow, clips_of
+from manifests.store import Dataset
+
+Floats = NDArray[np.float32]
+Pictures = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """A model's networks and what their numbers mean."""
+
+    lfg: LFG
+    a2v: A2V
+    pbnet: PBNet
+    heard: Conventions
+    moved: Conventions
+
+
+def networks_of(model: Path) -> Networks:
+    """The networks that training put into `model`."""
+    lfg = checkpoints.load_network(model / "lfg", "lfg")[0]
+    a2v, card = checkpoints.load_network(model / "a2v", "a2v")
+    pbnet, motion_card = checkpoints.load_network(model / "pbnet", "pbnet")
+    if not (isinstance(lfg, LFG) and isinstance(a2v, A2V) and isinstance(pbnet, PBNet)):
+        raise TypeError(f"{model}: holds other networks")
+    return Networks(lfg, a2v, pbnet, conventions_of(card), conventions_of(motion_card))
+
+
+def as_tensor(pictures: Pictures) -> torch.Tensor:
+    """(T, S, S, 3) as (T, 3, S, S) in 0 … 1."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+
+
+def as_pictures(clip: torch.Tensor) -> Pictures:
+    """The inverse."""
+    return (clip.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).numpy()
+
+
+@torch.inference_mode()
+def reconstructed(lfg: LFG, real: Pictures) -> Pictures:
+    """The clip's own motion, rendered from its first frame."""
+    frames = as_tensor(real)
+    motion = lfg.motion(frames[:1].expand_as(frames), frames)
+    return as_pictures(lfg.render_clip(frames[0], motion.flow, motion.occlusion))
+
+
+@torch.inference_mode()
+def sampled(networks: Networks, real: Pictures, features: ClipFeatures, eyes: Floats) -> Pictures:
+    """Video of a still head with these changes of the eyes (T, 2)."""
+    a2v, count, size = networks.a2v, len(eyes), networks.a2v.config.image_size
+    audio = networks.heard.normalised_audio(features.audio[:count])
+    cond = np.concatenate((audio, np.zeros((count, POSE), np.float32), eyes), axis=1)
+    source = as_tensor(real[:1])
+    mask = face_box_mask(torch.from_numpy(features.face[:1]) * size, (size, size), size)
+    motion = a2v.sample(
+        networks.lfg.features(source), mask, torch.from_numpy(cond)[None], SamplerConfig(),
+        torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    flow, occlusion = flow_and_occlusion(motion)
+    return as_pictures(networks.lfg.render_clip(source[0], flow[0], occlusion[0]))
+
+
+@torch.inference_mode()
+def drawn_eyes(networks: Networks, features: ClipFeatures, count: int) -> Floats:
+    """PBNet's changes of the eyes (T, 2)."""
+    moved, first = networks.moved, np.concatenate((features.pose[0], features.eyes[0]))
+    changes = networks.pbnet.sample(
+        torch.from_numpy(moved.normalised_states(first))[None],
+        torch.from_numpy(moved.normalised_audio(features.audio[:count]))[None],
+        torch.Generator().manual_seed(0),
+    )
+    return moved.state_changes(changes[0].numpy())[:, POSE:]
+
+
+def eyes_and_mouth(pictures: Pictures) -> tuple[Floats, Floats]:
+    """Eye ratios (T, 2) and mouth opening (T,) by the face mesh; NaN where it sees no face."""
+    eyes = np.full((len(pictures), 2), np.nan, np.float32)
+    mouth = np.full(len(pictures), np.nan, np.float32)
+    with FaceMesh() as mesh:
+        for i, image in enumerate(pictures):
+            points = mesh.detect(cv2.resize(image, (384, 384), interpolation=cv2.INTER_CUBIC))
+            if points is not None:
+                eyes[i], mouth[i] = eye_ratios(points[None])[0], mouth_opening(points[None])[0]
+    return eyes, mouth
+
+
+def rows(networks: Networks, reader: ClipReader, clip: ClipRow, frames: int) -> Iterator[str]:
+    """The table's rows of one clip."""
+    count = min(frames, clip.frames)
+    real, features = reader.frames(clip, range(count)), reader.features(clip)
+    own = features.eyes[:count] - features.eyes[:1]
+    drawn = drawn_eyes(networks, features, count)
+    videos: dict[str, tuple[Callable[[], Pictures], Floats]] = {
+        "footage": (lambda: real, own),
+        "its motion": (lambda: reconstructed(networks.lfg, real), own),
+        "its eyes": (lambda: sampled(networks, real, features, own), own),
+        "PBNet's eyes": (lambda: sampled(networks, real, features, drawn), drawn),
+        "still eyes": (lambda: sampled(networks, real, features, 0 * own), own),
+    }
+    loud = loudness(features.audio[:count])
+    for name, (make, wanted) in videos.items():
+        eyes, mouth = eyes_and_mouth(make())
+        mean, curve = eyes.mean(axis=1), wanted.mean(axis=1)
+        blinks = len(find_blinks(wanted + features.eyes[:1]))
+        yield (
+            f"| {clip.clip_id[:8]} | {name} | {np.nanmin(mean):.2f} | {np.nanmedian(mean):.2f} | "
+            f"{correlation(mean, curve):.2f} | {len(find_blinks(eyes))} of {blinks} | "
+            f"{correlation(mouth, loud):.2f} |"
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--frames", type=int, default=150)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    networks = networks_of(options.model)
+    reader = ClipReader(options.dataset, networks.a2v.config.image_size)
+    print("| clip | motion | least eye ratio | median | with what drives it | blinks | mouth |")
+    print("|---|---|---|---|---|---|---|")
+    for clip in clips_of(Dataset(options.dataset), "test"):
+        for row in rows(networks, reader, clip, options.frames):
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
