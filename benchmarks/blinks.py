@@ -1,10 +1,13 @@
 """Do generated people blink? Eyes and mouth of a model's videos on the test split, head still.
 
     python -m benchmarks.blinks --model RUN/model --dataset RUN/dataset [--frames 150]
+    python -m benchmarks.blinks --lfg RUN/model/lfg --dataset RUN/dataset
 
 A row a video: the clip's frames at the network's size; its own motion through LFG; sampled with its
 own eyes, with PBNet's, and with eyes kept still. Eye ratios are the face mesh's on pictures
-enlarged to 384 pixels, compared with those of the footage that the clip was cut from.
+enlarged to 384 pixels, compared with those of the footage that the clip was cut from. With `--lfg`
+only the first two, and whether any motion at all makes that LFG close the eyes: the motion is found
+by gradient descent on the picture.
 """
 
 import argparse
@@ -27,6 +30,7 @@ from dawn.features.landmarks import FaceMesh
 from dawn.lfg.model import LFG
 from dawn.pbnet.model import PBNet
 from dawn.sampling.conventions import Conventions, conventions_of
+from dawn.training.boxes import eyes_mask, mean_inside
 from dawn.training.clips import POSE, ClipFeatures, ClipReader, ClipRow, clips_of
 from manifests.store import Dataset
 
@@ -45,12 +49,20 @@ class Networks:
     moved: Conventions
 
 
+def lfg_of(folder: Path) -> LFG:
+    """The latent flow generator of a folder."""
+    lfg = checkpoints.load_network(folder, "lfg")[0]
+    if not isinstance(lfg, LFG):
+        raise TypeError(f"{folder}: holds another network")
+    return lfg
+
+
 def networks_of(model: Path) -> Networks:
     """The networks that training put into `model`."""
-    lfg = checkpoints.load_network(model / "lfg", "lfg")[0]
+    lfg = lfg_of(model / "lfg")
     a2v, card = checkpoints.load_network(model / "a2v", "a2v")
     pbnet, motion_card = checkpoints.load_network(model / "pbnet", "pbnet")
-    if not (isinstance(lfg, LFG) and isinstance(a2v, A2V) and isinstance(pbnet, PBNet)):
+    if not (isinstance(a2v, A2V) and isinstance(pbnet, PBNet)):
         raise TypeError(f"{model}: holds other networks")
     return Networks(lfg, a2v, pbnet, conventions_of(card), conventions_of(motion_card))
 
@@ -113,19 +125,60 @@ def eyes_and_mouth(pictures: Pictures) -> tuple[Floats, Floats]:
     return eyes, mouth
 
 
-def rows(networks: Networks, reader: ClipReader, clip: ClipRow, frames: int) -> Iterator[str]:
+def found_by_descent(lfg: LFG, pair: Pictures, eyes: torch.Tensor) -> Pictures:
+    """The second picture as the decoder paints it from the first at the best motion found.
+
+    `eyes` (1, 1, S, S) masks what counts most.
+    """
+    source, wanted = as_tensor(pair).split(1)
+    with torch.no_grad():
+        motion, levels = lfg.motion(source, wanted), lfg.generator.encode(source)
+    flow, hidden = motion.flow.clone().requires_grad_(), torch.logit(motion.occlusion, 0.01)
+    optimizer = torch.optim.Adam(
+        [{"params": [flow], "lr": 0.005}, {"params": [hidden.requires_grad_()], "lr": 0.1}]
+    )
+    for _ in range(150):
+        made = lfg.generator.decode(source, levels, flow, hidden.sigmoid())
+        error = (made - wanted).abs()
+        optimizer.zero_grad()
+        (error.mean() + 2 * mean_inside(error, eyes)).backward()
+        optimizer.step()
+    return as_pictures(made.detach())
+
+
+def closing(lfg: LFG, reader: ClipReader, clip: ClipRow) -> str:
+    """The clip's deepest blink, from a frame before it: what is, is painted, could be painted."""
+    features, size = reader.features(clip), lfg.config.image_size
+    closed = int(features.eyes.mean(axis=1).argmin())
+    pair = reader.frames(clip, [max(0, closed - 8), closed])
+    mask = eyes_mask(torch.from_numpy(features.eye_boxes[[closed]]), size)[:, None]
+    best = found_by_descent(lfg, pair, mask)
+    painted = np.concatenate((pair, reconstructed(lfg, pair)[1:], best))
+    before, real, made, possible = eyes_and_mouth(painted)[0].mean(axis=1)
+    return (
+        f"{clip.clip_id[:8]}, deepest blink: eye ratio {before:.2f} before, {real:.2f} closed, "
+        f"{made:.2f} from its motion, {possible:.2f} from the best motion found"
+    )
+
+
+def rows(
+    lfg: LFG, networks: Networks | None, reader: ClipReader, clip: ClipRow, frames: int
+) -> Iterator[str]:
     """The table's rows of one clip."""
     count = min(frames, clip.frames)
     real, features = reader.frames(clip, range(count)), reader.features(clip)
     own = features.eyes[:count] - features.eyes[:1]
-    drawn = drawn_eyes(networks, features, count)
     videos: dict[str, tuple[Callable[[], Pictures], Floats]] = {
         "footage": (lambda: real, own),
-        "its motion": (lambda: reconstructed(networks.lfg, real), own),
-        "its eyes": (lambda: sampled(networks, real, features, own), own),
-        "PBNet's eyes": (lambda: sampled(networks, real, features, drawn), drawn),
-        "still eyes": (lambda: sampled(networks, real, features, 0 * own), own),
+        "its motion": (lambda: reconstructed(lfg, real), own),
     }
+    if networks is not None:
+        drawn = drawn_eyes(networks, features, count)
+        videos |= {
+            "its eyes": (lambda: sampled(networks, real, features, own), own),
+            "PBNet's eyes": (lambda: sampled(networks, real, features, drawn), drawn),
+            "still eyes": (lambda: sampled(networks, real, features, np.zeros_like(own)), own),
+        }
     loud = loudness(features.audio[:count])
     for name, (make, wanted) in videos.items():
         eyes, mouth = eyes_and_mouth(make())
@@ -141,19 +194,26 @@ def rows(networks: Networks, reader: ClipReader, clip: ClipRow, frames: int) -> 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", type=Path, required=True)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", type=Path)
+    which.add_argument("--lfg", type=Path)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--frames", type=int, default=150)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    networks = networks_of(options.model)
-    reader = ClipReader(options.dataset, networks.a2v.config.image_size)
+    networks = networks_of(options.model) if options.model else None
+    lfg = networks.lfg if networks else lfg_of(options.lfg)
+    lfg.requires_grad_(False)
+    reader = ClipReader(options.dataset, lfg.config.image_size)
+    clips = list(clips_of(Dataset(options.dataset), "test"))
     print("| clip | motion | least eye ratio | median | with what drives it | blinks | mouth |")
     print("|---|---|---|---|---|---|---|")
-    for clip in clips_of(Dataset(options.dataset), "test"):
-        for row in rows(networks, reader, clip, options.frames):
+    for clip in clips:
+        for row in rows(lfg, networks, reader, clip, options.frames):
             print(row, flush=True)
+    for clip in clips if options.lfg else ():
+        print(closing(lfg, reader, clip), flush=True)
 
 
 if __name__ == "__main__":
