@@ -2,12 +2,13 @@
 
     python -m benchmarks.blinks --model RUN/model --dataset RUN/dataset [--frames 150]
     python -m benchmarks.blinks --lfg RUN/model/lfg --dataset RUN/dataset
+    python -m benchmarks.blinks --pbnet RUN/model/pbnet --dataset RUN/dataset
 
 A row a video: the clip's frames at the network's size; its own motion through LFG; sampled with its
 own eyes, with PBNet's, and with eyes kept still. Eye ratios are the face mesh's on pictures
 enlarged to 384 pixels, compared with those of the footage that the clip was cut from. With `--lfg`
 only the first two, and whether any motion at all makes that LFG close the eyes: the motion is found
-by gradient descent on the picture.
+by gradient descent on the picture. With `--pbnet` the eyes that it draws, ten times a clip.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from dawn.a2v.model import A2V, flow_and_occlusion
 from dawn.a2v.sampling import SamplerConfig
 from dawn.features.eyes import eye_ratios, find_blinks, mouth_opening
 from dawn.features.landmarks import FaceMesh
+from dawn.features.video import FPS
 from dawn.lfg.model import LFG
 from dawn.pbnet.model import PBNet
 from dawn.sampling.conventions import Conventions, conventions_of
@@ -36,6 +38,7 @@ from manifests.store import Dataset
 
 Floats = NDArray[np.float32]
 Pictures = NDArray[np.uint8]
+DRAWS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +105,15 @@ def sampled(networks: Networks, real: Pictures, features: ClipFeatures, eyes: Fl
 
 
 @torch.inference_mode()
-def drawn_eyes(networks: Networks, features: ClipFeatures, count: int) -> Floats:
+def drawn_eyes(
+    pbnet: PBNet, moved: Conventions, features: ClipFeatures, count: int, seed: int = 0
+) -> Floats:
     """PBNet's changes of the eyes (T, 2)."""
-    moved, first = networks.moved, np.concatenate((features.pose[0], features.eyes[0]))
-    changes = networks.pbnet.sample(
+    first = np.concatenate((features.pose[0], features.eyes[0]))
+    changes = pbnet.sample(
         torch.from_numpy(moved.normalised_states(first))[None],
         torch.from_numpy(moved.normalised_audio(features.audio[:count]))[None],
-        torch.Generator().manual_seed(0),
+        torch.Generator().manual_seed(seed),
     )
     return moved.state_changes(changes[0].numpy())[:, POSE:]
 
@@ -173,10 +178,10 @@ def rows(
         "its motion": (lambda: reconstructed(lfg, real), own),
     }
     if networks is not None:
-        drawn = drawn_eyes(networks, features, count)
+        changes = drawn_eyes(networks.pbnet, networks.moved, features, count)
         videos |= {
             "its eyes": (lambda: sampled(networks, real, features, own), own),
-            "PBNet's eyes": (lambda: sampled(networks, real, features, drawn), drawn),
+            "PBNet's eyes": (lambda: sampled(networks, real, features, changes), changes),
             "still eyes": (lambda: sampled(networks, real, features, np.zeros_like(own)), own),
         }
     loud = loudness(features.audio[:count])
@@ -191,17 +196,44 @@ def rows(
         )
 
 
+def drawn(folder: Path, dataset: str) -> str:
+    """The eyes that a PBNet draws for the test split beside the true ones."""
+    pbnet, card = checkpoints.load_network(folder, "pbnet")
+    if not isinstance(pbnet, PBNet):
+        raise TypeError(f"{folder}: holds another network")
+    moved, reader = conventions_of(card), ClipReader(dataset, 8)
+    clips = list(clips_of(Dataset(dataset), "test"))
+    true = [reader.features(clip).eyes for clip in clips]
+    made = [
+        drawn_eyes(pbnet, moved, features, clip.frames, seed) + features.eyes[:1]
+        for clip in clips
+        for features in [reader.features(clip)]
+        for seed in range(DRAWS)
+    ]
+    return "\n".join(
+        f"{name}: least {np.mean([x.mean(axis=1).min() for x in eyes]):.2f}, median "
+        f"{np.mean([np.median(x.mean(axis=1)) for x in eyes]):.2f}, most "
+        f"{np.mean([x.mean(axis=1).max() for x in eyes]):.2f}, "
+        f"{FPS * sum(len(find_blinks(x)) for x in eyes) / sum(map(len, eyes)):.2f} blinks a second"
+        for name, eyes in {"footage": true, "drawn": made}.items()
+    )
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--model", type=Path)
     which.add_argument("--lfg", type=Path)
+    which.add_argument("--pbnet", type=Path)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--frames", type=int, default=150)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    if options.pbnet:
+        print(drawn(options.pbnet, options.dataset))
+        return
     networks = networks_of(options.model) if options.model else None
     lfg = networks.lfg if networks else lfg_of(options.lfg)
     lfg.requires_grad_(False)
