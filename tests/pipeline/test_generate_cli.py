@@ -70,7 +70,7 @@ def test_one_line_and_no_output(material, tmp_path, flags, says):
 def test_silence_works(material, tmp_path):
     answer = generate(material, tmp_path / "out.mp4", audio="silence.wav")
     assert answer.returncode == 0, answer.stderr
-    assert "13 frames of 64 pixels" in answer.stdout
+    assert "13 frames of 256 pixels" in answer.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
