@@ -20,7 +20,7 @@ SPEAKERS = 30
 
 By = Literal["length", "head turn", "speaker"]
 _UNITS: dict[By, str] = {"length": "s", "head turn": "°", "speaker": ""}
-_COLUMNS: dict[By, str] = {"length": "duration_s", "head turn": "yaw_p95"}
+COLUMNS: dict[By, str] = {"length": "duration_s", "head turn": "yaw_p95"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +84,14 @@ def _known(scores: Scores | None) -> F64:
 
 def slices(name: str, entries: Sequence[Entry], main: Results) -> list[Slices]:
     """The metric by length, head turn and speaker, as far as the clips tell these apart."""
-    found = [_by_column(name, by, entries, main) for by in _COLUMNS]
+    found = [_by_column(name, by, entries, main) for by in COLUMNS]
     found.append(_by_speaker(name, entries, main))
     return [part for part in found if part is not None]
 
 
 def _by_column(name: str, by: By, entries: Sequence[Entry], main: Results) -> Slices | None:
     """Quarters of the clips; fewer parts where many clips share a value."""
-    column = np.array([_number(clip[_COLUMNS[by]]) for clip in main.clips])
+    column = np.array([_number(clip[COLUMNS[by]]) for clip in main.clips])
     known = column[np.isfinite(column)]
     if len(known) < 8:
         return None

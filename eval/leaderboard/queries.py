@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from eval.leaderboard.behind import Slices
+from eval.leaderboard.behind import COLUMNS, Slices
 from eval.leaderboard.groups import Entry
 from eval.metrics.blinks import pooled_distance
 from eval.metrics.catalogue import METRICS
@@ -19,7 +19,7 @@ from eval.metrics.interface import Measure, mean, pooled_mean
 from eval.statistics import REPLICATES, groups, reach
 from manifests.safe_sql import parts_of, quoted
 
-_COLUMNS = {"length": "duration_s", "head turn": "yaw_p95", "speaker": "speaker"}
+_COLUMNS = {**COLUMNS, "speaker": "speaker"}
 
 
 def _files(where: Sequence[str], table: str) -> str:
