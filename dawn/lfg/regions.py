@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from dawn.lfg.blocks import Encoder, Hourglass, coordinate_grid, downsample
 from dawn.lfg.config import LFGConfig
 
+LEAST_VARIANCE = 1e-5
+"""Of a region in any direction, a twentieth of a pixel of 32: a heatmap that training shrinks to
+one pixel or line has none, and no inverse. Regions of trained networks are far larger."""
+
 
 class Regions(NamedTuple):
     """K regions of a batch of images.
@@ -44,8 +48,17 @@ class RegionPredictor(nn.Module):
         shift = (weights * grid).sum((2, 3))
         offset = grid - shift[:, :, None, None]
         outer = offset[..., :, None] * offset[..., None, :]
-        covar = (weights[..., None] * outer).sum((2, 3))
+        covar = widened((weights[..., None] * outer).sum((2, 3)))
         return Regions(shift, covar, principal_axes(covar), heatmap)
+
+
+def widened(covar: Tensor) -> Tensor:
+    """Covariances (..., 2, 2), those that are flat made round enough to have an inverse."""
+    with torch.no_grad():
+        a, b, c = covar[..., 0, 0], covar[..., 0, 1], covar[..., 1, 1]
+        least = (a + c) / 2 - torch.hypot((a - c) / 2, b)
+        missing = (LEAST_VARIANCE - least).clamp(min=0)
+    return covar + missing[..., None, None] * torch.eye(2, device=covar.device, dtype=covar.dtype)
 
 
 def principal_axes(covar: Tensor) -> Tensor:

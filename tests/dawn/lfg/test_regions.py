@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawn.lfg.config import LFG_TINY
-from dawn.lfg.regions import BackgroundMotion, RegionPredictor, principal_axes
+from dawn.lfg.regions import (
+    LEAST_VARIANCE,
+    BackgroundMotion,
+    RegionPredictor,
+    principal_axes,
+    widened,
+)
 
 
 def lapack_axes(covar):
@@ -34,6 +40,30 @@ def test_round_regions_have_axes_and_finite_gradients():
     assert torch.allclose(axes @ axes.mT, covar)
     axes.sum().backward()
     assert covar.grad.isfinite().all()
+
+
+def test_flat_regions_get_an_inverse_and_others_stay():
+    line = torch.tensor([[1.0, 1.0], [1.0, 1.0]])
+    covar = torch.stack(
+        (torch.zeros(2, 2), line, torch.diag(torch.tensor([0.0, 0.1])), 0.01 * torch.eye(2))
+    )
+    covar.requires_grad_()
+    wide = widened(covar)
+    assert torch.equal(wide[3], covar[3])
+    assert (torch.linalg.eigvalsh(wide) > 0.9 * LEAST_VARIANCE).all()
+    torch.linalg.inv(principal_axes(wide)).square().sum().backward()
+    assert covar.grad.isfinite().all()
+
+
+def test_a_heatmap_of_one_pixel_trains():
+    """Training has come to such heatmaps, and inverses of their covariance failed."""
+    predictor = RegionPredictor(LFG_TINY)
+    predictor.temperature = 1e-9
+    regions = predictor(torch.rand(2, 3, 64, 64))
+    assert (regions.heatmap.amax((2, 3)) == 1).all()
+    (torch.linalg.inv(regions.affine).sum() + torch.linalg.inv(regions.covar).sum()).backward()
+    gradients = [weight.grad for weight in predictor.parameters()]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
 
 
 def test_regions_are_the_moments_of_their_heatmaps():
