@@ -10,6 +10,8 @@ Maps lie (rows, columns, images, channels): in this order the pixels of a row or
 rows of one long matrix, for all images and channels at once, so that no step gathers pixels.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,33 +20,62 @@ from torch.nn import functional
 
 TAPS = 3
 
-_POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 1.5, -1.5, 0.75, -0.75)  # and infinity
-"""Where polynomials are evaluated: small numbers, whose powers stay near 1."""
+_POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 1.5, -1.5, 0.75, -0.75)
+"""Where polynomials are evaluated besides infinity: small numbers, whose powers stay near 1."""
 
 _PHASES = ((1, 0), (0, 0), (0, 1), (1, 1))
 """Odd or even rows and columns, so ordered that those with even rows, those with even columns and
 those with both lie next to each other."""
 
-_ONE = _POINTS.index(1.0)
+_ONE = 1 + _POINTS.index(1.0)
 
 
 def toom_cook(outputs: int, taps: int) -> tuple[Tensor, Tensor, Tensor]:
     """Matrices (P, taps) on the kernel, (P, P) on the pixels and (outputs, P) on the products, such
     that y = after @ ((kernel w) * (before x)) is y[i] = sum_k w[k] x[i + k]. Float64.
 
-    P = outputs + taps - 1, evaluations of polynomials at the first of `_POINTS` and at infinity,
-    transposed. The matrix of pixels is scaled to rows of size 1, which rounds least.
+    P = outputs + taps - 1, evaluations of polynomials at infinity and the first of `_POINTS`,
+    transposed. With fewer outputs the points are the first of these.
     """
     points = outputs + taps - 1
 
     def values(terms: int) -> NDArray[np.float64]:
         rows = [[point**power for power in range(terms)] for point in _POINTS[: points - 1]]
-        return np.array([*rows, [0.0] * (terms - 1) + [1.0]])
+        return np.array([[0.0] * (terms - 1) + [1.0], *rows])
 
-    before = np.linalg.inv(values(points)).T
-    size = 2.0 ** np.round(np.log2(np.abs(before).sum(axis=1, keepdims=True)))  # a power: exact
-    kernel, after = values(taps) * size, np.ascontiguousarray(values(outputs).T)
-    return torch.from_numpy(kernel), torch.from_numpy(before / size), torch.from_numpy(after)
+    before = np.ascontiguousarray(np.linalg.inv(values(points)).T)
+    kernel, after = values(taps), np.ascontiguousarray(values(outputs).T)
+    return torch.from_numpy(kernel), torch.from_numpy(before), torch.from_numpy(after)
+
+
+class _Tile(NamedTuple):
+    """Outputs from `start` on, and their matrices: (P, P) on pixels, (outputs, P) on products."""
+
+    start: int
+    before: Tensor
+    after: Tensor
+
+
+class _Side:
+    """How rows or columns are cut into tiles."""
+
+    def __init__(self, outputs: int) -> None:
+        self.kernel = toom_cook(outputs, TAPS)[0]
+        sizes = range(1, outputs + 1)
+        self._matrices = [[part.float() for part in toom_cook(n, TAPS)[1:]] for n in sizes]
+
+    def tiles(self, length: int) -> list[_Tile]:
+        """Whole tiles, and one of the outputs that are left, which takes fewer products."""
+        most = len(self._matrices)
+        return [
+            _Tile(start, *self._matrices[min(most, length - start) - 1])
+            for start in range(0, length, most)
+        ]
+
+
+def _uses(tiles: list[_Tile]) -> list[int]:
+    """How many tiles, the first ones, have each of the points."""
+    return [sum(len(tile.before) > p for tile in tiles) for p in range(len(tiles[0].before))]
 
 
 class Convolution:
@@ -54,76 +85,64 @@ class Convolution:
         self, weight: Tensor, bias: Tensor, tile: tuple[int, int], padding: int = 1
     ) -> None:
         """`weight` (O, C, 3, 3), `bias` (O,); `tile`: outputs in rows and columns that are computed
-        at once. The larger, the fewer products, unless many of the last tile are thrown away, and
-        the more rounding; 6 is much.
+        at once. The larger, the fewer products and the more rounding; 6 is much.
         """
-        (rows, self._before_rows, self._after_rows), (columns, self._before, self._after) = (
-            [part.double() for part in toom_cook(outputs, TAPS)] for outputs in tile
+        self._rows, self._columns = _Side(tile[0]), _Side(tile[1])
+        kernels = torch.einsum(
+            "pi,qj,ocij->pqco", self._rows.kernel, self._columns.kernel, weight.detach().double()
         )
-        kernels = torch.einsum("pi,qj,ocij->qpco", rows, columns, weight.detach().double())
-        self._tile, self._bias, self._padding = tile, bias.detach(), padding
-        self._kernels = [_trimmed(kernel.float()) for kernel in kernels.flatten(0, 1)]
-        self._before_rows, self._after_rows, self._before, self._after = (
-            part.float().contiguous()
-            for part in (self._before_rows, self._after_rows, self._before, self._after)
-        )
-        # The products at (1, 1) come into every output with weight 1: the bias goes there.
-        self._with_bias = _ONE * len(rows) + _ONE
+        self._kernels = [[_trimmed(kernel.float()) for kernel in row] for row in kernels]
+        self._bias, self._padding = bias.detach(), padding
 
     def __call__(self, maps: Tensor) -> Tensor:
         """(H, W, N, C) to (H + 2 padding - 2, W + 2 padding - 2, N, O)."""
-        around = self._padding
-        height, width = (size + 2 * around - TAPS + 1 for size in maps.shape[:2])
-        down, right = -(-height // self._tile[0]), -(-width // self._tile[1])
-        more = down * self._tile[0] - height, right * self._tile[1] - width
-        edges = around, around + more[1], around, around + more[0]
-        if any(edges):
-            maps = functional.pad(maps, (0, 0, 0, 0, *edges))
-        products = self._products(self._points(maps, down, right))
-        return self._outputs(products.unflatten(2, (down, right, -1)), height, width)
-
-    def _points(self, maps: Tensor, down: int, right: int) -> Tensor:
-        """Values at the points of all tiles, (columns' points, rows', tiles and images, C)."""
-        points, images, channels = len(self._before_rows), *maps.shape[2:]
-        rows = maps.new_empty(points, down, maps.shape[1], images * channels)
-        for i in range(down):
-            part = maps[i * self._tile[0] :][:points].view(points, -1)
-            torch.mm(self._before_rows, part, out=rows[:, i].view(points, -1))
-        rows = rows.flatten(0, 1)
-        values = maps.new_empty(len(self._before), len(rows), right, images * channels)
-        matrix = self._before.expand(len(rows), -1, -1)
-        for j in range(right):
-            part = rows[:, j * self._tile[1] :][:, : len(self._before)]
-            torch.bmm(matrix, part, out=values[:, :, j].transpose(0, 1))
-        return values.view(len(self._before), points, -1, channels)
-
-    def _products(self, values: Tensor) -> Tensor:
-        """Each point's values times its kernels, (columns' points, rows', tiles and images, O)."""
-        made = values.new_empty(*values.shape[:3], len(self._bias))
-        parts = zip(values.flatten(0, 1), self._kernels, made.flatten(0, 1), strict=True)
-        for number, (value, (kernel, begin), out) in enumerate(parts):
-            value = value[:, begin : begin + len(kernel)]
-            if number == self._with_bias:
-                torch.addmm(self._bias, value, kernel, out=out)
-            else:
-                torch.mm(value, kernel, out=out)
+        if self._padding:
+            maps = functional.pad(maps, (0, 0, 0, 0, *[self._padding] * 4))
+        height, width = (size - TAPS + 1 for size in maps.shape[:2])
+        down, right = self._rows.tiles(height), self._columns.tiles(width)
+        rows = maps.new_empty(len(down[0].before), len(down), *maps.shape[1:])
+        for i, tile in enumerate(down):
+            points = len(tile.before)
+            part = maps[tile.start :][:points].view(points, -1)
+            torch.mm(tile.before, part, out=rows[:points, i].view(points, -1))
+        columns = maps.new_empty(*rows.shape[:2], width, maps.shape[2], len(self._bias))
+        for p, count in enumerate(_uses(down)):
+            self._row_point(p, rows[p, :count], right, out=columns[p, :count])
+        made = maps.new_empty(height, *columns.shape[2:])
+        for i, tile in enumerate(down):
+            outputs, points = tile.after.shape
+            part = made[tile.start :][:outputs].view(outputs, -1)
+            torch.mm(tile.after, columns[:points, i].view(points, -1), out=part)
         return made
 
-    def _outputs(self, products: Tensor, height: int, width: int) -> Tensor:
-        """(columns' points, rows', tiles down, right, N, O) to (height, width, N, O)."""
-        points, down, right, images, channels = products.shape[1:]
-        products = products.view(-1, points * down, right, images * channels)
-        columns = products.new_empty(points * down, width, images * channels)
-        for j in range(right):
-            part = columns[:, j * self._tile[1] :][:, : self._tile[1]]
-            matrix = self._after[: part.shape[1]].expand(len(part), -1, -1)
-            torch.bmm(matrix, products[:, :, j].transpose(0, 1), out=part)
-        columns = columns.view(points, down, -1)
-        made = products.new_empty(height, columns.shape[2])
-        for i in range(down):
-            part = made[i * self._tile[0] :][: self._tile[0]]
-            torch.mm(self._after_rows[: len(part)], columns[:, i], out=part)
-        return made.view(height, width, images, channels)
+    def _row_point(self, p: int, rows: Tensor, right: list[_Tile], out: Tensor) -> None:
+        """Tiles' pixels (tiles down, W, N, C) at a point of the rows to its products, by then
+        outputs of the columns, `out` (tiles down, width, N, O).
+        """
+        down, _, images, channels = rows.shape
+        room = len(right[0].before), len(right), down, images
+        rows, out = rows.flatten(2), out.flatten(2)
+        values = rows.new_empty(*room, channels)
+        products = rows.new_empty(*room, len(self._bias))
+        for j, tile in enumerate(right):
+            points = len(tile.before)
+            part = rows[:, tile.start :][:, :points]
+            made = values[:points, j].flatten(2).transpose(0, 1)
+            torch.bmm(tile.before.expand(down, -1, -1), part, out=made)
+        for q, count in enumerate(_uses(right)):
+            kernel, begin = self._kernels[p][q]
+            value = values[q, :count].view(-1, channels)[:, begin : begin + len(kernel)]
+            made = products[q, :count].view(-1, len(self._bias))
+            if p == q == _ONE:
+                # These products come into every output with weight 1: the bias goes there.
+                torch.addmm(self._bias, value, kernel, out=made)
+            else:
+                torch.mm(value, kernel, out=made)
+        for j, tile in enumerate(right):
+            outputs, points = tile.after.shape
+            part = products[:points, j].flatten(2).transpose(0, 1)
+            made = out[:, tile.start :][:, :outputs]
+            torch.bmm(tile.after.expand(down, -1, -1), part, out=made)
 
 
 class HalvingConvolution:

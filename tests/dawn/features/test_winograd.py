@@ -76,5 +76,5 @@ def test_products_by_zero_are_not_made() -> None:
     """Of 4 x 36 kernels of phases, those of 2 taps lack the points at infinity: 12 a side."""
     weight, bias = layer(2, 3, 5)
     kernels = HalvingConvolution(weight, bias, (4, 4))._convolution._kernels
-    rows = [len(kernel) / 2 for kernel, _ in kernels]
+    rows = [len(kernel) / 2 for row in kernels for kernel, _ in row]
     assert sum(rows) == 25 * 4 + 5 * 2 + 5 * 2 + 1
