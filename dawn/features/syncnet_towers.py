@@ -119,12 +119,14 @@ class _FirstLayer:
         points, tiles = len(self._before_rows), _STRIP // _ROWS
         rows = [self._before_rows @ pairs[:, i : i + points] for i in range(0, _STRIP, _ROWS)]
         taps = torch.stack(rows, dim=2).unflatten(-1, (2, -1)).unfold(-1, 3 * self._taps, 3 * 2)
+        values = strip.new_empty(points, tiles * columns, self._kernels.shape[2])
+        products = strip.new_empty(points, tiles * columns, len(self._bias))
         maps = strip.new_empty(_FRAMES, tiles, _ROWS, columns * len(self._bias))
         for tap, kernel, of_frame in zip(taps, self._kernels, maps, strict=True):
-            values = tap.transpose(2, 3).reshape(points, tiles * columns, -1)
-            products = torch.bmm(values, kernel).view(points, tiles, -1)
-            for i in range(tiles):
-                torch.mm(self._after_rows, products[:, i], out=of_frame[i])
+            values.view(points, tiles, columns, 2, -1).copy_(tap.transpose(2, 3))
+            torch.bmm(values, kernel, out=products)
+            for i, part in enumerate(products.view(points, tiles, -1).unbind(1)):
+                torch.mm(self._after_rows, part, out=of_frame[i])
         return maps.flatten(1)
 
 
