@@ -78,6 +78,9 @@ class LFGTraining:
     openness_weight: float = 0.0
     """Of a linear guess at how open the eyes are, from the regions' places and shapes: what these
     do not tell, no motion can show. The guess is of the training alone."""
+    eyes_begin: float = 0.0
+    """Share of the steps without these two: a network that cannot move a head yet learns slowly
+    with them."""
     blink_share: float = 0.0
     """Pairs of which one frame is drawn from those with closed eyes; others are drawn evenly."""
     warp_affine: float = 0.05
@@ -85,6 +88,11 @@ class LFGTraining:
     swap_share: float = 0.5
     """Pairs in reversed order; of the others half are mirrored."""
     jitter: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("eyes_begin", "blink_share", "swap_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in 0 … 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
