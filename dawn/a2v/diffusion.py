@@ -74,11 +74,12 @@ class GaussianDiffusion(nn.Module):
         output = self.denoise_fn(z, features, cond, times)
         predicted = self.noise_of(output, z, times)
         error = (predicted - noise).square()
-        z0_predicted = self.predict_z0(z, times, predicted)
         if self.config.predicts == "noise":
-            return NoiseLoss(error, error, z0_predicted)
+            return NoiseLoss(error, error, self.predict_z0(z, times, predicted))
         target = (z0 - resting_motion(z0)) / motion_unit(z0)
-        return NoiseLoss((output - target).square(), error, z0_predicted)
+        moved = resting_motion(z) + motion_unit(z) * output
+        clean = dynamic_threshold(moved, self.config.threshold_percentile)
+        return NoiseLoss((output - target).square(), error, clean)
 
     def noise_of(self, output: Tensor, z: Tensor, times: Tensor) -> Tensor:
         """The noise in `z` according to the network's output, see `DiffusionConfig.predicts`."""

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dawn.a2v.diffusion import NoiseLoss, at, resting_motion
 from dawn.a2v.face_mask import face_box_mask
-from dawn.a2v.model import A2V
+from dawn.a2v.model import A2V, flow_and_occlusion
 from dawn.lfg.model import LFG
 from dawn.training.boxes import box_mask, eyes_mask, mean_inside
-from dawn.training.clips import ClipReader, ClipRow
+from dawn.training.clips import ClipFeatures, ClipReader, ClipRow
 from dawn.training.config import A2VTraining
 from dawn.training.jitter import jittered
 from dawn.training.order import Sample
+
+_SEEN = 4
+"""Frames of a clip that the picture's error is taken on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class WindowSample:
         shared: np.random.Generator,
     ) -> Sample:
         """ "frames" (T, 3, S, S), "reference" (3, S, S), "cond" (T, C), "face" (1, S, S), "mouth"
-        and "eyes" (T, h, w), "noise" (3, T, h, w), "time" and "keep" (T,).
+        and "eyes" (T, h, w), "noise" (3, T, h, w), "time" and "keep" (T,); with `picture_weight`
+        "seen" (P,), numbers of frames, and "seen_mouth" and "seen_eyes" (P, S, S).
 
         T is drawn once a batch; a clip that is shorter repeats its last frame.
         """
@@ -61,7 +66,9 @@ class WindowSample:
         box = torch.from_numpy(features.face[reference])[None] * size
         noise = own.standard_normal((3, length, latent, latent), np.float32)
         drop = network.diffusion.null_condition_probability
+        keep = own.random(length) >= drop
         return {
+            **(self._seen(features, numbers, own) if self.config.picture_weight else {}),
             "frames": images[1:],
             "reference": images[0],
             "cond": torch.from_numpy(cond.astype(np.float32)),
@@ -70,7 +77,20 @@ class WindowSample:
             "eyes": eyes_mask(torch.from_numpy(features.eye_boxes[numbers]), latent),
             "noise": torch.from_numpy(noise),
             "time": int(own.integers(0, network.diffusion.timesteps)),
-            "keep": torch.from_numpy(own.random(length) >= drop),
+            "keep": torch.from_numpy(keep),
+        }
+
+    def _seen(
+        self, features: ClipFeatures, numbers: NDArray[np.int64], own: np.random.Generator
+    ) -> Sample:
+        """Frames to render: the one with the eyes closed furthest, and others."""
+        closed = features.eyes[numbers].mean(axis=1).argmin()
+        seen = np.append(own.permutation(len(numbers))[: _SEEN - 1], closed)
+        size, chosen = self.config.network.image_size, numbers[seen]
+        return {
+            "seen": torch.from_numpy(seen),
+            "seen_mouth": box_mask(torch.from_numpy(features.mouth[chosen]), size),
+            "seen_eyes": eyes_mask(torch.from_numpy(features.eye_boxes[chosen]), size),
         }
 
 
@@ -121,6 +141,8 @@ class A2VObjective(nn.Module):
         for name, weight in weights.items():
             if weight:
                 parts[name] = weight * mean_inside(error, batch[name][:, None])
+        if self.config.picture_weight:
+            parts["picture"] = self.config.picture_weight * self._picture(batch, predicted)
         return torch.stack(list(parts.values())).sum(), parts
 
     def _losses(self, batch: Sample, keep: Tensor) -> tuple[NoiseLoss, Tensor]:
@@ -131,6 +153,20 @@ class A2VObjective(nn.Module):
         cond = batch["cond"] * keep[..., None].to(batch["cond"].dtype)
         loss = self.network.diffusion.loss(motion, features, cond, batch["time"], batch["noise"])
         return loss, motion
+
+    def _picture(self, batch: Sample, predicted: Tensor) -> Tensor:
+        """L1 of some frames rendered from the predicted motion: of all, the mouth and the eyes."""
+        rows = torch.arange(len(predicted), device=predicted.device)[:, None]
+        flow, occlusion = (part[rows, batch["seen"]] for part in flow_and_occlusion(predicted))
+        source = batch["reference"][:, None].expand(-1, flow.shape[1], -1, -1, -1).flatten(0, 1)
+        rendered = self.lfg.render(source, flow.flatten(0, 1), occlusion.flatten(0, 1))
+        wanted = batch["frames"][rows, batch["seen"]].flatten(0, 1)
+        error = (rendered - wanted).abs()
+        inside = [
+            mean_inside(error, batch[f"seen_{part}"].flatten(0, 1)[:, None])
+            for part in ("mouth", "eyes")
+        ]
+        return error.mean() + inside[0] + inside[1]
 
     @torch.no_grad()
     def validate(self, batch: Sample) -> dict[str, float]:

@@ -150,6 +150,9 @@ class A2VTraining:
     """Of the mouth's mean noise error; the code's 0.15 on a sum over three channels."""
     eyes_weight: float = 0.0
     """Of the eyes' likewise; ours."""
+    picture_weight: float = 0.0
+    """Of the L1 of some frames rendered from the predicted motion, and of it inside mouth and eyes;
+    ours. LFG's own motion of small pictures hardly closes eyes; this finds one that does."""
     jitter: float = 0.25
 
 

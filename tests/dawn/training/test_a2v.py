@@ -1,0 +1,103 @@
+"""A2V's losses: what they see of the predicted motion, and who learns from them."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dawn.a2v.config import A2VConfig
+from dawn.a2v.model import A2V
+from dawn.lfg.model import LFG
+from dawn.training.a2v import A2VObjective, WindowSample, latent_motion
+from dawn.training.clips import ClipReader, clips_of
+from dawn.training.config import A2VTraining, Curriculum
+from dawn.training.loop import collate
+from dawn.training.order import Samples
+from manifests.store import Dataset
+from tests.small import SMALL_A2V, SMALL_LFG
+
+WEIGHT = 3.0
+CLIPS = Curriculum(frames_min=10, frames_max=10)
+
+
+def motion_network(audio_dim: int) -> A2VConfig:
+    diffusion = replace(SMALL_A2V.diffusion, predicts="motion")
+    unet = replace(SMALL_A2V.unet, audio_dim=audio_dim)
+    return replace(SMALL_A2V, diffusion=diffusion, unet=unet)
+
+
+@pytest.fixture
+def batch(dataset: Dataset) -> dict[str, Any]:
+    """Two windows of real clips."""
+    reader = ClipReader(dataset.path, 32)
+    clips = list(clips_of(dataset, "train"))
+    width = reader.features(clips[0]).audio.shape[1]
+    config = A2VTraining(network=motion_network(width), clips=CLIPS, picture_weight=WEIGHT)
+    samples = Samples(clips, WindowSample(config, 0.0, 1.0), 0, 2, reader)
+    made = collate([samples[0], samples[1]])
+    made.pop("bad")
+    return {**made, "keep": torch.ones_like(made["keep"])}
+
+
+@pytest.fixture
+def objective(batch: dict[str, Any]) -> A2VObjective:
+    torch.manual_seed(0)
+    network = motion_network(batch["cond"].shape[-1] - 8)
+    config = A2VTraining(network=network, picture_weight=WEIGHT)
+    return A2VObjective(config, A2V(network), LFG(SMALL_LFG))
+
+
+def test_the_frame_with_the_most_closed_eyes_is_seen(batch: dict[str, Any]) -> None:
+    change = batch["cond"][..., -2:].mean(-1)
+    for row in range(2):
+        assert int(change[row].argmin()) in batch["seen"][row].tolist()
+    assert batch["seen"].shape == (2, 4)
+    assert batch["seen_eyes"].shape == batch["seen_mouth"].shape == (2, 4, 32, 32)
+    assert batch["seen_eyes"].sum((2, 3)).min() > 0
+
+
+def test_the_picture_s_error_is_that_of_the_frames_rendered(
+    objective: A2VObjective, batch: dict[str, Any]
+) -> None:
+    """Given the motion that the flow generator sees, it is the flow generator's own error."""
+    lfg = objective.lfg
+    with torch.no_grad():
+        motion = latent_motion(lfg, batch["reference"], batch["frames"])
+        found = objective._picture(batch, motion)
+        errors = []
+        for row in range(2):
+            driving = batch["frames"][row, batch["seen"][row]]
+            source = batch["reference"][row].expand_as(driving)
+            error = (lfg(source, driving).prediction - driving).abs()
+            inside = [
+                np.mean([error[i][:, mask[i] > 0].mean() for i in range(4)])
+                for mask in (batch["seen_mouth"][row], batch["seen_eyes"][row])
+            ]
+            errors.append(float(error.mean()) + float(sum(inside)))
+    assert float(found) == pytest.approx(np.mean(errors), rel=1e-4)
+    elsewhere = {**batch, "seen_eyes": torch.zeros_like(batch["seen_eyes"])}
+    assert float(objective._picture(elsewhere, motion)) < float(found)
+
+
+def test_the_picture_teaches_the_network_and_not_the_flow_generator(
+    objective: A2VObjective, batch: dict[str, Any]
+) -> None:
+    _, parts = objective(batch)
+    parts["picture"].backward()
+    gradients = [weight.grad for weight in objective.network.parameters()]
+    assert any(g is not None and g.abs().max() > 0 for g in gradients)
+    assert all(weight.grad is None for weight in objective.lfg.parameters())
+    assert not any("lfg" in name for name in objective.state_dict())
+
+
+def test_frames_are_only_rendered_when_asked_for(
+    objective: A2VObjective, batch: dict[str, Any]
+) -> None:
+    plain = A2VObjective(
+        replace(objective.config, picture_weight=0.0), objective.network, objective.lfg
+    )
+    without = {key: value for key, value in batch.items() if not key.startswith("seen")}
+    _, parts = plain(without)
+    assert "picture" not in parts
