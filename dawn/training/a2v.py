@@ -12,6 +12,7 @@ from dawn.a2v.diffusion import NoiseLoss, at, resting_motion
 from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V, flow_and_occlusion
 from dawn.lfg.model import LFG
+from dawn.training.blinks import closed_frames
 from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipFeatures, ClipReader, ClipRow
 from dawn.training.config import A2VTraining
@@ -45,14 +46,19 @@ class WindowSample:
         """
         clips, network = self.config.clips, self.config.network
         length = int(shared.integers(clips.frames_min, clips.frames_max + 1))
-        start = int(own.integers(0, max(1, clip.frames - length + 1)))
+        features = reader.features(clip)
+        last = max(0, clip.frames - length)
+        start = int(own.integers(0, last + 1))
+        if self.config.blink_share and own.random() < self.config.blink_share:
+            closed = closed_frames(features.eyes)
+            if len(closed):
+                start = int(np.clip(own.choice(closed) - own.integers(0, length), 0, last))
         anywhere = int(own.integers(0, clip.frames))
         reference = start if clips.reference == "first" else anywhere
         numbers = np.minimum(np.arange(start, start + length), clip.frames - 1)
         pictures = reader.frames(clip, [reference, *numbers.tolist()])
         images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
         images = jittered(images, self.config.jitter, own)
-        features = reader.features(clip)
         size, latent = network.image_size, network.latent_size
         audio = (features.audio[numbers] - self.audio_mean) / self.audio_std
         cond = np.concatenate(

@@ -153,7 +153,13 @@ class A2VTraining:
     picture_weight: float = 0.0
     """Of the L1 of some frames rendered from the predicted motion, and of it inside mouth and eyes;
     ours. LFG's own motion of small pictures hardly closes eyes; this finds one that does."""
+    blink_share: float = 0.0
+    """Windows that are drawn around a blink; others are drawn evenly."""
     jitter: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.blink_share <= 1:
+            raise ValueError(f"blink_share must lie in 0 … 1, got {self.blink_share}")
 
 
 Training = LFGTraining | PBNetTraining | A2VTraining

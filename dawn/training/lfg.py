@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dawn.features.eyes import BlinkConfig
 from dawn.lfg.blocks import AntiAliasedDownsample
 from dawn.lfg.model import LFG, Reconstruction
 from dawn.lfg.regions import Regions
+from dawn.training.blinks import blink_pair
 from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import LFGTraining
@@ -20,8 +20,6 @@ from dawn.training.order import Sample
 from dawn.training.perceptual import VGG19, Perceptual, Pyramid
 from dawn.training.warps import RandomWarp, draw_warp
 
-_NEAR = 10
-"""Frames from a closed eye to the open one it is paired with, at most."""
 OPENNESS_UNIT = 0.1
 """In which eye ratios are told."""
 SCALES = (1.0, 0.5, 0.25, 0.125)
@@ -75,26 +73,6 @@ class PairSample:
         if self.config.blink_share and own.random() < self.config.blink_share:
             numbers = blink_pair(openness, own) or numbers
         return sorted(numbers)
-
-
-def blink_pair(openness: NDArray[np.float32], own: np.random.Generator) -> list[int]:
-    """A frame with closed eyes and one just off it with open ones; empty where there are none.
-
-    Little else changes between the two, so that the network learns what does.
-    """
-    closed = closed_frames(openness)
-    if not len(closed):
-        return []
-    place = int(own.choice(closed))
-    near = np.arange(max(0, place - _NEAR), min(len(openness), place + _NEAR + 1))
-    opened = np.setdiff1d(near, closed)
-    return [place, int(own.choice(opened))] if len(opened) else []
-
-
-def closed_frames(openness: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Numbers of the frames in which the eyes (T, 2) are closed as in a blink."""
-    mean = openness.mean(axis=1)
-    return np.flatnonzero(mean < BlinkConfig().close_below * np.percentile(mean, 90))
 
 
 class LFGObjective(nn.Module):

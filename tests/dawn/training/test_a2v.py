@@ -1,17 +1,20 @@
 """A2V's losses: what they see of the predicted motion, and who learns from them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from dawn.a2v.config import A2VConfig
 from dawn.a2v.model import A2V
 from dawn.lfg.model import LFG
 from dawn.training.a2v import A2VObjective, WindowSample, latent_motion
-from dawn.training.clips import ClipReader, clips_of
+from dawn.training.blinks import closed_frames
+from dawn.training.clips import ClipReader, ClipRow, clips_of
 from dawn.training.config import A2VTraining, Curriculum
 from dawn.training.loop import collate
 from dawn.training.order import Samples
@@ -101,3 +104,32 @@ def test_frames_are_only_rendered_when_asked_for(
     without = {key: value for key, value in batch.items() if not key.startswith("seen")}
     _, parts = plain(without)
     assert "picture" not in parts
+
+
+class Watched(ClipReader):
+    """Remembers which frames of a clip were read last."""
+
+    def frames(self, clip: ClipRow, numbers: Sequence[int]) -> NDArray[np.uint8]:
+        self.last = list(numbers)
+        return super().frames(clip, numbers)
+
+
+def test_windows_are_drawn_around_blinks(dataset: Dataset) -> None:
+    reader = Watched(dataset.path, 32)
+    own = np.random.default_rng(0)
+    closed_of = {
+        clip: set(closed_frames(reader.features(clip).eyes).tolist())
+        for clip in clips_of(dataset, "train")
+    }
+    clip, closed = max(closed_of.items(), key=lambda item: len(item[1]))
+    assert 0 < len(closed) < clip.frames / 2
+    shares = []
+    for share in (0.0, 1.0):
+        config = A2VTraining(network=SMALL_A2V, clips=CLIPS, blink_share=share)
+        found = []
+        for _ in range(30):
+            WindowSample(config, 0.0, 1.0)(reader, clip, own, own)
+            assert set(reader.last) <= set(range(clip.frames))
+            found.append(bool(closed & set(reader.last)))
+        shares.append(np.mean(found))
+    assert shares[1] == 1 > shares[0]
