@@ -125,8 +125,8 @@ def train(
     curriculum: Annotated[
         str | None,
         typer.Option(
-            help="For a2v: short clips, long ones from --init, or auto for both (default; with "
-            "the preset tiny: short)."
+            help="For lfg: faces, eyes from --init, or auto for both. For a2v: short clips, long "
+            "from --init, or auto. Default with the preset tiny: auto, short; else: faces, auto."
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share each batch.")] = 1,

@@ -58,7 +58,7 @@ def _train(out: Path, dataset: Dataset) -> str:
     changes = [f"{stage}.run.steps={steps}" for stage, steps in STEPS.items()]
     return train_all(
         TrainOptions(
-            stage="all", dataset=dataset.uri, out=str(out), resume=True,
+            stage="all", dataset=dataset.uri, out=str(out), resume=True, curriculum="faces",
             changes=(*changes, "run.validation_clips=2"), resources=Resources(),
         )
     )  # fmt: skip

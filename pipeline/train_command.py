@@ -6,13 +6,14 @@ from typing import Any
 import yaml
 
 from dawn.training.config import (
+    PARTS,
     STAGES,
-    A2VTraining,
     Stage,
     Training,
+    default_parts,
     field_names,
-    long_clips,
     preset,
+    second_part,
 )
 from dawn.training.state import Checkpoints
 from dawn.training.task import plan
@@ -36,14 +37,9 @@ class TrainOptions:
     lfg: str | None = None
     init: str | None = None
     curriculum: str | None = None
-    """None: both parts, of `tiny` the short one alone: its second part is too short to help."""
+    """A part of LFG's or A2V's, or auto for both; None: what the preset has."""
     resources: Resources = Resources(workers=1)
     resume: bool = False
-
-    @property
-    def parts(self) -> str:
-        """Of A2V's curriculum: short, long, or auto for both."""
-        return self.curriculum or ("short" if self.preset == "tiny" else "auto")
 
 
 def run_train(options: TrainOptions) -> None:
@@ -55,7 +51,7 @@ def run_train(options: TrainOptions) -> None:
         raise InputError(f"{options.stage}: give lfg, pbnet, a2v or all")
     stage: Stage = options.stage
     folder = train_stage(stage, options)
-    console.print(f"next: look at {options.out}/report.html", markup=False)
+    console.print(f"next: look at {runs_of(stage, options)[-1].out}/report.html", markup=False)
     if stage == "lfg":
         console.print(
             f"      dawn train a2v --dataset {options.dataset} --lfg {folder} --out A2V_RUN",
@@ -67,13 +63,15 @@ def train_all(options: TrainOptions) -> str:
     """The three stages, each handed the ones before; returns the model's folder."""
     model = RunFolder(options.out, INFO)
     lfg: str | None = None
+    if options.curriculum not in (None, "auto", *(names[0] for names in PARTS.values())):
+        raise InputError(f"--curriculum {options.curriculum}: for all stages give auto, or none")
     for stage in STAGES:
         own = replace(options, stage=stage, out=f"{options.out}/{stage}", lfg=lfg)
         own = replace(own, changes=_changes_for(stage, options.changes))
+        if options.curriculum not in ("auto", *PARTS.get(stage, ())):
+            own = replace(own, curriculum=None)
         train_stage(stage, own)
-        two_parts = stage == "a2v" and own.parts == "auto"
-        source = RunFolder(f"{own.out}/long" if two_parts else own.out, INFO)
-        folder = hand_over(source, stage, model)
+        folder = hand_over(RunFolder(own.out, INFO), stage, model)
         lfg = folder if stage == "lfg" else lfg
     console.print(f"the model is in {model.uri}/model", markup=False)
     console.print(
@@ -84,23 +82,47 @@ def train_all(options: TrainOptions) -> str:
     return f"{model.uri}/model"
 
 
-def train_stage(stage: Stage, options: TrainOptions) -> str:
-    """One stage, for a2v the parts of its curriculum; returns the network's folder."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One run of a stage."""
+
+    config: Training
+    out: str
+
+
+def runs_of(stage: Stage, options: TrainOptions) -> list[Part]:
+    """The runs that train a stage, each from the network of the one before.
+
+    Raises InputError for a part that the stage does not have.
+    """
     config = changed(preset(stage, options.preset, options.source), options.changes)
-    if not isinstance(config, A2VTraining):
-        return _train(stage, config, options, options.out, options.init)
-    if options.parts not in ("short", "long", "auto"):
-        raise InputError(f"--curriculum {options.parts}: give short, long or auto")
+    if stage not in PARTS:
+        return [Part(config, options.out)]
+    first, second = PARTS[stage]
+    parts = {
+        first: [Part(config, options.out)],
+        second: [Part(second_part(config, options.preset), options.out)],
+    }
+    parts["auto"] = [replace(part, out=f"{options.out}/{name}") for name, (part,) in parts.items()]
+    chosen = options.curriculum or default_parts(stage, options.preset)
+    if chosen not in parts:
+        raise InputError(f"--curriculum {chosen}: give {', '.join(parts)}")
+    if chosen == second and options.init is None:
+        raise InputError(
+            f"--curriculum {second}: begins from the part {first}; give --init RUN/model/{stage}"
+        )
+    return parts[chosen]
+
+
+def train_stage(stage: Stage, options: TrainOptions) -> str:
+    """One stage, with the parts of its curriculum; returns the network's folder."""
     init = options.init
-    if options.parts in ("short", "auto"):
-        out = f"{options.out}/short" if options.parts == "auto" else options.out
-        init = _train(stage, config, options, out, init)
-    if options.parts == "short":
+    runs = runs_of(stage, options)
+    for part in runs:
+        init = _train(stage, part.config, options, part.out, init)
+    if len(runs) == 1:
         return str(init)
-    if init is None:
-        raise InputError("--curriculum long: begins from the short part; give --init RUN/model/a2v")
-    out = f"{options.out}/long" if options.parts == "auto" else options.out
-    return _train(stage, long_clips(config, options.preset), options, out, init)
+    return hand_over(RunFolder(runs[-1].out, INFO), stage, RunFolder(options.out, INFO))
 
 
 def _train(

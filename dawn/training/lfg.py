@@ -86,8 +86,6 @@ class LFGObjective(nn.Module):
             raise ValueError("perceptual vgg19 needs its network")
         self.config = config
         self.network = network
-        self.progress = 0.0
-        """Share of the run's steps that are done; the loop sets it."""
         self.compare: Perceptual = vgg or Pyramid()
         regions = network.config.num_regions
         self.openness = nn.Linear(5 * regions, 1) if config.openness_weight else None
@@ -103,15 +101,14 @@ class LFGObjective(nn.Module):
             shift, affine = self._equivariance(batch, result)
             parts["equivariance_shift"] = config.shift_weight * shift
             parts["equivariance_affine"] = config.affine_weight * affine
-        eyes = self.progress >= config.eyes_begin
-        for name, weight in (("mouth", config.mouth_weight), ("eyes", config.eyes_weight * eyes)):
+        for name, weight in (("mouth", config.mouth_weight), ("eyes", config.eyes_weight)):
             if weight:
                 error = mean_inside((result.prediction - driving).abs(), batch[name])
                 parts[name] = weight * error
         if self.openness is not None:
             told = self.openness(described(result.motion.driving_regions))
             error = (told - batch["openness"] / OPENNESS_UNIT).abs().mean()
-            parts["openness"] = config.openness_weight * eyes * error
+            parts["openness"] = config.openness_weight * error
         return torch.stack(list(parts.values())).sum(), parts
 
     def _perceptual(self, result: Reconstruction, driving: Tensor) -> Tensor:

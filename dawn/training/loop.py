@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader
 
 from dawn.training.clips import ClipReader, clips_of
 from dawn.training.config import RunSettings
-from dawn.training.lfg import LFGObjective
 from dawn.training.norm import synced
 from dawn.training.order import MicroBatches, Sample, Samples
 from dawn.training.pbnet import PBNetObjective
@@ -123,7 +122,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = cosine(step, settings)
         self.objective.train()
-        if isinstance(self.objective, LFGObjective | PBNetObjective):
+        if isinstance(self.objective, PBNetObjective):
             self.objective.progress = step / settings.steps
         self.optimizer.zero_grad(set_to_none=True)
         sums: defaultdict[str, float] = defaultdict(float)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from dawn import checkpoints
 from dawn.a2v.model import A2V
+from dawn.lfg.blocks import AntiAliasedDownsample
 from dawn.lfg.model import LFG
 from dawn.pbnet.model import PBNet
 from dawn.training.a2v import A2VObjective, WindowSample
@@ -169,9 +171,26 @@ def objective_of(task: TrainingTask) -> Objective:
         objective = A2VObjective(config, A2V(config.network), lfg)
     if task.init is not None:
         folder = local_network(task.init, task.stage)
-        first = checkpoints.load_network(folder, task.stage)[0]
-        objective.network.load_state_dict(first.state_dict(), strict=True)
+        begin_from(objective.network, checkpoints.load_network(folder, task.stage)[0], task.init)
     return objective
+
+
+def begin_from(network: nn.Module, first: nn.Module, name: str) -> None:
+    """Take over the weights of `first`, called `name`. Raises InputError where they do not fit.
+
+    Fixed filters stay the network's own: they follow from its settings, as `region_scale`.
+    """
+    weights = first.state_dict()
+    for path, module in network.named_modules():
+        if isinstance(module, AntiAliasedDownsample):
+            weights[f"{path}.weight"] = module.weight
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise InputError(
+            f"{name}: its weights do not fit these settings; give the --preset and --set network.… "
+            "that it was trained with"
+        ) from error
 
 
 def sample_maker(task: TrainingTask) -> Make:

@@ -111,24 +111,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     assert any(not torch.equal(moved[name], fresh[name]) for name in fresh)
 
 
-def test_the_eyes_terms_begin_when_they_are_told_to(
-    dataset: Dataset, flow: str, tmp_path: Path
-) -> None:
-    task = task_of("lfg", dataset, tmp_path, flow)
-    config = replace(task.config, eyes_weight=1.0, openness_weight=1.0, eyes_begin=0.5)
-    trainer, seen = Trainer(replace(task, config=config), quiet), []
-    forward = trainer.objective.forward
-
-    def watched(batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        loss, parts = forward(batch)
-        seen.append(("eyes" in parts, bool(parts["openness"] > 0)))
-        return loss, parts
-
-    trainer.objective.forward = watched
-    trainer.run()
-    assert seen == 3 * [(False, False)] + 3 * [(True, True)]
-
-
 def test_what_is_handed_on_is_the_averaged_network_with_its_origin(
     dataset: Dataset, flow: str, tmp_path: Path
 ) -> None:
