@@ -18,7 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -46,8 +46,9 @@ from manifests.store import Dataset
 from pipeline.executor import InProcess
 from pipeline.ingest import adopt, ingest
 from pipeline.sources import find_sources
+from pipeline.train_command import TrainOptions, runs_of
 
-PEOPLE = 20
+PEOPLE = 40
 VALIDATION, TEST = (6, 9), (11, 12, 14)
 BATCH, BATCHES = 8, 16
 """Samples of the test split that losses are measured on."""
@@ -101,26 +102,39 @@ def make_dataset(out: Path, seconds: float) -> str:
 # --- training -------------------------------------------------------------------------------------
 
 
+def train_part(task: TrainingTask) -> None:
+    """One run, from its last checkpoint on."""
+    run = RunFolder(task.out, "config.json")
+    run.ensure({"recipe": task.recipe()}, fixed=["recipe"])
+    began = time.monotonic()
+    last: dict[str, float] = {}
+    Trainer(task, lambda news: last.update(news.get("val", {}))).run()
+    measured = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
+    print(
+        f"{task.out}: {task.config.run.steps} steps, {time.monotonic() - began:.0f} s: {measured}",
+        flush=True,
+    )
+
+
 def train(out: Path, root: str, share: float) -> dict[str, TrainingTask]:
     """Train the three stages, or go on with them; the networks are put into out/model."""
     tasks: dict[str, TrainingTask] = {}
+    lfg: str | None = None
     for stage in STAGES:
-        config = preset(stage, "tiny")
-        steps = max(1, round(config.run.steps * share))
-        config = replace(config, run=replace(config.run, steps=steps))
-        lfg = str(out / "model/lfg") if stage == "a2v" else None
-        task = tasks[stage] = plan(stage, config, root, str(out / stage), lfg, None)
-        run = RunFolder(task.out, "config.json")
-        run.ensure({"recipe": task.recipe()}, fixed=["recipe"])
-        began = time.monotonic()
-        last: dict[str, float] = {}
-        Trainer(task, lambda news, last=last: last.update(news.get("val", {}))).run()
-        measured = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
-        print(f"{stage}: {steps} steps, {time.monotonic() - began:.0f} s: {measured}", flush=True)
+        steps = max(1, round(preset(stage, "tiny").run.steps * share))
+        options = TrainOptions(
+            stage=stage, dataset=root, out=str(out / stage), changes=(f"run.steps={steps}",)
+        )
+        trained: str | None = None
+        for part in runs_of(stage, options):
+            tasks[stage] = plan(stage, part.config, root, part.out, lfg, trained)
+            train_part(tasks[stage])
+            trained = f"{part.out}/model/{stage}"
         target = out / "model" / stage
         target.mkdir(parents=True, exist_ok=True)
-        for part in (out / stage / "model" / stage).iterdir():
-            (target / part.name).write_bytes(part.read_bytes())
+        for file in Path(str(trained)).iterdir():
+            (target / file.name).write_bytes(file.read_bytes())
+        lfg = str(target) if stage == "lfg" else lfg
     return tasks
 
 
@@ -327,7 +341,7 @@ def mouth_result(root: str, model: Path) -> Result:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="where to work; kept")
-    parser.add_argument("--seconds", type=float, default=8.0, help="length of each video")
+    parser.add_argument("--seconds", type=float, default=24.0, help="length of each video")
     parser.add_argument("--steps", type=float, default=1.0, help="share of the preset's steps")
     options = parser.parse_args()
     cv2.setNumThreads(1)

@@ -198,6 +198,7 @@ _PBNET = {
         kl_full=0.3,
         gan_weight=0.0,
         spread_weight=0.04,
+        blink_weight=1.0,
     ),
     "128": PBNetTraining(run=_PBNET_RUN),
     "256": PBNetTraining(run=_PBNET_RUN),
@@ -205,9 +206,15 @@ _PBNET = {
 _A2V = {
     "tiny": A2VTraining(
         run=replace(_TINY_RUN, steps=1200, batch=4, ema=0.99),
-        network=replace(A2V_TINY, diffusion=replace(A2V_TINY.diffusion, predicts="motion")),
+        network=replace(
+            A2V_TINY,
+            diffusion=replace(A2V_TINY.diffusion, predicts="motion"),
+            unet=replace(A2V_TINY.unet, eye_unit=-0.1),
+        ),
         flow_weight=0.0,
         mouth_weight=1.0,
+        eyes_weight=1.0,
+        blink_share=0.5,
         jitter=0.0,
         clips=Curriculum(frames_min=12, frames_max=12),
     ),
