@@ -127,6 +127,8 @@ class A2VObjective(nn.Module):
         super().__init__()
         self.config = config
         self.network = network
+        self.progress = 0.0
+        """Share of the run's steps that are done; the loop sets it."""
         self._lfg = (lfg.eval().requires_grad_(False),)  # in a tuple: neither trained nor saved
 
     @property
@@ -147,7 +149,7 @@ class A2VObjective(nn.Module):
         for name, weight in weights.items():
             if weight:
                 parts[name] = weight * mean_inside(error, batch[name][:, None])
-        if self.config.picture_weight:
+        if self.config.picture_weight and self.progress >= self.config.picture_begin:
             parts["picture"] = self.config.picture_weight * self._picture(batch, predicted)
         return torch.stack(list(parts.values())).sum(), parts
 

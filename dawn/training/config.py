@@ -150,13 +150,16 @@ class A2VTraining:
     picture_weight: float = 0.0
     """Of the L1 of some frames rendered from the predicted motion, and of it inside mouth and eyes;
     ours. LFG's own motion of small pictures hardly closes eyes; this finds one that does."""
+    picture_begin: float = 0.0
+    """Share of the steps without it: it helps a network that moves already, and costs time."""
     blink_share: float = 0.0
     """Windows that are drawn around a blink; others are drawn evenly."""
     jitter: float = 0.25
 
     def __post_init__(self) -> None:
-        if not 0 <= self.blink_share <= 1:
-            raise ValueError(f"blink_share must lie in 0 … 1, got {self.blink_share}")
+        for name in ("picture_begin", "blink_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in 0 … 1, got {getattr(self, name)}")
 
 
 Training = LFGTraining | PBNetTraining | A2VTraining
@@ -214,6 +217,8 @@ _A2V = {
         flow_weight=0.0,
         mouth_weight=1.0,
         eyes_weight=1.0,
+        picture_weight=10.0,
+        picture_begin=0.7,
         blink_share=0.5,
         jitter=0.0,
         clips=Curriculum(frames_min=12, frames_max=12),

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from dawn.training.a2v import A2VObjective
 from dawn.training.clips import ClipReader, clips_of
 from dawn.training.config import RunSettings
 from dawn.training.norm import synced
@@ -122,7 +123,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = cosine(step, settings)
         self.objective.train()
-        if isinstance(self.objective, PBNetObjective):
+        if isinstance(self.objective, PBNetObjective | A2VObjective):
             self.objective.progress = step / settings.steps
         self.optimizer.zero_grad(set_to_none=True)
         sums: defaultdict[str, float] = defaultdict(float)

@@ -98,12 +98,16 @@ def test_the_picture_teaches_the_network_and_not_the_flow_generator(
 def test_frames_are_only_rendered_when_asked_for(
     objective: A2VObjective, batch: dict[str, Any]
 ) -> None:
-    plain = A2VObjective(
-        replace(objective.config, picture_weight=0.0), objective.network, objective.lfg
+    plain, later = (
+        A2VObjective(replace(objective.config, **changes), objective.network, objective.lfg)
+        for changes in ({"picture_weight": 0.0}, {"picture_begin": 0.5})
     )
     without = {key: value for key, value in batch.items() if not key.startswith("seen")}
-    _, parts = plain(without)
-    assert "picture" not in parts
+    assert "picture" not in plain(without)[1]
+    seen = []
+    for later.progress in (0.0, 0.4, 0.5, 0.9):
+        seen.append("picture" in later(batch)[1])
+    assert seen == [False, False, True, True]
 
 
 class Watched(ClipReader):

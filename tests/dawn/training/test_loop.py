@@ -111,6 +111,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     assert any(not torch.equal(moved[name], fresh[name]) for name in fresh)
 
 
+@pytest.mark.parametrize("stage", ["pbnet", "a2v"])
+def test_losses_that_begin_later_are_told_how_far_the_run_is(
+    stage: str, dataset: Dataset, flow: str, tmp_path: Path
+) -> None:
+    trainer = Trainer(task_of(stage, dataset, tmp_path, flow), quiet)
+    trainer.run()
+    assert trainer.objective.progress == pytest.approx(5 / 6)
+
+
 def test_what_is_handed_on_is_the_averaged_network_with_its_origin(
     dataset: Dataset, flow: str, tmp_path: Path
 ) -> None:
