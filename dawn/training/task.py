@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dawn import checkpoints
 from dawn.a2v.model import A2V
@@ -180,17 +180,23 @@ def begin_from(network: nn.Module, first: nn.Module, name: str) -> None:
 
     Fixed filters stay the network's own: they follow from its settings, as `region_scale`.
     """
-    weights = first.state_dict()
-    for path, module in network.named_modules():
-        if isinstance(module, AntiAliasedDownsample):
-            weights[f"{path}.weight"] = module.weight
+    learned = {k: v for k, v in first.state_dict().items() if k not in fixed_filters(first)}
     try:
-        network.load_state_dict(weights, strict=True)
+        network.load_state_dict(learned | fixed_filters(network), strict=True)
     except RuntimeError as error:
         raise InputError(
             f"{name}: its weights do not fit these settings; give the --preset and --set network.… "
             "that it was trained with"
         ) from error
+
+
+def fixed_filters(network: nn.Module) -> dict[str, Tensor]:
+    """The state of a network that settings determine and training does not change."""
+    return {
+        f"{path}.weight": module.weight
+        for path, module in network.named_modules()
+        if isinstance(module, AntiAliasedDownsample)
+    }
 
 
 def sample_maker(task: TrainingTask) -> Make:
