@@ -258,8 +258,9 @@ def default_parts(stage: Stage, name: str) -> str:
 
     The release knows no eyes' part. Tiny networks do not profit from so few long clips.
     """
-    both = (stage == "lfg") == (name == "tiny")
-    return "auto" if both else PARTS[stage][0]
+    if stage == "lfg":
+        return "auto" if name == "tiny" else "faces"
+    return "short" if name == "tiny" else "auto"
 
 
 def second_part(config: Training, name: str) -> Training:
