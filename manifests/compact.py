@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from manifests.catalog import rows
 from manifests.commit import DATA_TABLES, sweep
 from manifests.errors import InputError
+from manifests.parquet import part_writer, read_batches
 from manifests.schema import TABLES, VIDEOS, schema
-from manifests.store import COMPACT, STAGED, Dataset, Session, part_writer
+from manifests.store import COMPACT, STAGED, Dataset, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _concatenate(session: Session, table: str, holders: list[dict[str, Any]], na
     with part_writer(temporary, first) as writer:
         for video in holders:
             with dataset.open_part(f"{table}/{video[f'{table}_part']}") as file:
-                for batch in pq.ParquetFile(file).iter_batches():
+                for batch in read_batches(file):
                     mine = pc.equal(batch.column("video_id"), video["video_id"])
                     writer.write_batch(batch.filter(mine))
     dataset.publish(temporary, f"{table}/{name}")

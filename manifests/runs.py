@@ -18,12 +18,12 @@ from typing import Any, cast
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.config import diff
 from manifests.errors import InputError
+from manifests.parquet import read_parquet, write_parquet
 from manifests.schema import Column, schema
-from manifests.store import only_writer, publish_file, write_parquet
+from manifests.store import only_writer, publish_file
 
 RUN_FORMAT = 1
 
@@ -260,7 +260,7 @@ class RunFolder:
     def read_item(self, table: str, item: str) -> pa.Table:
         """The committed rows of one item."""
         with self.fs.open(self.at(f"{table}/{item_name(item)}.parquet"), "rb") as file:
-            return pq.read_table(file)
+            return read_parquet(file)
 
     def remove(self, table: str, item: str) -> None:
         """Take an item's rows out, if there are any."""
@@ -286,7 +286,7 @@ class RunFolder:
         """The table part by part, for what is larger than memory."""
         for part in self.parts(table):
             with self.fs.open(part, "rb") as file:
-                yield pq.read_table(file, columns=columns)
+                yield read_parquet(file, columns)
 
     def read(self, table: str, columns: list[str] | None = None) -> pa.Table:
         """The whole table."""

@@ -20,10 +20,10 @@ from typing import Any, cast
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.config import diff, stable_hash
 from manifests.errors import InputError
+from manifests.parquet import read_parquet, write_parquet
 from manifests.schema import FORMAT_VERSION, TABLES
 
 STAGED = ".staged"
@@ -147,7 +147,7 @@ class Dataset:
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """A part as a table."""
         with self.fs.open(self._at(name), "rb") as file:
-            return pq.read_table(file, columns=columns)
+            return read_parquet(file, columns)
 
     def open_part(self, name: str) -> contextlib.AbstractContextManager[Any]:
         """The open file of a part, for reading in pieces."""
@@ -248,56 +248,6 @@ def publish_file(fs: fsspec.AbstractFileSystem, local: bool, temporary: Path, ta
     else:
         fs.put_file(str(temporary), target)
         temporary.unlink()
-
-
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write one table with the settings that all parts share, and flush it to the disk."""
-    with part_writer(path, table.schema) as writer:
-        writer.write_table(table)
-
-
-@contextlib.contextmanager
-def part_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A writer of row groups with the settings that all parts share.
-
-    Floating-point columns are byte-split before zstd, which halves landmarks.
-    """
-    split = [
-        name
-        for name in _leaves(schema)
-        if name.rsplit(".", 1)[-1] != "start" and _is_float(schema, name)
-    ]
-    with (
-        path.open("wb") as file,
-        pq.ParquetWriter(
-            file,
-            schema,
-            compression="zstd",
-            use_dictionary=[n for n in schema.names if pa.types.is_string(schema.field(n).type)],
-            use_byte_stream_split=split,
-        ) as writer,
-    ):
-        yield writer
-        writer.close()
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _leaves(schema: pa.Schema) -> list[str]:
-    """Column paths as Parquet names them."""
-    return [
-        f"{field.name}.list.element" if _is_float_list(field.type) else field.name
-        for field in schema
-    ]
-
-
-def _is_float(schema: pa.Schema, leaf: str) -> bool:
-    kind = schema.field(leaf.split(".")[0]).type
-    return pa.types.is_floating(kind) or _is_float_list(kind)
-
-
-def _is_float_list(kind: pa.DataType) -> bool:
-    return pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type)
 
 
 def _move(source: Path, target: Path) -> None:

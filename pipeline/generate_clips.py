@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dawn.features.video import probe, read_frames
@@ -14,6 +13,7 @@ from dawn.sampling.drive import Changes, changes_from
 from dawn.sampling.portrait import POSE_DIM, Portrait
 from dawn.sampling.settings import GenerateConfig
 from manifests.errors import InputError
+from manifests.parquet import read_parquet
 from manifests.store import Dataset
 from pipeline.generate_items import ClipFiles
 
@@ -85,7 +85,7 @@ def first_frame(video: Path, size: int) -> NDArray[np.uint8]:
 def _clip_rows(dataset: Dataset, part: str, columns: list[str], clip_id: str) -> pa.Table:
     try:
         with dataset.open_part(part) as file:
-            table = pq.read_table(file, columns=columns, filters=[("clip_id", "=", clip_id)])
+            table = read_parquet(file, columns, ("clip_id", clip_id))
     except FileNotFoundError as error:
         raise InputError(f"{dataset.uri}/{part}: is missing; ingest its video again") from error
     if not table.num_rows:

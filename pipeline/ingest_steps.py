@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dawn.curation.extraction import Clip, extract_span, spans
 from dawn.curation.networks import measure
@@ -27,9 +26,10 @@ from dawn.features.mel import log_mel
 from dawn.features.video import VideoInfo, probe
 from dawn.recipe import Recipe
 from manifests.identity import clip_id, video_id
+from manifests.parquet import part_writer, read_batches
 from manifests.reasons import Quarantine, UnreadableVideoError
 from manifests.schema import FRAMES, schema
-from manifests.store import STAGED, Dataset, part_writer
+from manifests.store import STAGED, Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ def _join_frames(dataset: Dataset, work: Work, names: list[str]) -> None:
                 if not dataset.has(f"{name}.frames.parquet"):
                     continue
                 with dataset.open_part(f"{name}.frames.parquet") as file:
-                    for batch in pq.ParquetFile(file).iter_batches():
+                    for batch in read_batches(file):
                         writer.write_batch(batch)
                 pa.default_memory_pool().release_unused()  # else a long video's spans pile up
         dataset.publish(temporary, f"{work.stage}/frames.parquet")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dawn.curation.tables import Label
 from dawn.features.video import FPS
 from manifests.errors import InputError
+from manifests.parquet import read_parquet
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
@@ -122,7 +122,8 @@ def _in_list(path: Path) -> Iterator[tuple[Path, Label]]:
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         if path.suffix.lower() == ".parquet":
-            rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+            with path.open("rb") as table:
+                rows: list[dict[str, Any]] = read_parquet(table).to_pylist()
             columns = list(rows[0]) if rows else ["path"]
         else:
             with path.open(newline="", encoding="utf-8-sig") as file:

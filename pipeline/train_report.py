@@ -6,10 +6,9 @@ import json
 import math
 from collections import defaultdict
 
-import pyarrow.parquet as pq
-
 from dawn.training.record import METRICS
 from dawn.training.task import TrainingTask
+from manifests.parquet import read_parquet
 from manifests.runs import RunFolder
 
 _WIDTH, _HEIGHT, _MARGIN = 420, 180, 46
@@ -41,7 +40,7 @@ def write_report(run: RunFolder, task: TrainingTask) -> None:
     if not run.fs.exists(run.at(METRICS)):
         return
     with run.fs.open(run.at(METRICS), "rb") as file:
-        rows = pq.read_table(file).to_pylist()
+        rows = read_parquet(file).to_pylist()
     curves: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     for row in rows:
         curves[row["name"]].append((row["step"], row["value"]))

@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from manifests.parquet import write_parquet
 from manifests.runs import TRAINING, RunFolder
 from manifests.schema import schema
-from manifests.store import write_parquet
 
 
 def write_generations(

@@ -10,13 +10,13 @@ import av
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dawn.features.video import FPS
 from dawn.training.boxes import MOUTH, box_of, eye_boxes
 from manifests.errors import InputError
+from manifests.parquet import read_parquet
 from manifests.store import Dataset
 
 POSE = 6
@@ -153,9 +153,7 @@ class ClipReader:
     def _rows(self, clip: ClipRow, part: str, columns: list[str]) -> pa.Table:
         try:
             with self._dataset.open_part(part) as file:
-                table = pq.read_table(
-                    file, columns=[*columns, "frame"], filters=[("clip_id", "=", clip.clip_id)]
-                )
+                table = read_parquet(file, [*columns, "frame"], ("clip_id", clip.clip_id))
         except (OSError, pa.ArrowException) as error:
             raise ClipError(f"{self._dataset.uri}/{part}: cannot be read ({error})") from error
         if table.num_rows != clip.frames:

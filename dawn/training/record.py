@@ -3,14 +3,13 @@
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dawn.training.pictures import Objective, draw, png
 from dawn.training.task import TrainingTask
+from manifests.parquet import read_parquet, write_parquet
 from manifests.runs import TRAINING, RunFolder
 from manifests.schema import schema
-from manifests.store import write_parquet
 
 METRICS = "metrics.parquet"
 _EVERY = 10
@@ -29,7 +28,7 @@ class Recorder:
             return
         if run.fs.exists(run.at(METRICS)):
             with run.fs.open(run.at(METRICS), "rb") as file:
-                rows = pq.read_table(file).to_pylist()
+                rows = read_parquet(file).to_pylist()
             self._rows = [row for row in rows if row["step"] <= step]
             self.first_wall = max((row["wall_s"] for row in self._rows), default=0.0)
         if run.local:

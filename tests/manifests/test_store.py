@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from manifests.errors import InputError
-from manifests.store import Dataset, write_parquet
+from manifests.parquet import write_parquet
+from manifests.store import Dataset
 from tests.manifests.rows import RECIPE, add, written
 
 ROOT = Path(__file__).parents[2]
