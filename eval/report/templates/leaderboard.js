@@ -226,7 +226,7 @@
       table.tHead.replaceChildren(make("tr", {}, make("th", { textContent: "Clip", scope: "col" }),
         make("th", { textContent: "Speaker", scope: "col" }), make("th", { textContent: "Seconds", scope: "col", className: "n" }),
         ...data.rows.map((row, place) => make("th", { scope: "col", className: "n" },
-          make("span", { className: `swatch c${place % 8}` }), row))));
+          make("span", { className: `swatch c${place % 8}${Math.floor(place / 8) % 2 ? " second" : ""}` }), row))));
       table.tBodies[0].replaceChildren(...clips.slice(page * size, (page + 1) * size).map((clip) => {
         const open = make("button", { type: "button", textContent: data.clips[clip] });
         open.addEventListener("click", () => showOne(clip, open));

@@ -1,5 +1,6 @@
 """Boards of next to nothing still make whole pages."""
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -85,3 +86,17 @@ def test_identity_over_time_of_long_and_short_clips(tmp_path: Path) -> None:
     with duckdb.connect() as connection:
         found = connection.sql(sheet.queries["drift"]).fetchall()
     assert len(found) == sum(len(row.seconds) for row in sheet.drift)
+
+
+def test_sixteen_rows_look_different(tmp_path: Path) -> None:
+    clip = {"clip_id": "a", "csim": [0.9, 0.8, 0.7, 0.6, 0.5]}
+    folders = [tmp_path / f"s{k:02}" for k in range(16)]
+    for folder in folders:
+        write_results(folder, {"psnr": [20.0]}, system=folder.name, clips=[clip])
+    page = as_html(board_of(folders, gallery=0))
+    legend = page.split('<p class="legend">')[1].split("</p>")[0]
+    for looks in (
+        re.findall(r'class="swatch ([^"]+)"', legend),
+        re.findall(r'<path class="(l\d[^"]*)"', page),
+    ):
+        assert len(looks) == len(set(looks)) == 16
