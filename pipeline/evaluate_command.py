@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from eval.conditions import Conditions
@@ -25,6 +24,7 @@ from pipeline.progress import console
 ARROWS = {"higher": "↑", "lower": "↓", "closer": "→ real"}
 
 _SHOWN = 10
+_WIDTH = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +149,10 @@ def report(folder: RunFolder, summary: Summary, job: Evaluation) -> None:
         console.print(f"  and {len(summary.details) - _SHOWN} more; `clips` has them all")
     rows = {row["metric"]: row for row in folder.read_item("metrics", SET).to_pylist()}
     table = Table()
-    for name in ("metric", "better", "generated", "real", "clips", "status", "why"):
-        table.add_column(name, no_wrap=name != "why", overflow="fold")
+    for name in ("metric", "better", "generated", "real", "clips", "status"):
+        table.add_column(name, no_wrap=True)
     unavailable = []
+    reasons: dict[str, list[str]] = {}
     for metric in METRICS:
         row = rows.get(metric.definition.name)
         if row is None:
@@ -160,11 +161,20 @@ def report(folder: RunFolder, summary: Summary, job: Evaluation) -> None:
             unavailable.append(row["metric"])
         else:
             table.add_row(*_cells(row, ARROWS[metric.definition.direction]))
-    console.print(table)
+            if row["reason"]:
+                reasons.setdefault(_reason(row), []).append(row["metric"])
+    console.print(table, width=max(console.width, _WIDTH), crop=False)  # never half a number
+    for reason, names in reasons.items():
+        console.print(f"{', '.join(names)}: {reason}", markup=False)
     if unavailable:
-        names = ", ".join(unavailable)
-        console.print(f"unavailable (`metrics` has the reasons): {names}", markup=False)
+        lacking = ", ".join(unavailable)
+        console.print(f"unavailable (`metrics` has the reasons): {lacking}", markup=False)
     console.print(f"next: dawn leaderboard {folder.uri}", markup=False)
+
+
+def _reason(row: dict[str, Any]) -> str:
+    status, reason = row["status"], str(row["reason"])
+    return reason if reason.startswith(status) else f"{status}, {reason}"
 
 
 def _cells(row: dict[str, Any], arrow: str) -> list[str]:
@@ -175,7 +185,6 @@ def _cells(row: dict[str, Any], arrow: str) -> list[str]:
         _number(row["reference"]),
         f"{row['n']} of {row['n_total']}",
         row["status"],
-        escape(row["reason"] or ""),
     ]
 
 

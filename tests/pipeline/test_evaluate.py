@@ -63,7 +63,11 @@ def test_numbers_rows_and_conditions(
     assert all(len(row["loudness"]) == 20 and row["frames"] == 20 for row in clips)
     printed = capsys.readouterr().out
     assert "next: dawn leaderboard" in printed
-    assert "proxy" in printed
+    assert "fvd16_i3d400: proxy, weights are not the registered file" in printed
+    assert "real_time_factor: excluded: 3 no_generation" in printed
+    row = next(line for line in printed.splitlines() if "psnr" in line)
+    assert f"{mean:.4g}" in row
+    assert "3 of 3" in row
 
 
 def test_code_in_weights_is_run_only_when_it_is_vouched_for(
