@@ -165,10 +165,12 @@ def report(folder: RunFolder, summary: Summary, job: Evaluation) -> None:
                 reasons.setdefault(_reason(row), []).append(row["metric"])
     console.print(table, width=max(console.width, _WIDTH), crop=False)  # never half a number
     for reason, names in reasons.items():
-        console.print(f"{', '.join(names)}: {reason}", markup=False)
+        console.print(f"{', '.join(names)}: {reason}", markup=False, soft_wrap=True)
     if unavailable:
         lacking = ", ".join(unavailable)
-        console.print(f"unavailable (`metrics` has the reasons): {lacking}", markup=False)
+        console.print(
+            f"unavailable (`metrics` has the reasons): {lacking}", markup=False, soft_wrap=True
+        )
     console.print(f"next: dawn leaderboard {folder.uri}", markup=False)
 
 

@@ -208,7 +208,7 @@ _PBNET = {
 }
 _A2V = {
     "tiny": A2VTraining(
-        run=replace(_TINY_RUN, steps=1200, batch=4, ema=0.99),
+        run=replace(_TINY_RUN, steps=1400, batch=4, ema=0.99),
         network=replace(
             A2V_TINY,
             diffusion=replace(A2V_TINY.diffusion, predicts="motion"),
@@ -218,7 +218,7 @@ _A2V = {
         mouth_weight=1.0,
         eyes_weight=1.0,
         picture_weight=10.0,
-        picture_begin=0.7,
+        picture_begin=0.5,
         blink_share=0.5,
         jitter=0.0,
         clips=Curriculum(frames_min=12, frames_max=12),
@@ -280,7 +280,7 @@ def for_eyes(config: LFGTraining) -> LFGTraining:
     return replace(
         config,
         network=replace(config.network, region_scale=max(0.5, config.network.region_scale)),
-        run=replace(config.run, steps=max(1, config.run.steps * 5 // 4)),
+        run=replace(config.run, steps=max(1, config.run.steps * 9 // 4)),
         eyes_weight=config.eyes_weight or 30.0,
         openness_weight=config.openness_weight or 2.0,
         blink_share=config.blink_share or 0.5,
