@@ -44,7 +44,7 @@ def test_what_the_eyes_part_changes_stays_as_it_was_set() -> None:
     first, second = (part.config for part in runs_of("lfg", chosen))
     assert isinstance(first, LFGTraining)
     assert isinstance(second, LFGTraining)
-    assert (first.eyes_weight, second.eyes_weight, second.run.steps) == (7, 7, 100)
+    assert (first.eyes_weight, second.eyes_weight, second.run.steps) == (7, 7, 180)
     assert (first.blink_share, second.blink_share) == (0, 0.5)
     assert (first.network.region_scale, second.network.region_scale) == (0.25, 0.5)
     official = preset("lfg", "128")
