@@ -66,6 +66,9 @@ def test_a_value_selects_its_rows(grouped: Path, value: str) -> None:
     expected = pq.read_table(grouped, columns=["frame"], filters=[("clip_id", "=", value)])
     with grouped.open("rb") as file:
         assert read_parquet(file, ["frame"], ("clip_id", value)).equals(expected)
+        whole = read_parquet(file, ["clip_id", "frame"], ("clip_id", value))
+    assert set(whole["clip_id"].to_pylist()) <= {value}
+    assert whole.select(["frame"]).equals(expected)
 
 
 def test_row_groups_without_the_value_are_not_read(grouped: Path) -> None:
