@@ -32,20 +32,20 @@ ENLARGED = 256
 
 
 def embeddings(network: MobileFaceNet, pictures: Pictures) -> Floats:
-    """Identities (N, 128) of the faces that are found, in order."""
-    crops = []
+    """Identities (N, 128); NaN where no face is found."""
+    found = np.full((len(pictures), 128), np.nan, np.float32)
     with FaceMesh() as mesh:
-        for picture in pictures:
+        for place, picture in enumerate(pictures):
             large = cv2.resize(picture, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC)
             points = mesh.detect(large)
             if points is not None:
-                crops.append(align_112(large, five_points(points)))
-    return network.embed(np.stack(crops))
+                found[place] = network.embed(align_112(large, five_points(points))[None])[0]
+    return found
 
 
 def cosine(first: Floats, others: Floats) -> float:
-    """Mean cosine of one identity (1, 128) to others."""
-    return float((first @ others.T).mean())
+    """Mean cosine of one identity (1, 128) to others that were found; NaN without the first."""
+    return float(np.nanmean(first @ others.T))
 
 
 @torch.inference_mode()
