@@ -16,7 +16,7 @@ from dawn.training.state import Checkpoints
 from dawn.training.task import TrainingTask
 from manifests.errors import InputError
 from manifests.runs import RunFolder
-from pipeline.executor import join_or_start
+from pipeline.executor import join_or_start, prepare_worker
 from pipeline.train_progress import TrainProgress
 from pipeline.train_report import write_report
 
@@ -169,6 +169,7 @@ def _work(config: dict[str, Any]) -> None:
     import ray.train
     import ray.train.torch
 
+    prepare_worker()
     board = config["board"]
     if ray.get(board.fatal.remote()):
         return
