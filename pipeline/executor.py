@@ -220,7 +220,8 @@ def require_ray() -> None:
         raise InputError("Ray is gone; run the same command again to go on") from error
 
 
-_PROBE_S = 60.0
+_PROBE_S = 300.0
+"""For Ray to start a process on a busy machine; a Ray that is gone answers at once."""
 
 
 def _answer() -> None:
@@ -273,4 +274,7 @@ def _start(address: str | None, workers: int | None) -> None:
         ray.init(address, **quiet)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{named}: no Ray cluster answers ({reason})") from error
+        raise InputError(
+            f"{named}: no Ray cluster answers ({reason}); where it asks for a token, set "
+            "RAY_AUTH_MODE=token"
+        ) from error

@@ -215,6 +215,8 @@ class _Watcher:
             last = self._stop.wait(0.5)
             try:
                 news = ray.get(self._board.take.remote(), timeout=30)
+            except ray.exceptions.GetTimeoutError:  # a busy machine; what is posted stays
+                continue
             except ray.exceptions.RayError:
                 return
             for one in news:

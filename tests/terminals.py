@@ -30,7 +30,7 @@ class Terminal:
         os.set_blocking(ours, False)
         self._ours, self._text = ours, b""
         self.process = subprocess.Popen(
-            ["bash", "-c", script],
+            ["/bin/bash", "-c", script],
             cwd=cwd, env={**env, "COLUMNS": str(columns), "TERM": "xterm"},
             preexec_fn=lambda: os.login_tty(theirs),
         )  # fmt: skip
