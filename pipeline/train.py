@@ -210,15 +210,17 @@ class _Watcher:
     def _watch(self) -> None:
         import ray
 
-        last = False
+        last, asked = False, None
         while not last:
             last = self._stop.wait(0.5)
+            asked = asked or self._board.take.remote()
             try:
-                news = ray.get(self._board.take.remote(), timeout=30)
-            except ray.exceptions.GetTimeoutError:  # a busy machine; what is posted stays
-                continue
+                news = ray.get(asked, timeout=30)
+            except ray.exceptions.GetTimeoutError:
+                continue  # a busy machine: the answer is still to come
             except ray.exceptions.RayError:
                 return
+            asked = None
             for one in news:
                 self._show(one)
 
