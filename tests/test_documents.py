@@ -121,7 +121,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "raw": ["ntsc", "second"], "raw/more": ["delayed"],
     }.items():  # fmt: skip
         (work / folder).mkdir()
-        write_footage(work / folder, kinds=kinds)
+        write_footage(work / folder, kinds=kinds, seconds=4.5)
     (work / "more/rotated.mp4").rename(work / "more/rotated.mov")
     (work / "list.csv").write_text(
         "path,speaker,split\nraw/ntsc.mp4,anna,val\nraw/second.mp4,ben,test\n"
@@ -168,7 +168,8 @@ def cluster(
     dashboard = free_port()
     script = (
         "ray start --head --block --port=0 --num-cpus=2 --node-ip-address=127.0.0.1 "
-        f"--dashboard-port={dashboard} --disable-usage-stats"
+        f"--dashboard-port={dashboard} --dashboard-agent-listen-port={free_port()} "
+        "--disable-usage-stats"
     )
     terminal = Terminal(script, tmp_path_factory.mktemp("cluster"), environment)
     end = time.monotonic() + 300
@@ -205,6 +206,17 @@ def before(command: str, work: Path) -> None:
             make()
 
 
+def wait_for_jobs(work: Path, environment: dict[str, str]) -> None:
+    """Until Ray's agent, which takes jobs, has started."""
+    end = time.monotonic() + 300
+    while True:
+        code, text = run_in_terminal("ray job submit -- true", work, environment)
+        if code == 0:
+            return
+        assert "No available agent" in text, text
+        assert time.monotonic() < end, text
+
+
 def official(work: Path) -> None:
     """Random weights in the official layout, under the names that the documents give."""
     from tests.pipeline.test_generate_official import write_release
@@ -231,6 +243,8 @@ def test_every_documented_command_runs_as_it_stands(
                 continue
             done.add(command)
             before(command, studio)
+            if command.startswith("ray job"):
+                wait_for_jobs(studio, environment | cluster)
             code, text = run_in_terminal(command, studio, environment | cluster, limit_s=900)
             allowed = (0, 1, 3) if command.startswith(VERDICTS) else (0,)
             assert code in allowed, f"{document}: {command}\nends with {code}:\n{text[-3000:]}"
