@@ -61,15 +61,15 @@ def info(
         ),
     ],
 ) -> None:
-    """Check every checkpoint in a folder against its card and say what it is.
+    """Check every checkpoint of a model folder against its card and say what it is.
 
     Example: [bold]dawn checkpoint info official-128[/bold]
     """
-    from dawn.checkpoints import cards, config_of, verify
+    from dawn.checkpoints import config_of, found, verify
 
-    for card in cards(directory):
-        config_of(card, directory / f"{card.name}.json")
-        verify(directory, card)
+    for folder, card in found(directory):
+        config_of(card, folder / f"{card.name}.json")
+        verify(folder, card)
         typer.echo(f"{card.name}: {summary(card)}")
         typer.echo(f"  architecture {card.architecture_hash}, sha256 {card.sha256}")
         for key, value in card.source.items():

@@ -136,12 +136,15 @@ def train(
     ] = None,
     lfg: Annotated[
         str | None,
-        typer.Option(parser=location, help="For a2v: the flow generator, RUN/model/lfg."),
+        typer.Option(
+            parser=location, help="For a2v: the flow generator, RUN/model or RUN/model/lfg."
+        ),
     ] = None,
     init: Annotated[
         str | None,
         typer.Option(
-            parser=location, help="Begin from this checkpoint's weights: RUN/model/STAGE."
+            parser=location,
+            help="Begin from this checkpoint's weights: RUN/model or RUN/model/STAGE.",
         ),
     ] = None,
     curriculum: Annotated[

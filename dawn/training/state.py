@@ -156,10 +156,14 @@ def _network(name: str) -> tuple[str, str]:
 
 
 def local_network(folder: str, name: str) -> Path:
-    """A checkpoint folder as a local path; downloads it from an object store."""
+    """The folder of the checkpoint `name` as a local path: that of a stage, or a model folder that
+    has it; downloaded from an object store.
+    """
     import fsspec
 
     fs, path = fsspec.core.url_to_fs(folder)
+    if not fs.exists(f"{path}/{name}.json") and fs.exists(f"{path}/{name}/{name}.json"):
+        path = f"{path}/{name}"
     protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
     if "file" in protocol or protocol == "local":
         return Path(path)
