@@ -40,7 +40,7 @@ READ_BY_THE_COMMAND = {
 """Places that only the command itself looks at, which never changes its directory."""
 
 
-def commands(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+def commands(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     for key, command in getattr(group, "commands", {}).items():
         whole = f"{name} {key}".strip()
         yield whole, command
