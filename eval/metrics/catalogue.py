@@ -139,7 +139,8 @@ def select(wanted: Sequence[str]) -> list[str]:
         begins = re.compile(rf"{re.escape(word)}(?=[_\d])")
         matching = [n for n in known if word in ("all", n) or begins.match(n)]
         if not matching:
-            raise InputError(_unknown(word))
+            beginnings = {n[: at.start()] for n in known for at in re.finditer(r"[_\d]", n)}
+            raise InputError(_unknown(word, [*known, *sorted(beginnings)]))
         chosen.update(matching)
     return [name for name in known if name in chosen]
 
@@ -148,11 +149,10 @@ def require_known(wanted: Iterable[str]) -> None:
     """Raise InputError for a name that no metric has."""
     for name in wanted:
         if name not in names():
-            raise InputError(_unknown(name))
+            raise InputError(_unknown(name, names()))
 
 
-def _unknown(name: str) -> str:
-    known = names()
-    near = get_close_matches(name, known)
+def _unknown(name: str, choices: Sequence[str]) -> str:
+    near = get_close_matches(name, choices)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"no metric is named {name!r}; {hint}there are {', '.join(known)}"
+    return f"no metric is named {name!r}; {hint}there are {', '.join(names())}"
