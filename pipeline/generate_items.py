@@ -7,6 +7,7 @@ from typing import Any
 
 from manifests.catalog import rows
 from manifests.errors import InputError
+from manifests.location import local_path
 from manifests.store import Dataset
 from pipeline.sources import SPLITS
 
@@ -92,7 +93,8 @@ def _other(found: list[dict[str, Any]], place: int) -> dict[str, Any]:
 def list_items(path: Path) -> list[Item]:
     """The pairs of a CSV list with columns image, audio and, if wanted, name and speaker.
 
-    Paths are relative to the list. Raises InputError for a list that cannot be used.
+    Paths are relative to the list; items have absolute ones, which whoever reads the run's rows
+    later finds from anywhere. Raises InputError for a list that cannot be used.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -118,8 +120,8 @@ def list_items(path: Path) -> list[Item]:
             raise InputError(f"{path}: row {number}: a second {name!r}; give each row its own name")
         items[name] = Item(
             name=name,
-            image=str(path.parent / image),
-            audio=str(path.parent / audio),
+            image=str(local_path(path.parent / image)),
+            audio=str(local_path(path.parent / audio)),
             speaker=row.get("speaker") or None,
         )
     if not items:

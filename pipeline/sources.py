@@ -13,6 +13,7 @@ import pyarrow as pa
 from dawn.curation.tables import Label
 from dawn.features.video import FPS
 from manifests.errors import InputError
+from manifests.location import local_path
 from manifests.parquet import read_parquet
 
 VIDEO_SUFFIXES = frozenset(
@@ -57,7 +58,7 @@ def _expand(argument: str) -> Iterator[tuple[Path, Label | None]]:
     elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         yield from _in_list(path)
     elif os.path.lexists(path):
-        yield _absolute(path), None
+        yield local_path(path), None
     else:
         matches = sorted(glob.glob(argument, recursive=True), key=os.fsencode)  # noqa: PTH207
         if not matches:
@@ -66,7 +67,7 @@ def _expand(argument: str) -> Iterator[tuple[Path, Label | None]]:
             if Path(match).is_dir():
                 yield from _in_folder(Path(match), may_be_empty=True)
             elif Path(match).suffix.lower() in VIDEO_SUFFIXES:
-                yield _absolute(Path(match)), None
+                yield local_path(Path(match)), None
 
 
 def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Path, None]]:
@@ -79,7 +80,7 @@ def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Pa
         for name in names:
             if Path(name).suffix.lower() in VIDEO_SUFFIXES:
                 found = True
-                yield _absolute(Path(parent) / name), None
+                yield local_path(Path(parent) / name), None
     if not found and not may_be_empty:
         suffixes = " ".join(sorted(VIDEO_SUFFIXES))
         raise InputError(f"{folder}: holds no video (looked for {suffixes})")
@@ -116,7 +117,7 @@ def _in_list(path: Path) -> Iterator[tuple[Path, Label]]:
             split=split,
         )
         # A path in a list is relative to the list, so that both can be moved together.
-        yield _absolute(path.parent / name), label
+        yield local_path(path.parent / name), label
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -150,8 +151,3 @@ def _seconds(value: object, where: str) -> float | None:
     if not 0 <= seconds < 1e7:
         raise InputError(f"{where}: {value!r} is not a time in seconds of 0 or more")
     return seconds
-
-
-def _absolute(path: Path) -> Path:
-    """Absolute without following links, `..` removed: the name a person would recognise."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
