@@ -12,7 +12,7 @@ from typing import Any
 from dawn.curation.tables import Label
 from dawn.recipe import Recipe
 from manifests.catalog import rows
-from manifests.commit import NewParts, clear_staging, commit, forget, sweep
+from manifests.commit import NewParts, commit, finish, forget
 from manifests.errors import InputError
 from manifests.identity import absent_id, label
 from manifests.reasons import Quarantine
@@ -82,9 +82,7 @@ def ingest(
         with IngestProgress(total, len(sources)) as run.progress:
             for begin in range(0, len(sources), GROUP):
                 run.ingest_group(sources[begin : begin + GROUP])
-        clear_staging(session)
-        if session.unclean:
-            sweep(session)
+        finish(session)
     return summary
 
 
