@@ -84,24 +84,28 @@ MACROS = {
 }
 
 
-def add_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
-    """Give a connection the dataset's rows, views and macros."""
+def add_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str = "") -> None:
+    """Give a connection the dataset's rows, and the views and macros that `sql` may use."""
     use_filesystem(connection, dataset.fs, local=dataset.local)
     parts = _look(connection, dataset)
-    for table in (table for table in COLUMNS if table != "videos"):
+    used = _used(sql)
+    for table in parts.keys() & used:
         _create_view(connection, dataset, table, parts[table])
     connection.execute(f"CREATE VIEW timings AS {_TIMINGS}")
-    for signature, (_, sql) in MACROS.items():
-        connection.execute(f"CREATE MACRO {signature} AS TABLE {sql}")
+    for signature, (_, query) in MACROS.items():
+        if _called(signature) in used:
+            connection.execute(f"CREATE MACRO {signature} AS TABLE {query}")
 
 
-def connect(dataset: Dataset, *, locked: bool = True) -> duckdb.DuckDBPyConnection:
-    """An in-memory connection with the dataset's views and macros.
+def connect(
+    dataset: Dataset, sql: str = "", *, locked: bool = True
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory connection with the dataset's views and macros, as far as `sql` uses them.
 
     `locked` shuts everything but files under the dataset's root, for good.
     """
     connection = duckdb.connect()
-    add_dataset(connection, dataset)
+    add_dataset(connection, dataset, sql)
     if locked:
         lock(connection, [dataset.uri])
     return connection
@@ -109,7 +113,7 @@ def connect(dataset: Dataset, *, locked: bool = True) -> duckdb.DuckDBPyConnecti
 
 def query(dataset: Dataset, sql: str) -> pa.Table:
     """Run one read-only statement of a user's. Raises InputError with DuckDB's reason."""
-    return answer(lambda: connect(dataset), sql)
+    return answer(lambda: connect(dataset, sql), sql)
 
 
 def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
@@ -127,6 +131,20 @@ def strays(dataset: Dataset) -> list[dict[str, Any]]:
         "SELECT DISTINCT parse_filename(filename) AS part, video_id "  # noqa: S608 - our own path
         f"FROM {parts_of([f'{dataset.uri}/clips'])} ANTI JOIN videos USING (video_id) ORDER BY ALL",
     )
+
+
+def _used(sql: str) -> set[str]:
+    """Views and macros that a statement may use: all, where it names none (`SHOW TABLES`).
+
+    To make one is to open every part that it is of, so what is not used is not made.
+    """
+    tables, macros = {*COLUMNS, "timings"}, {*map(_called, MACROS)}
+    named = {name for name in tables | macros if name in sql.lower()}
+    return tables | macros if not named or named & macros else named
+
+
+def _called(signature: str) -> str:
+    return signature.split("(")[0]
 
 
 def _look(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, list[str]]:
