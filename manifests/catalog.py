@@ -97,9 +97,7 @@ def add_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: st
             connection.execute(f"CREATE MACRO {signature} AS TABLE {query}")
 
 
-def connect(
-    dataset: Dataset, sql: str = "", *, locked: bool = True
-) -> duckdb.DuckDBPyConnection:
+def connect(dataset: Dataset, sql: str = "", *, locked: bool = True) -> duckdb.DuckDBPyConnection:
     """An in-memory connection with the dataset's views and macros, as far as `sql` uses them.
 
     `locked` shuts everything but files under the dataset's root, for good.
@@ -152,7 +150,7 @@ def _look(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, 
     for attempt in range(_LOOKS):
         before = _parquet(dataset, "videos")
         _load_videos(connection, dataset, before)
-        named = {table: _named(connection, table) for table in COLUMNS if table != "videos"}
+        named = _named(connection)
         there = {table: named[table] & {*dataset.names(table)} for table in named}
         if there == named and _merged(before) == _merged(_parquet(dataset, "videos")):
             break
@@ -161,9 +159,7 @@ def _look(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, 
     return {table: sorted(names) for table, names in there.items()}
 
 
-def _load_videos(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str]
-) -> None:
+def _load_videos(connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str]) -> None:
     connection.execute("DROP TABLE IF EXISTS videos")
     if not names:
         empty = schema(COLUMNS["videos"]).empty_table()
@@ -175,10 +171,12 @@ def _load_videos(
     connection.execute(_VIDEOS.format(files=files, compact=COMPACT))
 
 
-def _named(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    column = f"{table}_part"
-    sql = f"SELECT DISTINCT {column} FROM videos WHERE {column} IS NOT NULL"  # noqa: S608
-    return {name for (name,) in connection.execute(sql).fetchall()}
+def _named(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Table -> the parts that rows name."""
+    tables = [table for table in COLUMNS if table != "videos"]
+    columns = ", ".join(f"{table}_part" for table in tables)
+    found = connection.execute(f"SELECT DISTINCT {columns} FROM videos").fetchall()  # noqa: S608
+    return {table: {row[i] for row in found} - {None} for i, table in enumerate(tables)}
 
 
 def _parquet(dataset: Dataset, table: str) -> list[str]:

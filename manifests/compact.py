@@ -102,8 +102,8 @@ def _concatenate(session: Session, table: str, holders: list[dict[str, Any]], na
             with dataset.open_part(f"{table}/{video[f'{table}_part']}") as file:
                 if pq.read_schema(file) != first:
                     raise InputError(
-                        f"{dataset.uri}: its recipe was changed and not every video has been redone "
-                        "since; run `dawn ingest` again, then compact"
+                        f"{dataset.uri}: not every video was redone since its recipe was changed; "
+                        "run `dawn ingest` again, then compact"
                     )
                 for batch in read_batches(file):
                     mine = pc.equal(batch.column("video_id"), video["video_id"])

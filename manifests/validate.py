@@ -99,9 +99,9 @@ def _file_faults(dataset: Dataset) -> Iterator[str]:
     for stray in strays(dataset):
         if stray["part"] in parts:  # one of several videos of a merged part
             yield (
-                f"rows have a video: clips/{stray['part']} holds rows of {stray['video_id']}, which "
-                "has none in videos/; ingest its source again, or, if it was forgotten on purpose, "
-                "drop them with `dawn dataset compact`"
+                f"rows have a video: clips/{stray['part']} holds rows of {stray['video_id']}, which"
+                " has none in videos/; ingest its source again, or, if it was forgotten on purpose,"
+                " drop them with `dawn dataset compact`"
             )
     clips = rows(dataset, "SELECT video_path, sound_path FROM clips")
     named = {str(path) for clip in clips for path in clip.values()}

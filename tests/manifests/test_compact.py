@@ -102,6 +102,27 @@ def test_readers_see_every_row_once_all_the_time(tmp_path: Path) -> None:
     assert seen > 0
 
 
+@pytest.mark.parametrize("at", [2, 5, 6])
+def test_a_reader_whom_the_compaction_overtakes_looks_again(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between any two folders that the reader lists, all parts move: none is left out unnoticed."""
+    dataset = fill(tmp_path / "d", videos=3)
+    names, listed = Dataset.names, []
+
+    def overtaken(reader: Dataset, folder: str) -> list[str]:
+        listed.append(folder)
+        if len(listed) == at:
+            monkeypatch.setattr(Dataset, "names", names)
+            compact(dataset, 1)
+        return names(reader, folder)
+
+    monkeypatch.setattr(Dataset, "names", overtaken)
+    found = rows(dataset, "SELECT clip_id, frame FROM frames JOIN clips USING (clip_id)")
+    assert len(listed) == at
+    assert len(found) == (0 + 1 + 2) * 4
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["publish", "delete"])
 def test_killed_anywhere_it_loses_and_doubles_nothing(

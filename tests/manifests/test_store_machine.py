@@ -1,8 +1,8 @@
 """The store as a state machine, held against a plain dictionary.
 
-Runs that ingest, ingest again, change the recipe, quarantine, forget and compact come in any order,
-each of them killed before any change to the files, or not at all. What readers see is always what
-was committed, every row once. The suite takes some steps, always the same ones. For many, at random:
+Commands that ingest, ingest again, change the recipe, quarantine, forget and compact come in any
+order, each of them killed before any change to the files, or not at all. What readers see is always
+what was committed, every row once. The suite takes a few steps, always the same ones. Many more:
 
     DAWN_STORE_STEPS=10000 pytest -s tests/manifests/test_store_machine.py --timeout 0
 """
@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -127,7 +128,9 @@ def seen_of(row: Row) -> list[tuple[Any, ...]]:
     for of in clips_of(row):
         found += [("clips", of["clip_id"], 4, of["face_px"])]
         found += [("decisions", of["clip_id"], 0, of["face_px"])]
-        found += [(t, of["clip_id"], i, marked(t, row)) for t in ("frames", "audio") for i in range(4)]
+        found += [
+            (t, of["clip_id"], i, marked(t, row)) for t in ("frames", "audio") for i in range(4)
+        ]
     return sorted(found)
 
 
@@ -254,6 +257,21 @@ class OnDisk(RuleBasedStateMachine):
         self.dataset.delete(stage)
 
 
+class OnObjects(OnDisk):
+    """Datasets in an object store."""
+
+    CHANGES = tuple(
+        (MemoryFileSystem, name) for name in ("pipe_file", "put_file", "cp_file", "rm_file")
+    )
+
+    def root(self) -> str:
+        return f"memory://{self.folder.name}/d"
+
+    def teardown(self) -> None:
+        super().teardown()
+        MemoryFileSystem().rm(f"/{self.folder.name}", recursive=True)
+
+
 def run(machine: type[RuleBasedStateMachine], examples: int, length: int) -> None:
     """Take a machine through some programs of so many steps."""
     chosen = settings(
@@ -270,4 +288,8 @@ def run(machine: type[RuleBasedStateMachine], examples: int, length: int) -> Non
 
 
 def test_on_a_disk() -> None:
-    run(OnDisk, examples=6, length=12)
+    run(OnDisk, examples=3, length=16)
+
+
+def test_on_objects() -> None:
+    run(OnObjects, examples=1, length=12)
