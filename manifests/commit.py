@@ -34,8 +34,9 @@ def commit(
     dataset, video = session.dataset, row["video_id"]
     row = dict.fromkeys(column.name for column in VIDEOS) | row
     extract, audio = row["extract_key"][:8], (row["audio_key"] or "")[:8]
-    # The sound's key as well: clips are judged again with it, and no part is written over.
     judged = f"{video}-{extract}-{audio}-{(row['judge_key'] or '')[:8]}.parquet"
+    if judged in (old or {}).values():  # what a judge says depends on others too
+        judged = judged.replace(".parquet", "-again.parquet")  # readers may have the old part open
     names = {"frames": f"{video}-{extract}.parquet", "audio": f"{video}-{audio}.parquet"}
     if new.clips:
         table = pa.Table.from_pylist(new.clips, schema(CLIPS))

@@ -7,6 +7,7 @@ from typing import Any
 
 from manifests.catalog import rows
 from manifests.errors import InputError
+from manifests.names import label_text
 from manifests.store import Dataset
 from pipeline.sources import SPLITS
 
@@ -64,7 +65,7 @@ def clip_items(dataset: Dataset, split: str) -> list[Item]:
             name=row["clip_id"],
             image=row["video_path"],
             audio=row["sound_path"],
-            speaker=row["speaker"] or row["identity"],
+            speaker=label_text(row["speaker"]) or row["identity"],
             clip_id=row["clip_id"],
             video_id=row["video_id"],
             frames=row["frames"],
@@ -120,7 +121,7 @@ def list_items(path: Path) -> list[Item]:
             name=name,
             image=str(path.parent / image),
             audio=str(path.parent / audio),
-            speaker=row.get("speaker") or None,
+            speaker=label_text(row.get("speaker")),
         )
     if not items:
         raise InputError(f"{path}: holds no pair; give at least one row")

@@ -95,7 +95,7 @@ def planned(old: Row | None, video: str, outcome: Any, recipe: Row, mark: int) -
     row |= told(old["clips_total"])
     if old["clips_part"] and old["audio_key"] != row["audio_key"]:
         return row | {"new": ("clips", "audio")}
-    if old["clips_part"] and old["judge_key"] != row["judge_key"]:
+    if old["clips_part"] and (old["judge_key"] != row["judge_key"] or outcome == 2):
         return row | {"new": ("clips",)}
     return old | {"sources": [f"/{video}{mark}.mp4"], "new": ()}
 
