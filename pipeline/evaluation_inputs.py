@@ -8,6 +8,7 @@ from manifests.catalog import rows
 from manifests.errors import InputError
 from manifests.identity import label
 from manifests.location import local_path
+from manifests.names import label_text
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.sources import SPLITS, VIDEO_SUFFIXES
@@ -63,7 +64,7 @@ def _of_dataset(dataset: Dataset, split: str) -> tuple[list[Reference], str | No
             name=row["clip_id"],
             also=row["source_name"] if alone else None,
             video=f"{dataset.uri}/{row['video_path']}",
-            speaker=row["speaker"],
+            speaker=label_text(row["speaker"]),
             split=row["split"],
             yaw_p95=row["yaw_p95"],
             pitch_p95=row["pitch_p95"],

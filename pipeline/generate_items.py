@@ -8,6 +8,7 @@ from typing import Any
 from manifests.catalog import rows
 from manifests.errors import InputError
 from manifests.location import local_path
+from manifests.names import label_text
 from manifests.store import Dataset
 from pipeline.sources import SPLITS
 
@@ -65,7 +66,7 @@ def clip_items(dataset: Dataset, split: str) -> list[Item]:
             name=row["clip_id"],
             image=row["video_path"],
             audio=row["sound_path"],
-            speaker=row["speaker"] or row["identity"],
+            speaker=label_text(row["speaker"]) or row["identity"],
             clip_id=row["clip_id"],
             video_id=row["video_id"],
             frames=row["frames"],
@@ -122,7 +123,7 @@ def list_items(path: Path) -> list[Item]:
             name=name,
             image=str(local_path(path.parent / image)),
             audio=str(local_path(path.parent / audio)),
-            speaker=row.get("speaker") or None,
+            speaker=label_text(row.get("speaker")),
         )
     if not items:
         raise InputError(f"{path}: holds no pair; give at least one row")
