@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import av
+
 from dawn.checkpoints import verify
 from dawn.sampling.drive import Changes, changes_from, measure_clip, still
 from dawn.sampling.generate import Made, generate, work
@@ -70,7 +72,7 @@ def generate_one(request: Single) -> Made:
                 model, portrait, voice, request.config, request.seed, temporary,
                 changes=changes, notes=notes, on_work=progress.advance,
             )  # fmt: skip
-        except OSError as error:
+        except (OSError, av.error.FFmpegError) as error:
             raise InputError(
                 f"{request.out}: cannot be written: {error.strerror or error}"
             ) from error
