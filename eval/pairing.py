@@ -51,8 +51,8 @@ class PairSpec:
 
     @property
     def image(self) -> str | None:
-        """The source image, where a run names one."""
-        return self.row.get("image") if self.row else None
+        """The picture that was animated, where it is not the real clip's frame 0."""
+        return self.row.get("image") if self.row and not self.row.get("clip_id") else None
 
 
 @dataclass(slots=True)
