@@ -27,6 +27,7 @@ from dawn.pbnet.config import PBNetConfig
 from dawn.pbnet.model import PBNet
 from manifests.config import as_dict, load, stable_hash
 from manifests.errors import InputError
+from manifests.files import is_hidden
 
 FORMAT = 1
 LISTED = 12
@@ -129,7 +130,8 @@ def cards(directory: Path) -> list[Card]:
     """The cards in `directory`, by name. Raises InputError when it holds none."""
     if not directory.is_dir():
         raise InputError(f"{directory}: is not a folder; name one that an import wrote")
-    found = [read_card(path) for path in sorted(directory.glob("*.json"))]
+    files = sorted(path for path in directory.glob("*.json") if not is_hidden(path.name))
+    found = [read_card(path) for path in files]
     if not found:
         raise InputError(
             f"{directory}: holds no checkpoint; write one with `dawn checkpoint import`"

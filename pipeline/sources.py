@@ -13,6 +13,7 @@ import pyarrow as pa
 from dawn.curation.tables import Label
 from dawn.features.video import FPS
 from manifests.errors import InputError
+from manifests.files import is_hidden, on_disk
 from manifests.parquet import read_parquet
 
 VIDEO_SUFFIXES = frozenset(
@@ -30,6 +31,11 @@ class Source:
 
     path: Path
     labels: tuple[Label, ...] = ()
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file in a folder is a video, by its name."""
+    return path.suffix.lower() in VIDEO_SUFFIXES and not is_hidden(path.name)
 
 
 def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Source]:
@@ -65,19 +71,20 @@ def _expand(argument: str) -> Iterator[tuple[Path, Label | None]]:
         for match in matches:
             if Path(match).is_dir():
                 yield from _in_folder(Path(match), may_be_empty=True)
-            elif Path(match).suffix.lower() in VIDEO_SUFFIXES:
+            elif is_video(Path(match)):
                 yield _absolute(Path(match)), None
 
 
 def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Path, None]]:
-    """Videos below a folder, by suffix. Links to folders are not followed: they may loop; our own
-    datasets are passed by: their clips are no footage.
+    """Videos below a folder, by suffix, without hidden ones. Links to folders are not followed:
+    they may loop; our own datasets are passed by: their clips are no footage.
     """
     found = False
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_dataset(Path(parent) / name)]
+        seen = (name for name in folders if not is_hidden(name))
+        folders[:] = [name for name in seen if not _is_dataset(Path(parent) / name)]
         for name in names:
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES:
+            if is_video(Path(name)):
                 found = True
                 yield _absolute(Path(parent) / name), None
     if not found and not may_be_empty:
@@ -116,7 +123,7 @@ def _in_list(path: Path) -> Iterator[tuple[Path, Label]]:
             split=split,
         )
         # A path in a list is relative to the list, so that both can be moved together.
-        yield _absolute(path.parent / name), label
+        yield on_disk(_absolute(path.parent / name)), label
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
