@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dawn.features.mel import loudness_db
-from eval.clips import Clip, Pair
+from eval.clips import Clip, NoSourceError, Pair
 from eval.metrics.catalogue import CLIP_METRICS, FEATURES, SET_METRICS, require_known
 from eval.metrics.csim import csim_curve
 from eval.metrics.interface import (
@@ -111,6 +111,9 @@ def guarded(compute: Callable[[], T], name: str, result: Measured) -> T | Exclud
     except UnreadableVideoError as error:
         result.faults.append(f"{error.reason}: {error.detail}")
         return Excluded(Reason.UNREADABLE)
+    except NoSourceError as error:
+        result.faults.append(str(error))
+        return Excluded(Reason.NO_SOURCE)
     except Exception as error:
         if isinstance(error, InputError | MemoryError):
             raise

@@ -82,7 +82,7 @@ def judge(before: Results, after: Results, gate: Gate) -> Judgement:
 
 def _has(results: Results, name: str) -> bool:
     if name in results.scores:
-        return bool(results.scores[name].valid.any())
+        return bool(results.scores[name].measured.any())
     return results.set_rows.get(name, {}).get("value") is not None
 
 
@@ -128,8 +128,12 @@ def _judged(entry: GateMetric, result: Comparison, p: float, gate: Gate) -> Find
     enough = result.groups.count >= gate.min_clips and np.isfinite(low)
     needed: int | None = None
     verdict: Verdict
-    if enough and low > -margin:
+    fell, rose = _identical(result, -1), _identical(result, 1)
+    if fell > rose:  # no chance: it takes every pixel
+        verdict, text = "FAIL", f"clips no longer identical to the real ones: {fell}"
+    elif enough and (low > -margin or low >= 0):
         verdict, text = "PASS", "not worse by the margin"
+        text += f"; clips that became identical to the real ones: {rose}" if rose else ""
     elif enough and result.gain < -margin and p < gate.alpha:
         verdict, text = "FAIL", "worse by more than the margin"
     else:
@@ -146,6 +150,10 @@ def _judged(entry: GateMetric, result: Comparison, p: float, gate: Gate) -> Find
     )  # fmt: skip
 
 
+def _identical(result: Comparison, side: int) -> int:
+    return 0 if result.identical is None else int((result.identical == side).sum())
+
+
 def _tails(compared: Mapping[str, Comparison], gate: Gate) -> list[Finding]:
     """Clips that fell far, against those that rose as far: chance moves as many up as down.
     Too few clips tell nothing here either.
@@ -157,6 +165,8 @@ def _tails(compared: Mapping[str, Comparison], gate: Gate) -> list[Finding]:
             continue
         far = gate.tail.margins * margins[name].allowed(result.before)
         beyond = np.where(np.abs(result.per_clip) > far, np.sign(result.per_clip), 0.0)
+        if result.identical is not None:
+            beyond = np.where(result.identical != 0, result.identical, beyond)
         fell, rose = int((beyond < 0).sum()), int((beyond > 0).sum())
         rows.append((name, result, far, fell, rose, sign_flip(beyond, result.groups, "less")))
     adjusted = holm([row[-1] for row in rows])

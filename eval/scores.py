@@ -14,6 +14,7 @@ from eval.metrics.interface import (
     Definition,
     Features,
     Measure,
+    Reason,
     SetMetric,
     mean,
     pooled_mean,
@@ -31,7 +32,9 @@ _MEASURES = {m.definition.name: m for m in METRICS if isinstance(m, Measure)}
 class Scores:
     """A clip metric's numbers, one a clip of the results in their order; NaN where there is none.
 
-    `items` is what a clip weighs in pooled means; `reasons` says why numbers are missing.
+    `items` is what a clip weighs in pooled means; `reasons` says why numbers are missing;
+    `identical` marks clips that have none because they are the same as the real ones, which is
+    better than any number.
     """
 
     metric: Measure
@@ -39,6 +42,7 @@ class Scores:
     references: F64
     items: F64
     reasons: Counter[str]
+    identical: NDArray[np.bool_]
 
     @property
     def definition(self) -> Definition:
@@ -51,6 +55,11 @@ class Scores:
         known = np.isfinite(self.values)
         closer = self.definition.direction == "closer"
         return known & np.isfinite(self.references) if closer else known
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """Which clips have a number, or none because they are the same as the real ones."""
+        return self.valid | self.identical
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,11 @@ class Results:
         """The same of some clips, each as often as it is named; numbers of the set are gone."""
         scores = {
             name: replace(
-                s, values=s.values[places], references=s.references[places], items=s.items[places]
+                s,
+                values=s.values[places],
+                references=s.references[places],
+                items=s.items[places],
+                identical=s.identical[places],
             )
             for name, s in self.scores.items()
         }
@@ -153,15 +166,17 @@ def _set_rows(folder: RunFolder) -> list[dict[str, Any]]:
 def _scores(metric: Measure, rows: list[dict[str, Any]], places: Mapping[str, int]) -> Scores:
     values, references = np.full((2, len(places)), np.nan)
     items, reasons = np.ones(len(places)), Counter[str]()
+    identical = np.zeros(len(places), bool)
     for row in rows:
         at = places[row["clip_id"]]
         if row["value"] is None:
             reasons[row["reason"] or "unknown"] += 1
+            identical[at] = row["reason"] == Reason.IDENTICAL
             continue
         values[at], items[at] = row["value"], row["n"]
         if row["reference"] is not None:
             references[at] = row["reference"]
-    return Scores(metric, values, references, items, reasons)
+    return Scores(metric, values, references, items, reasons, identical)
 
 
 def statistic_of(metric: Measure, values: F64, items: F64) -> Statistic:

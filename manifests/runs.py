@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from manifests.config import diff
 from manifests.errors import InputError
+from manifests.files import is_hidden
 from manifests.parquet import read_parquet, write_parquet
 from manifests.schema import Column, schema
 from manifests.store import only_writer, publish_file
@@ -280,7 +281,8 @@ class RunFolder:
             found = self.fs.ls(self.at(table), detail=False, refresh=True)
         except FileNotFoundError:
             return []
-        return sorted(name for name in found if name.endswith(".parquet"))
+        names = (name for name in found if not is_hidden(name.rsplit("/", 1)[-1]))
+        return sorted(name for name in names if name.endswith(".parquet"))
 
     def batches(self, table: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The table part by part, for what is larger than memory."""

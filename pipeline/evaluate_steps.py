@@ -29,7 +29,6 @@ from eval.results import INFO
 from manifests.errors import InputError
 from manifests.files import is_local, local_copy
 from manifests.runs import RunFolder
-from pipeline.sources import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,8 @@ def evaluate_clip(work: Work) -> Done:
         return Done("failed", fatal=str(error))
     inputs = spec_inputs(spec)
     commit(work, measured, {**facts, "inputs": inputs})
-    return Done(str(facts["status"]), "; ".join(measured.faults) or None)
+    faults = dict.fromkeys(measured.faults)  # several metrics may stumble over one thing
+    return Done(str(facts["status"]), "; ".join(faults) or None)
 
 
 def give_up(work: Work, reason: Reason) -> None:
@@ -105,8 +105,6 @@ def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Pair:
     generated = Clip(video, settings, sound=sound, still=spec.still)
     reference = Clip(local_copy(spec.reference.video, scratch / "reference"), settings)
     image = Path(spec.image) if spec.image else None
-    if image is not None and (image.suffix.lower() in VIDEO_SUFFIXES or not image.is_file()):
-        image = None  # driven by a clip: its frame 0 is the image
     return Pair(spec.clip_id, generated, reference, image, spec.row)
 
 
@@ -152,7 +150,8 @@ def _kept(
 
 def spec_inputs(spec: PairSpec) -> str:
     """Sizes and times of the pair's files: when they change, the clip is measured again."""
-    names = [spec.video, spec.reference.video, spec.sound, spec.image]
+    image = spec.image if spec.image and Path(spec.image).is_absolute() else None
+    names = [spec.video, spec.reference.video, spec.sound, image]
     return " ".join(_stamp(name) for name in names)
 
 

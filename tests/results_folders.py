@@ -33,8 +33,9 @@ def write_results(
     conditions: Conditions = CONDITIONS,
     **info: Any,
 ) -> RunFolder:
-    """A folder of `values[metric][clip]` (None: excluded); `features[name]` are (clips, rows, d) of
-    both sides, `clips` more columns of each clip, `info` more keys of results.json.
+    """A folder of `values[metric][clip]` (None: excluded, inf: the same as the real one);
+    `features[name]` are (clips, rows, d) of both sides, `clips` more columns of each clip, `info`
+    more keys of results.json.
     """
     count = len(next(iter(values.values()))) if values else len(clips or ())
     names = [str((clips or [{}] * count)[i].get("clip_id", f"clip{i:04d}")) for i in range(count)]
@@ -47,7 +48,8 @@ def write_results(
         for name, speaker, value, real in zip(names, who, numbers, of_real, strict=True):
             row = {**base, "metric": metric, "clip_id": name, "speaker": speaker, "n_total": 1}
             if value is None or not np.isfinite(value):
-                metrics.append(row | {"n": 0, "status": "excluded", "reason": "no_face"})
+                reason = "identical" if value == np.inf else "no_face"
+                metrics.append(row | {"n": 0, "status": "excluded", "reason": reason})
                 continue
             made = None if real is None or not np.isfinite(real) else float(real)
             row |= {"value": float(value), "reference": made, "n": 1, "status": "paper"}

@@ -214,7 +214,9 @@ def _compare_sets(metric: SetMetric, before: Results, after: Results) -> Compari
 
 def _difference(other: Entry, best: Entry, found: Comparison, p: float) -> Difference:
     low, high = found.bounds(ALPHA / 2)
-    wins = None if found.per_clip is None else int((found.per_clip > 0).sum())
+    wins = None
+    if found.per_clip is not None and found.identical is not None:
+        wins = int(((found.per_clip > 0) | (found.identical > 0)).sum())
     return Difference(
         system=other.name, best=best.name, gain=found.gain, low=low, high=high, p=p,
         test=found.test, n=found.n, wins=wins,

@@ -38,6 +38,7 @@ class Reason(enum.StrEnum):
     FROZEN = "frozen"
     IDENTICAL = "identical"
     NO_COUNTERPART = "no_counterpart"
+    NO_SOURCE = "no_source"
     NO_GENERATION = "no_generation"
     NOT_GENERATED = "not_generated"
     DIFFERENT_SHAPE = "different_shape"
@@ -62,8 +63,9 @@ _MEANING = {
     Reason.SILENT: "The sound is silent throughout.",
     Reason.NO_EVENTS: "Nothing happened that could be measured, such as no audio beat.",
     Reason.FROZEN: "Nothing moves, and the measure is not defined there.",
-    Reason.IDENTICAL: "Both videos are the same, and the measure has no bound there.",
+    Reason.IDENTICAL: "Both videos are the same: better than any number.",
     Reason.NO_COUNTERPART: "The two videos of the pair do not show the same take.",
+    Reason.NO_SOURCE: "The picture that the video was made from is gone, or has no face.",
     Reason.NO_GENERATION: "There are no generation times: the videos are not of a run.",
     Reason.NOT_GENERATED: "The system made no video for this clip.",
     Reason.DIFFERENT_SHAPE: "The two pictures differ in shape and cannot be laid over each other.",

@@ -91,7 +91,8 @@ PSNR = Measure(
         source="torchmetrics 1.9.0 on the whole clip agrees",
         status="paper",
         divergences="The mean of per-frame PSNR is larger; luma alone differs. Identical videos "
-        "have none (excluded); some tools print 100.",
+        "have none (reason `identical`) and count as better than any number where systems are "
+        "compared; some tools print 100.",
     ),
     of=psnr,
 )
