@@ -87,7 +87,7 @@ def rows(count: int) -> None:
         {
             "system": np.array(["a", "b", "c", "d"])[random.integers(0, 4, count)],
             "metric": np.array(names)[random.integers(0, len(names), count)],
-            "protocol_hash": ["0" * 16] * count,
+            "conditions_hash": ["0" * 16] * count,
             "clip_id": [f"clip{k % 25_000:05d}" for k in range(count)],
             "speaker": [f"s{k % 200}" for k in range(count)],
             "value": random.normal(size=count), "reference": random.normal(size=count),

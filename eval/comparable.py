@@ -1,7 +1,11 @@
-"""Whether two results folders may be compared at all: same conditions, clips and real videos."""
+"""What of two results folders may be compared: metrics of the same conditions, where clips and
+real videos are the same.
+"""
 
 import numpy as np
 
+from eval.conditions import described, differing
+from eval.protocol import deciding
 from eval.scores import Results
 from manifests.config import diff
 
@@ -10,12 +14,26 @@ _TOLERANCE = 1e-3
 """Of the real clips' own numbers: other CPUs round differently, other videos differ by more."""
 
 
+def other_conditions(before: Results, after: Results) -> dict[str, list[str]]:
+    """Metrics that both have numbers of and that were made under other conditions -> what differs,
+    one line each. These may not be compared, all others may.
+    """
+    return differing(before.protocol["metrics"], after.protocol["metrics"])
+
+
+def other_cards(before: Results, after: Results) -> list[str]:
+    """In what their cards differ, as far as it decides numbers."""
+    old, new = ({"card": deciding(results.protocol["card"])} for results in (before, after))
+    return diff(old, new)
+
+
 def differences(before: Results, after: Results) -> list[str]:
-    """Why numbers of these two may not be compared, one line each; empty: they may."""
+    """Why no numbers of these two may be compared, one line each; empty: some may."""
     found = []
-    if before.protocol_hash != after.protocol_hash:
-        changes = diff(before.info["protocol"], after.info["protocol"])
-        found.append(f"protocol {before.protocol_hash} -> {after.protocol_hash}: {_few(changes)}")
+    other = other_conditions(before, after)
+    common = before.protocol["metrics"].keys() & after.protocol["metrics"].keys()
+    if other and len(other) == len(common):
+        found += described(other)
     old, new = before.info.get("dataset_hash"), after.info.get("dataset_hash")
     if old != new:
         found.append(f"dataset {old or '(none)'} -> {new or '(none)'}")
@@ -39,7 +57,9 @@ def _other_videos(before: Results, after: Results) -> list[str]:
         if None not in (frames := (old["reference_frames"], new["reference_frames"]))
         and frames[0] != frames[1]
     }
-    for name in before.scores.keys() & after.scores.keys():
+    for name in (before.scores.keys() & after.scores.keys()) - other_conditions(
+        before, after
+    ).keys():
         old, new = before.scores[name].references, after.scores[name].references
         known = np.isfinite(old) & np.isfinite(new)
         gap = np.abs(old - new) > _TOLERANCE * np.maximum(np.abs(old), np.abs(new))

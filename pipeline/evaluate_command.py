@@ -16,7 +16,7 @@ from eval.protocol import read_card
 from eval.results import SET
 from manifests.errors import InputError
 from manifests.runs import RunFolder
-from pipeline.evaluate import Evaluation, Summary, evaluate, prepare, results_folder, standings
+from pipeline.evaluate import Evaluation, Summary, evaluate, prepare, results_folder
 from pipeline.evaluation_inputs import read_references, read_run, read_videos
 from pipeline.executor import Executor, OnRay
 from pipeline.progress import console
@@ -73,7 +73,7 @@ def plan(options: EvaluateOptions) -> Evaluation:
     wanted = select(words or card.metrics)
     conditions = Conditions.resolve(card, options.trust_weights)
     if whole is not None:
-        conditions.require_same(whole, options.protocol)
+        conditions.require_same(whole, wanted, options.protocol)
     references, dataset_hash = read_references(options.reference)
     facts: dict[str, str | None] = {}
     if options.baseline is not None:
@@ -119,8 +119,7 @@ def announce(job: Evaluation) -> None:
     """Say what pairs, what does not, and which metrics cannot be measured, before any work."""
     pairing, card = job.pairing, job.conditions.card
     console.print(
-        f"{len(pairing.pairs)} pairs; protocol {card.name} v{card.version}, "
-        f"hash {job.conditions.hash}",
+        f"{len(pairing.pairs)} pairs; protocol {card.name} v{card.version}, hash {card.hash}",
         markup=False,
     )
     for names, what in (
@@ -132,9 +131,9 @@ def announce(job: Evaluation) -> None:
             shown = ", ".join(names[:_SHOWN])
             console.print(f"{len(names)} {what}, left out: {shown}{more}", markup=False)
     lacking: dict[str, list[str]] = {}
-    for name, (status, reason) in standings(job.conditions, job.wanted).items():
-        if status == "unavailable":
-            lacking.setdefault(str(reason), []).append(name)
+    for name, standing in job.conditions.standings(job.wanted).items():
+        if standing.hash is None:
+            lacking.setdefault(str(standing.reason), []).append(name)
     for reason, names in lacking.items():
         console.print(f"unavailable: {', '.join(names)}: {reason}", markup=False)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eval.clips import Clip, Pair
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
 from eval.metrics.networks import BATCH
+from eval.steps import SAMPLED
 
 Picture = NDArray[np.uint8]
 Pictures = NDArray[np.uint8]
@@ -94,6 +95,7 @@ PSNR = Measure(
         "have none (excluded); some tools print 100.",
     ),
     of=psnr,
+    steps=(SAMPLED,),
 )
 
 
@@ -162,6 +164,7 @@ SSIM = Measure(
         "take luma.",
     ),
     of=ssim_of,
+    steps=(SAMPLED,),
 )
 
 
@@ -186,4 +189,5 @@ MS_SSIM = Measure(
         divergences="Some tools drop scales for small pictures; here they are excluded.",
     ),
     of=ms_ssim_of,
+    steps=(SAMPLED,),
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from eval.conditions import hash_of
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline import evaluate_steps
@@ -55,9 +56,13 @@ def test_numbers_rows_and_conditions(
     written = yaml.safe_load((tmp_path / "out/protocol.yaml").read_text())
     assert written == info["protocol"]
     assert written["card"]["stride"] == 3
-    assert list(written["weights"]) == ["i3d_k400"]
-    hashes = {row["protocol_hash"] for row in folder.read("metrics").to_pylist()}
-    assert hashes == {info["protocol_hash"]}
+    assert list(written["metrics"]["fvd16_i3d400"]["weights"]) == ["i3d_k400"]
+    assert written["metrics"]["psnr"]["weights"] == {}
+    hashes = {row["metric"]: row["conditions_hash"] for row in folder.read("metrics").to_pylist()}
+    assert hashes == {name: told["hash"] for name, told in info["standings"].items()}
+    assert len(set(hashes.values())) == 5
+    (feature,) = {row["conditions_hash"] for row in features}
+    assert feature == hash_of("i3d_logits_16", written["features"]["i3d_logits_16"])
     clips = folder.read("clips").to_pylist()
     assert [row["status"] for row in clips] == ["ok"] * 3
     assert all(len(row["loudness"]) == 20 and row["frames"] == 20 for row in clips)
@@ -261,16 +266,16 @@ def test_other_conditions_take_another_folder(
     real: Path, fake: Path, card: str, tmp_path: Path
 ) -> None:
     folder = run(options(tmp_path / "out", card, real, videos=fake, metrics="psnr"))
-    with pytest.raises(InputError, match=r"protocol\.card\.name: small -> default"):
+    with pytest.raises(InputError, match=r"card\.size: 128 -> 256"):
         run(options(tmp_path / "out", "default", real, videos=fake, metrics="psnr"))
     with pytest.raises(InputError, match=r"system: fake.* -> other"):
         run(options(tmp_path / "out", card, real, videos=fake, system="other"))
     again = options(tmp_path / "again", str(tmp_path / "out/protocol.yaml"), real, videos=fake)
-    assert plan(again).conditions.hash == folder.info()["protocol_hash"]
+    assert plan(again).conditions.of("psnr") == folder.info()["protocol"]["metrics"]["psnr"]
     changed = tmp_path / "changed.yaml"
     text = (tmp_path / "out/protocol.yaml").read_text()
-    changed.write_text(text.replace("psnr: 1", "psnr: 7"))
-    with pytest.raises(InputError, match=r"other conditions \(metrics\.psnr: 7 -> 1\)"):
+    changed.write_text(text.replace("    version: 1\n", "    version: 7\n"))
+    with pytest.raises(InputError, match=r"psnr: made under other conditions \(version: 7 -> 1\)"):
         plan(options(tmp_path / "x", str(changed), real, videos=fake))
     for text, what in (("size: 8", "at least 32"), ("sise: 9", "unknown key"), (": [", "YAML")):
         changed.write_text(f"name: x\n{text}\n")

@@ -48,8 +48,8 @@ def test_csv_tells_tables_apart(tmp_path: Path) -> None:
 
 def test_printed_tables_mark_proxies_and_missing_clips(board: Board) -> None:
     markdown, latex = as_markdown(board), as_latex(board)
-    assert "| csim_src_mbf128 (p) ↑ |" in markdown
-    assert r"csim\_src\_mbf128 (p) $\uparrow$" in latex
+    assert "| csim_src_mbf128 (proxy) ↑ |" in markdown
+    assert r"csim\_src\_mbf128 (proxy) $\uparrow$" in latex
     assert " psnr " not in markdown  # not of the headline
     few = board_of_few(board)
     (good,) = [line for line in as_markdown(few).splitlines() if line.startswith("| good ")]
@@ -71,7 +71,7 @@ def test_weights_that_are_not_the_registered_ones_make_a_proxy(board: Board) -> 
     assert column.definition.status == "paper"
     trusted = replace(column, cells=[c and replace(c, status="proxy") for c in column.cells])
     text = as_markdown(replace(board, sheets=[replace(sheet, columns=[trusted])]))
-    assert "fid_incep2015 (p)" in text
+    assert "fid_incep2015 (proxy)" in text
 
 
 @pytest.mark.parametrize("name", ["[bad]", "*bad*"])
