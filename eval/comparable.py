@@ -2,6 +2,9 @@
 real videos are the same.
 """
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
 
 from eval.conditions import described, differing
@@ -21,6 +24,18 @@ def other_conditions(before: Results, after: Results) -> dict[str, list[str]]:
     return differing(before.protocol["metrics"], after.protocol["metrics"])
 
 
+def incomparable(
+    before: Mapping[str, Any], after: Mapping[str, Any], asked: Iterable[str] = ()
+) -> dict[str, list[str]]:
+    """Where all that two records share of the metrics asked for (of all, where they share none of
+    those) was made under other conditions: what differs. Else empty.
+    """
+    other = differing(before["metrics"], after["metrics"])
+    both = before["metrics"].keys() & after["metrics"].keys()
+    needed = both.intersection(asked) or both
+    return {name: other[name] for name in sorted(needed)} if needed <= other.keys() else {}
+
+
 def other_cards(before: Results, after: Results) -> list[str]:
     """In what their cards differ, as far as it decides numbers."""
     old, new = ({"card": deciding(results.protocol["card"])} for results in (before, after))
@@ -29,24 +44,25 @@ def other_cards(before: Results, after: Results) -> list[str]:
 
 def differences(before: Results, after: Results) -> list[str]:
     """Why no numbers of these two may be compared, one line each; empty: some may."""
-    found = []
-    other = other_conditions(before, after)
-    common = before.protocol["metrics"].keys() & after.protocol["metrics"].keys()
-    if other and len(other) == len(common):
-        found += described(other)
+    found: list[str] = []
+    found += described(incomparable(before.protocol, after.protocol))
     old, new = before.info.get("dataset_hash"), after.info.get("dataset_hash")
     if old != new:
         found.append(f"dataset {old or '(none)'} -> {new or '(none)'}")
     if before.info.get("same_take") != after.info.get("same_take"):
         found.append("one pairs each video with its own real clip, the other with any")
-    lists = set(before.clip_ids), set(after.clip_ids)
-    if lists[0] != lists[1]:
-        for names, what in ((lists[0] - lists[1], "lacks"), (lists[1] - lists[0], "adds")):
-            if names:
-                found.append(f"clip list: the second {what} {len(names)}: {_few(sorted(names))}")
-    elif not found:
-        found += _other_videos(before, after)
-    return found
+    lists = other_clips(before.clip_ids, after.clip_ids)
+    return found + lists if found or lists else _other_videos(before, after)
+
+
+def other_clips(before: Iterable[str], after: Iterable[str]) -> list[str]:
+    """How the second list of clips differs from the first."""
+    old, new = set(before), set(after)
+    return [
+        f"clip list: the second {what} {len(names)}: {_few(sorted(names))}"
+        for names, what in ((old - new, "lacks"), (new - old, "adds"))
+        if names
+    ]
 
 
 def _other_videos(before: Results, after: Results) -> list[str]:

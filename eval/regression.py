@@ -49,19 +49,9 @@ class Judgement:
     """Metrics that both have, made under other conditions: not compared. What differs."""
 
 
-def undecidable(before: Results, after: Results, gate: Gate) -> dict[str, list[str]]:
-    """Metrics of the gate that both have under other conditions, where these are all that both
-    have of the gate; empty where something can be compared.
-    """
-    other = other_conditions(before, after)
-    both = before.protocol["metrics"].keys() & after.protocol["metrics"].keys()
-    asked = [entry.metric for entry in gate.gates if entry.metric in both]
-    return {name: other[name] for name in asked} if other.keys() >= set(asked) else {}
-
-
 def judge(before: Results, after: Results, gate: Gate) -> Judgement:
-    """Hold a candidate's results against a baseline's; `comparable.differences` and `undecidable`
-    must be empty.
+    """Hold a candidate's results against a baseline's; `comparable.differences` and
+    `comparable.incomparable` must be empty.
 
     The set's numbers need the stored features of both; all else is from the clips' rows.
     """

@@ -12,7 +12,7 @@ from rich.table import Table
 from eval.conditions import Conditions
 from eval.metrics.catalogue import METRICS, select
 from eval.pairing import BASELINES, Generated, baseline, match
-from eval.protocol import read_card
+from eval.protocol import ProtocolCard, read_card
 from eval.results import SET
 from manifests.errors import InputError
 from manifests.runs import RunFolder
@@ -38,6 +38,8 @@ class EvaluateOptions:
     baseline: str | None = None
     metrics: str | None = None
     protocol: str = "default"
+    card: ProtocolCard | None = None
+    """Instead of `protocol`."""
     system: str | None = None
     trust_weights: tuple[str, ...] = ()
     address: str | None = None
@@ -68,9 +70,8 @@ def plan(options: EvaluateOptions) -> Evaluation:
     given = [options.run, options.videos, options.baseline]
     if sum(value is not None for value in given) != 1:
         raise InputError("give exactly one of --run, --videos and --baseline")
-    card, whole = read_card(options.protocol)
-    words = [w.strip() for w in (options.metrics or "").split(",") if w.strip()]
-    wanted = select(words or card.metrics)
+    card, whole = (options.card, None) if options.card else read_card(options.protocol)
+    wanted = wanted_metrics(options.metrics, card)
     conditions = Conditions.resolve(card, options.trust_weights)
     if whole is not None:
         conditions.require_same(whole, wanted, options.protocol)
@@ -95,6 +96,12 @@ def plan(options: EvaluateOptions) -> Evaluation:
         baseline=options.baseline or facts.get("baseline"),
         command=("dawn", *sys.argv[1:]),
     )
+
+
+def wanted_metrics(given: str | None, card: ProtocolCard) -> list[str]:
+    """The metrics named by commas, or the card's. Raises InputError for what names none."""
+    words = [word.strip() for word in (given or "").split(",") if word.strip()]
+    return select(words or card.metrics)
 
 
 def _generated(options: EvaluateOptions) -> tuple[list[Generated], dict[str, str | None]]:

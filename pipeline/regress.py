@@ -12,11 +12,11 @@ from rich.table import Table
 
 from eval.baseline_file import NoBaselineError, is_pointer, load_baseline, move
 from eval.calibration import FACTOR, calibrate
-from eval.comparable import differences, other_conditions
+from eval.comparable import differences, incomparable, other_conditions
 from eval.conditions import OTHER_CONDITIONS, described
 from eval.findings import Finding, Verdict, Watched
 from eval.gate import Gate, read_gate
-from eval.regression import Judgement, judge, undecidable
+from eval.regression import Judgement, judge
 from eval.regression_reports import WRITERS, facts
 from eval.report.numbers import number, plus
 from eval.scores import Results, load_results
@@ -65,7 +65,10 @@ def run_regress(options: RegressOptions) -> int:
 
 def not_comparable(before: Results, after: Results, gate: Gate) -> list[str]:
     """Why two results cannot be held against each other for this gate; empty: they can."""
-    return differences(before, after) or described(undecidable(before, after, gate))
+    asked = [entry.metric for entry in gate.gates]
+    return differences(before, after) or described(
+        incomparable(before.protocol, after.protocol, asked)
+    )
 
 
 def refuse(reasons: Sequence[str]) -> int:

@@ -164,8 +164,9 @@ def test_compare_never_pairs_across_conditions(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no system and no results are named nope"):
         ask("FROM compare('a', 'nope')", tmp_path)
     # Rows of another hash that lie in a folder are not paired either.
-    rogue = {"system": "b", "conditions_hash": OTHER.standing("psnr").hash, "clip_id": "clip0000", "metric": "psnr",
-             "value": 99.0, "n": 1, "n_total": 1, "status": "paper"}  # fmt: skip
+    rogue = {"system": "b", "conditions_hash": OTHER.standing("psnr").hash, "metric": "psnr",
+             "clip_id": "clip0000", "value": 99.0, "n": 1, "n_total": 1,
+             "status": "paper"}  # fmt: skip
     RunFolder(str(tmp_path / "b1"), "results.json").write("metrics", "rogue", [rogue])
     assert ask("SELECT clips, gain FROM compare('a1', 'b1')", tmp_path) == [
         {"clips": 2, "gain": 2.0}
