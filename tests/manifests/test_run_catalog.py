@@ -173,6 +173,28 @@ def test_compare_never_pairs_across_conditions(tmp_path: Path) -> None:
     ]
 
 
+def test_a_metric_is_compared_where_its_own_conditions_agree(tmp_path: Path) -> None:
+    newer = replace(CONDITIONS, libraries={**CONDITIONS.libraries, "mediapipe": "99"})
+    for name, conditions in (("a", CONDITIONS), ("b", newer)):
+        write_results(tmp_path / name, {"psnr": [20.0, 21.0], "face_rate": [0.9, 0.8]},
+                      system=name, conditions=conditions)  # fmt: skip
+    assert [row["metric"] for row in ask("FROM compare('a', 'b')", tmp_path)] == ["psnr"]
+    ranks = ask("SELECT metric, system, rank FROM leaderboard('made') ORDER BY ALL", tmp_path)
+    assert [row["rank"] for row in ranks] == [1, 1, 1, 1]
+    (row,) = ask("FROM differences('a', 'b')", tmp_path)
+    assert row == {
+        "metric": "face_rate", "setting": "libraries.mediapipe", "results_a": "a",
+        "value_a": CONDITIONS.libraries["mediapipe"], "value_b": "99", "results_b": "b",
+    }  # fmt: skip
+    settings = ask("FROM conditions WHERE results = 'b' AND metric = 'psnr'", tmp_path)
+    assert {row["conditions_hash"] for row in settings} == {PSNR}
+    assert {"libraries.av", "card.size", "version", "steps.pictures"} <= {
+        row["setting"] for row in settings
+    }
+    with pytest.raises(InputError, match="no system and no results are named nope"):
+        ask("FROM differences('a', 'nope')", tmp_path)
+
+
 def test_history_is_in_time_and_within_a_protocol(tmp_path: Path) -> None:
     made = [("late", 23.0, "2026-01-03T00:00:00+02:00", CONDITIONS),
             ("early", 20.0, "2026-01-01T00:00:00+00:00", CONDITIONS),
