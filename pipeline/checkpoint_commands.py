@@ -16,7 +16,10 @@ app = typer.Typer(help="Import official checkpoints and inspect ours.", no_args_
 
 @app.command("import")
 def import_command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Official .pth files.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Official .pth files, or names of `weights list`."),
+    ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write into.")],
     size: Annotated[
         str | None,
@@ -37,10 +40,18 @@ def import_command(
     from dawn.official import import_file
 
     wanted, seed = parse_size(size), parse_face_mask_encoder(face_mask_encoder)
-    for file in files:
+    for file in [_registered(file) for file in files]:
         card = import_file(file, to, size=wanted, face_mask_seed=seed)
         typer.echo(f"{file} -> {to / card.name}.safetensors: {summary(card)}")
     typer.echo(f"next: dawn checkpoint info {to}")
+
+
+def _registered(file: Path) -> Path:
+    """The file, or where the weights of this name lie. Raises InputError when they are absent."""
+    from dawn.weights import require
+    from dawn.weights_registry import REGISTRY
+
+    return require(str(file)) if str(file) in REGISTRY and not file.exists() else file
 
 
 @app.command()

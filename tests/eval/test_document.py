@@ -1,12 +1,16 @@
+import ast
 from pathlib import Path
 
+from dawn import recipe
 from dawn.weights_registry import REGISTRY
 from eval.conditions import Conditions
 from eval.document import lists, updated
 from eval.metrics.catalogue import FEATURES, METRICS, SET_METRICS, names, select, weights_of
 from eval.protocol import SHIPPED, read_card
 
-DOCUMENT = Path(__file__).parents[2] / "docs/metrics.md"
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs/metrics.md"
+PACKAGES = ("manifests", "dawn", "eval", "pipeline")
 
 
 def test_the_document_is_of_these_metrics() -> None:
@@ -21,6 +25,20 @@ def test_the_catalogue_is_consistent() -> None:
         definition = metric.definition
         assert set(weights_of(metric)) <= REGISTRY.keys()
         assert all((definition.title, definition.range, definition.formula, definition.source))
+
+
+def test_weights_promise_what_code_asks_of_them() -> None:
+    """Metrics by what they declare, all else by a call with the name, or a table of ingest's."""
+    asked = {name for name in REGISTRY if name.startswith("dawn_")}  # `dawn checkpoint import NAME`
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("require", "find"):
+                asked |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+    asked |= set(recipe._OPTIONAL.values())
+    assert asked == {name for name, entry in REGISTRY.items() if entry.enables}
+    for name, entry in REGISTRY.items():
+        using = [m.definition.name for m in METRICS if name in weights_of(m)]
+        assert (select(entry.metrics) if entry.metrics else []) == using, name
 
 
 def test_words_choose_metrics() -> None:
