@@ -148,12 +148,12 @@ def peak_mb() -> float:
 
 def throughput(clip: Path) -> None:
     conditions = Conditions.resolve(ProtocolCard(name="throughput"))
-    settings: Settings = conditions.settings
     for metric in METRICS:
         name = metric.definition.name
-        if conditions.standing(metric)[0] == "unavailable":
+        if conditions.standing(name).hash is None:
             print(f"{name}: weights are missing")
             continue
+        settings: Settings = conditions.settings([name])
         pair = Pair("x", Clip(clip, settings), Clip(clip, settings))
         took = seconds(lambda pair=pair, name=name: measure(pair, [name]))
         print(f"{name}: {took:.2f} s for {pair.frames} frames, decoding and faces included")

@@ -27,6 +27,19 @@ def test_the_catalogue_is_consistent() -> None:
         assert all((definition.title, definition.range, definition.formula, definition.source))
 
 
+def test_what_no_paper_defines_is_not_called_a_paper_s() -> None:
+    """`paper` names a publication or a program that others publish with; `own` says ours."""
+    status = {m.definition.name: m.definition.status for m in METRICS}
+    ours = ("flicker", "head_jerk", "lip_audio", "face_rate", "csim_drift", "lse_zero", "fd_pose",
+            "blink_rate", "real_time_factor", "bas_null", "bas_gain")  # fmt: skip
+    for name, stands in status.items():
+        assert (stands == "own") == name.startswith(ours), name
+    for metric in METRICS:
+        source = metric.definition.source
+        assert source.startswith("ours") or metric.definition.status != "own", source
+        assert "ours" not in source or metric.definition.status != "paper", source
+
+
 def test_weights_promise_what_code_asks_of_them() -> None:
     """Metrics by what they declare, all else by a call with the name, or a table of ingest's."""
     asked = {name for name in REGISTRY if name.startswith("dawn_")}  # `dawn checkpoint import NAME`
