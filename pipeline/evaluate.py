@@ -134,6 +134,8 @@ def _measure(
     here = job.conditions.standings(job.wanted)
     can = {name: standing for name, standing in here.items() if standing.hash is not None}
     hashes, settings = _hashes(told), job.conditions.settings(_usable(job, told))
+    record = told["protocol"]
+    libraries = {n: v for name in can for n, v in record["metrics"][name]["libraries"].items()}
     works: dict[str, Work] = {}
     for spec in job.pairing.pairs:
         missing, keep = _missing(spec, committed.get(spec.clip_id), can)
@@ -146,7 +148,8 @@ def _measure(
             protocol_hash=job.conditions.card.hash,
             settings=settings,
             standings=missing,
-            features={name: hashes[name] for name in told["protocol"]["features"]},
+            features={name: hashes[name] for name in record["features"]},
+            libraries=libraries,
             spec=spec,
             same_take=job.same_take,
             keep=keep,

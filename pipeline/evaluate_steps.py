@@ -27,6 +27,7 @@ from eval.measuring import (
 from eval.metrics.interface import Excluded, Reason
 from eval.pairing import PairSpec
 from eval.results import INFO
+from eval.steps import installed
 from manifests.errors import InputError
 from manifests.files import is_local, local_copy
 from manifests.runs import RunFolder
@@ -46,6 +47,8 @@ class Work:
     """Of the metrics to measure."""
     features: dict[str, str]
     """Hash of the conditions of each feature that is measured."""
+    libraries: dict[str, str]
+    """Versions that the conditions say: a worker with others would make other numbers."""
     spec: PairSpec
     same_take: bool
     keep: bool
@@ -64,6 +67,9 @@ class Done:
 def evaluate_clip(work: Work) -> Done:
     """Measure a pair and commit its rows."""
     spec, facts = work.spec, {"status": "ok", "reason": None}
+    other = [f"{n} {installed(n)}, not {v}" for n, v in work.libraries.items() if installed(n) != v]
+    if other:
+        return Done("failed", fatal=f"a worker has {', '.join(other)}: install one version on all")
     try:
         with tempfile.TemporaryDirectory() as scratch:
             measured = _measure(work, Path(scratch), facts)

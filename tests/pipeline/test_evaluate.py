@@ -330,6 +330,9 @@ def test_a_metric_under_other_conditions_is_refused_and_disturbs_no_other(
     with monkeypatch.context() as patch:
         newer = lambda name: "99" if name == "opencv" else installed(name)  # noqa: E731
         patch.setattr("eval.conditions.installed", newer)
+        with pytest.raises(InputError, match=r"a worker has opencv \S+, not 99: install"):
+            run(options(tmp_path / "mixed", card, real, **given, metrics="ssim"))
+        patch.setattr("pipeline.evaluate_steps.installed", newer)
         psnr = r"out: psnr: made under other conditions \(libraries\.opencv: \S+ -> 99\); give"
         with pytest.raises(InputError, match=psnr):
             run(options(tmp_path / "out", card, real, **given, metrics="psnr,ssim"))
