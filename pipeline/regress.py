@@ -110,9 +110,10 @@ def show(judged: Judgement) -> None:
     for row in judged.findings:
         if row.kind != "metric":
             continue
+        why = "not compared, see below" if row.name in judged.other else row.text
         table.add_row(
             f"[{_COLOURS[row.verdict]}]{row.verdict}[/]", row.name, number(row.before),
-            number(row.after), plus(row.gain), number(row.margin, 3), str(row.n), escape(row.text),
+            number(row.after), plus(row.gain), number(row.margin, 3), str(row.n), escape(why),
         )  # fmt: skip
     console.print(table)
     others = [row for row in judged.findings if row.kind != "metric"]
