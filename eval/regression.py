@@ -10,12 +10,14 @@ All metrics must pass, so passing needs no correction for their number; failing 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from eval.comparable import other_conditions
 from eval.comparison import Comparison, compare_scores, compare_sets
+from eval.conditions import OTHER_CONDITIONS
 from eval.findings import Finding, Verdict, Watched, worst
 from eval.gate import Gate, GateMetric
 from eval.guards import speed, validity
@@ -43,17 +45,28 @@ class Judgement:
     watched: list[Watched]
     skipped: dict[str, str]
     """Metrics of the gate that neither side has, and why."""
+    other: dict[str, list[str]]
+    """Metrics that both have, made under other conditions: not compared. What differs."""
 
 
 def judge(before: Results, after: Results, gate: Gate) -> Judgement:
-    """Hold a candidate's results against a baseline's; `comparable.differences` must be empty.
+    """Hold a candidate's results against a baseline's; `comparable.differences` and
+    `comparable.incomparable` must be empty.
 
     The set's numbers need the stored features of both; all else is from the clips' rows.
     """
-    findings = validity(before, after, gate) + speed(before, after, gate)
+    other = other_conditions(before, after)
+    alike = [entry for entry in gate.gates if entry.metric not in other]
+    findings = [
+        Finding(kind="metric", name=e.metric, verdict="INCONCLUSIVE", text=_made(other[e.metric]))
+        for e in gate.gates
+        if e.metric in other
+    ]
+    asked = replace(gate, gates=tuple(alike)) if alike else gate
+    findings += validity(before, after, asked) + speed(before, after, gate)
     compared: dict[str, Comparison] = {}
     skipped: dict[str, str] = {}
-    for wanted in gate.gates:
+    for wanted in alike:
         result = _compared(wanted.metric, before, after)
         if isinstance(result, Comparison):
             compared[wanted.metric] = result
@@ -75,9 +88,14 @@ def judge(before: Results, after: Results, gate: Gate) -> Judgement:
         candidate=after.info,
         clips=len(before.clips),
         findings=findings,
-        watched=_watched(before, after, gate),
+        watched=_watched(before, after, gate, set(other)),
         skipped=skipped,
+        other=other,
     )
+
+
+def _made(differs: list[str]) -> str:
+    return f"{OTHER_CONDITIONS} ({', '.join(differs)}); evaluate the baseline again"
 
 
 def _has(results: Results, name: str) -> bool:
@@ -184,9 +202,9 @@ def _tails(compared: Mapping[str, Comparison], gate: Gate) -> list[Finding]:
     ]
 
 
-def _watched(before: Results, after: Results, gate: Gate) -> list[Watched]:
+def _watched(before: Results, after: Results, gate: Gate, left_out: set[str]) -> list[Watched]:
     """Every other clip metric that both have."""
-    decide = {entry.metric for entry in gate.gates}
+    decide = left_out.union(entry.metric for entry in gate.gates)
     found = []
     for name in before.scores:
         if name in decide or name not in after.scores:

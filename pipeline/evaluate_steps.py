@@ -13,6 +13,7 @@ from typing import Any
 import fsspec
 
 from eval.clips import Clip, Pair, Settings
+from eval.conditions import Standing
 from eval.measuring import (
     Measured,
     clip_facts,
@@ -26,6 +27,7 @@ from eval.measuring import (
 from eval.metrics.interface import Excluded, Reason
 from eval.pairing import PairSpec
 from eval.results import INFO
+from eval.steps import installed
 from manifests.errors import InputError
 from manifests.files import is_local, local_copy
 from manifests.runs import RunFolder
@@ -38,9 +40,14 @@ class Work:
     results: str
     system: str
     protocol_hash: str
+    """Of the card."""
     settings: Settings
-    standings: dict[str, tuple[str, str | None]]
-    """Of the metrics to measure: what their numbers are worth, and why."""
+    standings: dict[str, Standing]
+    """Of the metrics to measure."""
+    features: dict[str, str]
+    """Hash of the conditions of each feature that is measured."""
+    libraries: dict[str, str]
+    """Versions that the conditions say: a worker with others would make other numbers."""
     spec: PairSpec
     same_take: bool
     keep: bool
@@ -59,6 +66,9 @@ class Done:
 def evaluate_clip(work: Work) -> Done:
     """Measure a pair and commit its rows."""
     spec, facts = work.spec, {"status": "ok", "reason": None}
+    other = [f"{n} {installed(n)}, not {v}" for n, v in work.libraries.items() if installed(n) != v]
+    if other:
+        return Done("failed", fatal=f"a worker has {', '.join(other)}: install one version on all")
     try:
         with tempfile.TemporaryDirectory() as scratch:
             measured = _measure(work, Path(scratch), facts)
@@ -111,14 +121,10 @@ def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Pair:
 def commit(work: Work, measured: Measured, facts: dict[str, Any]) -> None:
     """Write the rows of one clip; its row in `clips` goes last and makes them count."""
     folder, spec = RunFolder(work.results, INFO), work.spec
-    key = {
-        "system": work.system,
-        "protocol_hash": work.protocol_hash,
-        "clip_id": spec.clip_id,
-    }
+    key = {"system": work.system, "clip_id": spec.clip_id}
     speaker = {"speaker": spec.reference.speaker}
     metrics = metric_rows(measured, work.standings, key | speaker)
-    features = feature_rows(measured, key)
+    features = feature_rows(measured, work.features, key)
     if work.keep:
         metrics += _kept(folder, "metrics", spec.clip_id, "metric", {r["metric"] for r in metrics})
         made = {r["feature"] for r in features}
@@ -134,7 +140,8 @@ def commit(work: Work, measured: Measured, facts: dict[str, Any]) -> None:
     before = _kept(folder, "clips", spec.clip_id, "clip_id", set()) if work.keep else []
     curves = {name: value for old in before for name, value in old.items() if value is not None}
     known = {name: value for name, value in (row | facts).items() if value is not None}
-    row = curves | row | known | key | {"reason": facts.get("reason")}
+    own = {"protocol_hash": work.protocol_hash, "reason": facts.get("reason")}
+    row = curves | row | known | key | own
     folder.write("clips", spec.clip_id, [row])
 
 

@@ -14,6 +14,7 @@ from manifests.config import load
 from manifests.store import Dataset
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("manifests", "dawn", "eval", "pipeline")
 
 
 def dawn(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -72,6 +73,19 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_documents_that_the_code_points_to_are_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pointers = 0
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        text = path.read_text()
+        for document in re.findall(r"\bdocs/\w+\.md", text):
+            assert (ROOT / document).exists(), f"{path}: {document}"
+            pointers += 1
+        for section in re.findall(r"README,? \W*([A-Z]\w+)", text):
+            assert re.search(rf"^## {section}", readme, re.M), f"{path}: README, {section}"
+    assert pointers > 5
 
 
 def test_the_settings_in_the_documents_load() -> None:

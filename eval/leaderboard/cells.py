@@ -30,6 +30,7 @@ class Cell:
     """A metric's number for one row. Numbers that there are none of are None."""
 
     metric: str
+    conditions_hash: str | None
     status: str
     reason: str | None
     value: float | None = None
@@ -76,6 +77,7 @@ def cell_of(name: str, results: Results) -> Cell | None:
         return None
     cell = Cell(
         metric=name,
+        conditions_hash=row["conditions_hash"],
         status=str(row["status"]),
         reason=row["reason"],
         value=row["value"],

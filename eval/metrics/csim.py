@@ -5,14 +5,19 @@ from numpy.typing import NDArray
 
 from dawn.features.video import FPS
 from eval.clips import Clip, NoSourceError, Pair
-from eval.metrics.embeddings import Network, embeddings, source_embedding
+from eval.metrics.embeddings import FACES, Network, embeddings, source_embedding
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
 from eval.metrics.presence import face_fault
+from eval.steps import SOURCE
 
 DRIFT_SECONDS = 2.0
 """Length of the beginning and the end that are compared."""
 
 _LABELS: dict[Network, str] = {"mobilefacenet": "mbf128", "arcface": "arcface-w600k_r50"}
+_SOURCES: dict[Network, str] = {
+    "mobilefacenet": "the same with foamliu/MobileFaceNet (Chen et al. 2018, arXiv 1804.07573)",
+    "arcface": "Deng et al. 2019 (arXiv 1801.07698)",
+}
 _TITLES: dict[Network, str] = {"mobilefacenet": "MobileFaceNet", "arcface": "ArcFace R50"}
 
 
@@ -130,14 +135,13 @@ def csim(name: Network, to: str) -> Measure:
             unit="",
             range="-2 to 2" if to == "drift" else "-1 to 1",
             formula=formulas[to],
-            source="Deng et al. 2019 (arXiv 1801.07698)"
-            if name == "arcface"
-            else "the same with foamliu/MobileFaceNet (Chen et al. 2018, arXiv 1804.07573)",
-            status="paper" if name == "arcface" else "proxy",
+            source=("ours, on csim_src: " if to == "drift" else "") + _SOURCES[name],
+            status="own" if to == "drift" else "paper" if name == "arcface" else "proxy",
             divergences=f"{others[to]} {_ALIGNED}".strip(),
             version=1 if to == "gt" else 2,  # 1 took the picture's middle square for the source
         ),
         of=lambda pair: functions[to](pair, name),
+        steps=(FACES[name],) if to == "gt" else (FACES[name], SOURCE),
         weights=(name,),
         paired=True,
     )

@@ -19,8 +19,14 @@ from numpy.typing import NDArray
 
 from eval.clips import Clip, Pair
 from eval.protocol import ProtocolCard
+from eval.steps import Step
 
 Direction = Literal["higher", "lower", "closer"]
+Status = Literal["paper", "own", "proxy"]
+"""`paper`: the definition is a published one, and numbers compare with published numbers. `own`: a
+measure of ours, exactly defined, without a published counterpart. `proxy`: stands in for a
+published measure, under a name of its own.
+"""
 Features = NDArray[np.float32]
 """Rows of one clip, (n, d)."""
 
@@ -109,8 +115,8 @@ class Definition:
     formula: str
     source: str
     """Paper or program that defines it."""
-    status: Literal["paper", "proxy"]
-    """`paper`: comparable with published numbers when its weights are the registered ones."""
+    status: Status
+    """What its numbers are worth when its weights are the registered ones."""
     divergences: str = ""
     """How others compute it differently."""
     version: int = 1
@@ -127,6 +133,10 @@ class ClipMetric(Protocol):
     @property
     def weights(self) -> tuple[str, ...]:
         """Names in dawn.weights_registry, all needed; found in `Clip.settings.weights`."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What its numbers are made from."""
 
     @property
     def paired(self) -> bool:
@@ -151,6 +161,10 @@ class Feature(Protocol):
     @property
     def weights(self) -> tuple[str, ...]:
         """Names in dawn.weights_registry, all needed."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What its rows are made from."""
 
     @property
     def version(self) -> int:
@@ -199,6 +213,7 @@ class Measure:
 
     definition: Definition
     of: Callable[[Pair], Value | Excluded]
+    steps: tuple[Step, ...]
     weights: tuple[str, ...] = ()
     paired: bool = True
     together: Callable[[Sequence[Value]], float] = mean

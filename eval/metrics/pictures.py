@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eval.clips import Clip, Pair
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
 from eval.metrics.networks import BATCH
+from eval.steps import SAMPLED
 
 Picture = NDArray[np.uint8]
 Pictures = NDArray[np.uint8]
@@ -95,6 +96,7 @@ PSNR = Measure(
         "compared; some tools print 100.",
     ),
     of=psnr,
+    steps=(SAMPLED,),
 )
 
 
@@ -163,6 +165,7 @@ SSIM = Measure(
         "take luma.",
     ),
     of=ssim_of,
+    steps=(SAMPLED,),
 )
 
 
@@ -187,4 +190,5 @@ MS_SSIM = Measure(
         divergences="Some tools drop scales for small pictures; here they are excluded.",
     ),
     of=ms_ssim_of,
+    steps=(SAMPLED,),
 )
