@@ -17,6 +17,8 @@ from dawn.pbnet.config import PBNET_BLINK, PBNET_POSE
 from tests import parity
 from tests.excerpts import SEEDS
 
+pytestmark = pytest.mark.parity
+
 OUTPUTS = dict.fromkeys(SEEDS, 3) | {"a2v": 8, "lfg": 15}
 """How many outputs of each network were recorded."""
 

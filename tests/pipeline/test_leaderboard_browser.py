@@ -15,6 +15,8 @@ from tests.browser import DESKTOP, PHONE, chromium, complaints, open_page, reque
 from tests.films import drift, hum, write_film
 from tests.results_folders import write_results
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
