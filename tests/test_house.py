@@ -16,12 +16,10 @@ from manifests.store import Dataset
 ROOT = Path(__file__).parents[1]
 
 
-def dawn(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def dawn(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does."""
     command = [sys.executable, "-m", "pipeline.cli", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
-    )
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_what_the_dockerfile_copies_and_calls_exists() -> None:

@@ -42,7 +42,7 @@ def generate(material: Path, out: Path, **flags: str) -> subprocess.CompletedPro
         arguments += [f"--{name}", str(material / value)]
     return subprocess.run(
         [sys.executable, "-m", "pipeline.cli", "generate", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
