@@ -17,7 +17,7 @@ COPY dawn dawn
 COPY eval eval
 COPY pipeline pipeline
 RUN pip install --no-cache-dir --index-url ${TORCH_INDEX} torch==2.13.0 \
-    && pip install --no-cache-dir --constraint constraints.txt '.[hubert,s3]'
+    && pip install --no-cache-dir --constraint constraints.txt '.[cluster,hubert,s3]'
 
 USER dawn
 WORKDIR /data

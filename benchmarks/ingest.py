@@ -102,9 +102,9 @@ def speed(videos: list[Path], rounds: int) -> None:
 
 
 def _peak(path: Path, root: Path, queue: "multiprocessing.Queue[float]") -> None:
-    from pipeline.executor import InProcess, use_one_thread
+    from pipeline.executor import InProcess, prepare_worker
 
-    use_one_thread()
+    prepare_worker()
     torch.set_num_threads(1)
     dataset = Dataset(str(root))
     recipe = Recipe.resolve(IngestConfig(use_weights=False))

@@ -29,6 +29,8 @@ from manifests.config import as_dict, load, stable_hash
 from manifests.errors import InputError
 
 FORMAT = 1
+FOLDERS = ("lfg", "a2v", "pbnet", "pose", "blink")
+"""Where a model folder holds its checkpoints, unless they lie beside each other."""
 LISTED = 12
 """Keys of each kind that an error names before it says how many more there are."""
 
@@ -125,16 +127,31 @@ def save(
     return card
 
 
-def cards(directory: Path) -> list[Card]:
-    """The cards in `directory`, by name. Raises InputError when it holds none."""
+def places(directory: Path) -> list[Path]:
+    """Where checkpoints of a model folder lie: itself, and those of `FOLDERS` that it has.
+
+    Raises InputError when it is no folder.
+    """
     if not directory.is_dir():
-        raise InputError(f"{directory}: is not a folder; name one that an import wrote")
-    found = [read_card(path) for path in sorted(directory.glob("*.json"))]
-    if not found:
+        raise InputError(f"{directory}: is not a folder; name one that training or an import made")
+    return [directory, *(place for name in FOLDERS if (place := directory / name).is_dir())]
+
+
+def found(directory: Path) -> list[tuple[Path, Card]]:
+    """The checkpoints of a model folder, each with where it lies. Raises InputError for none."""
+    paths = [path for place in places(directory) for path in _cards_in(place)]
+    if not paths:
         raise InputError(
-            f"{directory}: holds no checkpoint; write one with `dawn checkpoint import`"
+            f"{directory}: holds no checkpoint; make one with `dawn train` or "
+            "`dawn checkpoint import`"
         )
-    return found
+    return [(path.parent, read_card(path)) for path in paths]
+
+
+def _cards_in(place: Path) -> list[Path]:
+    """By name; also of weights without one, which `read_card` then names."""
+    weights = (path.with_suffix(".json") for path in place.glob("*.safetensors"))
+    return sorted({*place.glob("*.json"), *weights})
 
 
 def read_card(path: Path) -> Card:

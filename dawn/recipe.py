@@ -74,7 +74,7 @@ class Recipe:
         """What `dataset.json` records."""
         return {
             "extract_version": extraction.VERSION,
-            "config": as_dict(self.config),
+            "config": as_dict(self.config) | {"splits": self._splits()},
             "weights": self.weights,
         }
 
@@ -91,10 +91,16 @@ class Recipe:
 
     def split_key(self) -> str:
         """Of who is in which split."""
-        return stable_hash(as_dict(self.config.splits))
+        return stable_hash(self._splits())
 
     def judge_key(self, extract_key: str, labels: tuple[Label, ...]) -> str:
         """Of `decisions` and of what filters and splits add to `clips`."""
         marks = [[label.speaker, label.licence, label.split] for label in labels]
-        config = [as_dict(self.config.filters), as_dict(self.config.splits)]
+        config = [as_dict(self.config.filters), self._splits()]
         return stable_hash([extract_key, config, marks])
+
+    def _splits(self) -> dict[str, Any]:
+        """The split rule; `on_conflict` decides whether a run begins, not what tables hold."""
+        splits = as_dict(self.config.splits)
+        del splits["on_conflict"]
+        return splits

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from dawn.weights_registry import REGISTRY, WeightFile
 from manifests.errors import InputError
+from manifests.location import local_path
 
 if TYPE_CHECKING:  # torch takes a second to import; listing weights should not
     import torch
@@ -60,11 +61,15 @@ class Status:
 
 
 def folders() -> tuple[Path, ...]:
-    """Where weights are looked for, in order."""
+    """Where weights are looked for, in order; absolute."""
     named = [part for part in os.environ.get(ENVIRONMENT_VARIABLE, "").split(os.pathsep) if part]
-    return tuple(Path(part).expanduser() for part in named) or (
-        Path.home() / ".cache" / "dawn" / "weights",
-    )
+    return tuple(map(local_path, named)) or (Path.home() / ".cache" / "dawn" / "weights",)
+
+
+def fix_folders() -> None:
+    """Make `$DAWN_WEIGHTS` absolute, for processes that are started to work elsewhere."""
+    if os.environ.get(ENVIRONMENT_VARIABLE):
+        os.environ[ENVIRONMENT_VARIABLE] = os.pathsep.join(map(str, folders()))
 
 
 def registered(name: str) -> WeightFile:

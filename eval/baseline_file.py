@@ -94,13 +94,8 @@ def resolve(file: Path, results: str) -> str:
 def move(file: Path, results: Results, entry: Mapping[str, Any]) -> None:
     """Point the file to other results and add `entry` to its history; whole or not at all."""
     history = read_pointer(file).history if file.exists() else []
-    print_ = fingerprint(results)
-    content = {
-        "format": FORMAT,
-        "results": _relative(file, results.folder),
-        "fingerprint": print_,
-        "history": [*history, {**entry, "fingerprint": print_}],
-    }
+    now = {"results": _relative(file, results.folder), "fingerprint": fingerprint(results)}
+    content = {"format": FORMAT, **now, "history": [*history, {**entry, **now}]}
     temporary = file.with_name(f".{file.name}.tmp")
     temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
     temporary.replace(file)

@@ -12,7 +12,7 @@ import numpy as np
 
 from dawn.features.mel import loudness_db
 from eval.clips import Clip, Pair
-from eval.metrics.catalogue import CLIP_METRICS, FEATURES, SET_METRICS
+from eval.metrics.catalogue import CLIP_METRICS, FEATURES, SET_METRICS, require_known
 from eval.metrics.csim import csim_curve
 from eval.metrics.interface import (
     ClipMetric,
@@ -45,10 +45,11 @@ class Measured:
 def measure(pair: Pair, wanted: Iterable[str], *, same_take: bool = True) -> Measured:
     """Measure the wanted metrics of a pair; weights of all of them must be in its settings.
 
-    `same_take` says whether the two videos show the same take. Raises InputError where a weights
-    file cannot be used: that is no fault of the clip.
+    `same_take` says whether the two videos show the same take. Raises InputError for a name that
+    no metric has, and where a weights file cannot be used: that is no fault of the clip.
     """
     wanted, result = set(wanted), Measured()
+    require_known(sorted(wanted))
     if pair.frames < pair.generated.settings.card.min_frames:
         return Measured({name: Excluded(Reason.TOO_SHORT) for name in wanted})
     for feature in FEATURES:

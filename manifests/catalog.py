@@ -1,17 +1,22 @@
-"""The dataset in DuckDB: views over the committed rows, macros, and safe SQL from users."""
+"""The dataset in DuckDB: views over the committed rows, macros, and safe SQL from users.
 
+A connection takes one look at `videos` and reads the parts that these rows name. Listing the parts
+anew for each view would lose rows without a word when a writer moved them in between; a part that
+is gone by the time it is read is an error, and `answer` looks again.
+"""
+
+import time
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from manifests.safe_sql import answer, lock, parts_of, use_filesystem
+from manifests.safe_sql import answer, files_of, lock, parts_of, use_filesystem
 from manifests.schema import COLUMNS, schema
 from manifests.store import COMPACT, Dataset
 
-# Kept from the files as they are; everything else is seen through the videos that name it.
 _VIDEOS = """
-SELECT * EXCLUDE (filename) FROM {files}
+CREATE TABLE videos AS SELECT * EXCLUDE (filename) FROM {files}
 QUALIFY row_number() OVER (
     PARTITION BY video_id
     ORDER BY parse_filename(filename) LIKE '{compact}%', parse_filename(filename) DESC
@@ -22,6 +27,8 @@ SELECT * EXCLUDE (filename) FROM {files} AS part
 SEMI JOIN videos ON videos.{column} = parse_filename(part.filename)
     AND videos.video_id = part.video_id
 """
+
+_LOOKS = 5
 
 _TIMINGS = """
 SELECT video_id, duration_s AS footage_s, step.step AS step, step.seconds AS seconds
@@ -77,23 +84,26 @@ MACROS = {
 }
 
 
-def add_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
-    """Give a connection the dataset's views and macros."""
+def add_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str = "") -> None:
+    """Give a connection the dataset's rows, and the views and macros that `sql` may use."""
     use_filesystem(connection, dataset.fs, local=dataset.local)
-    for table in COLUMNS:
-        _create_view(connection, dataset, table)
+    parts = _look(connection, dataset)
+    used = _used(sql)
+    for table in parts.keys() & used:
+        _create_view(connection, dataset, table, parts[table])
     connection.execute(f"CREATE VIEW timings AS {_TIMINGS}")
-    for signature, (_, sql) in MACROS.items():
-        connection.execute(f"CREATE MACRO {signature} AS TABLE {sql}")
+    for signature, (_, query) in MACROS.items():
+        if _called(signature) in used:
+            connection.execute(f"CREATE MACRO {signature} AS TABLE {query}")
 
 
-def connect(dataset: Dataset, *, locked: bool = True) -> duckdb.DuckDBPyConnection:
-    """An in-memory connection with the dataset's views and macros.
+def connect(dataset: Dataset, sql: str = "", *, locked: bool = True) -> duckdb.DuckDBPyConnection:
+    """An in-memory connection with the dataset's views and macros, as far as `sql` uses them.
 
     `locked` shuts everything but files under the dataset's root, for good.
     """
     connection = duckdb.connect()
-    add_dataset(connection, dataset)
+    add_dataset(connection, dataset, sql)
     if locked:
         lock(connection, [dataset.uri])
     return connection
@@ -101,7 +111,7 @@ def connect(dataset: Dataset, *, locked: bool = True) -> duckdb.DuckDBPyConnecti
 
 def query(dataset: Dataset, sql: str) -> pa.Table:
     """Run one read-only statement of a user's. Raises InputError with DuckDB's reason."""
-    return answer(lambda: connect(dataset), sql)
+    return answer(lambda: connect(dataset, sql), sql)
 
 
 def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
@@ -110,14 +120,80 @@ def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
     return found
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, table: str) -> None:
-    if not any(name.endswith(".parquet") for name in dataset.names(table)):
+def strays(dataset: Dataset) -> list[dict[str, Any]]:
+    """The `part` of clips and `video_id` of rows whose video has no row: forgotten, or lost."""
+    if not _parquet(dataset, "clips"):
+        return []
+    return rows(
+        dataset,
+        "SELECT DISTINCT parse_filename(filename) AS part, video_id "  # noqa: S608 - our own path
+        f"FROM {parts_of([f'{dataset.uri}/clips'])} ANTI JOIN videos USING (video_id) ORDER BY ALL",
+    )
+
+
+def _used(sql: str) -> set[str]:
+    """Views and macros that a statement may use: all, where it names none (`SHOW TABLES`).
+
+    To make one is to open every part that it is of, so what is not used is not made.
+    """
+    tables, macros = {*COLUMNS, "timings"}, {*map(_called, MACROS)}
+    named = {name for name in tables | macros if name in sql.lower()}
+    return tables | macros if not named or named & macros else named
+
+
+def _called(signature: str) -> str:
+    return signature.split("(")[0]
+
+
+def _look(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, list[str]]:
+    """Load `videos`; the parts of each other table that its rows name and that are there."""
+    for attempt in range(_LOOKS):
+        before = _parquet(dataset, "videos")
+        _load_videos(connection, dataset, before)
+        named = _named(connection)
+        there = {table: named[table] & {*dataset.names(table)} for table in named}
+        if there == named and _merged(before) == _merged(_parquet(dataset, "videos")):
+            break
+        time.sleep(0.01 * 2**attempt)  # a writer was at work
+    # What is missing even now is lost; `validate` names it.
+    return {table: sorted(names) for table, names in there.items()}
+
+
+def _load_videos(connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str]) -> None:
+    connection.execute("DROP TABLE IF EXISTS videos")
+    if not names:
+        empty = schema(COLUMNS["videos"]).empty_table()
+        connection.register("_no_videos", empty)
+        connection.execute("CREATE TABLE videos AS FROM _no_videos")
+        connection.unregister("_no_videos")
+        return
+    files = files_of(f"{dataset.uri}/videos/{name}" for name in names)
+    connection.execute(_VIDEOS.format(files=files, compact=COMPACT))
+
+
+def _named(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Table -> the parts that rows name."""
+    tables = [table for table in COLUMNS if table != "videos"]
+    columns = ", ".join(f"{table}_part" for table in tables)
+    found = connection.execute(f"SELECT DISTINCT {columns} FROM videos").fetchall()  # noqa: S608
+    return {table: {row[i] for row in found} - {None} for i, table in enumerate(tables)}
+
+
+def _parquet(dataset: Dataset, table: str) -> list[str]:
+    return [name for name in dataset.names(table) if name.endswith(".parquet")]
+
+
+def _merged(names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith(COMPACT)]
+
+
+def _create_view(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, table: str, parts: list[str]
+) -> None:
+    if not parts:
         connection.register(f"_no_{table}", schema(COLUMNS[table]).empty_table())
         connection.execute(f"CREATE VIEW {table} AS SELECT * FROM _no_{table}")  # noqa: S608
         return
-    files = parts_of([f"{dataset.uri}/{table}"])
-    if table == "videos":
-        sql = _VIDEOS.format(files=files, compact=COMPACT)
-    else:
-        sql = _OF_VIDEOS.format(files=files, column=f"{table}_part")
+    files = files_of(f"{dataset.uri}/{table}/{part}" for part in parts)
+    sql = _OF_VIDEOS.format(files=files, column=f"{table}_part")
     connection.execute(f"CREATE VIEW {table} AS {sql}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from manifests.catalog import rows
 from manifests.schema import CLIPS, DECISIONS, VIDEOS, schema
@@ -33,7 +34,9 @@ def commit(
     dataset, video = session.dataset, row["video_id"]
     row = dict.fromkeys(column.name for column in VIDEOS) | row
     extract, audio = row["extract_key"][:8], (row["audio_key"] or "")[:8]
-    judged = f"{video}-{extract}-{(row['judge_key'] or '')[:8]}.parquet"
+    judged = f"{video}-{extract}-{audio}-{(row['judge_key'] or '')[:8]}.parquet"
+    if judged in (old or {}).values():  # what a judge says depends on others too
+        judged = judged.replace(".parquet", "-again.parquet")  # readers may have the old part open
     names = {"frames": f"{video}-{extract}.parquet", "audio": f"{video}-{audio}.parquet"}
     if new.clips:
         table = pa.Table.from_pylist(new.clips, schema(CLIPS))
@@ -53,18 +56,40 @@ def commit(
 
 
 def forget(session: Session, row: dict[str, Any]) -> None:
-    """Take a video out: its row first, so that readers never see parts of it."""
-    session.dataset.delete(f"videos/{row['video_id']}.parquet")
+    """Take a video out: its rows first, so that readers never see parts of it.
+
+    Its own row goes after merged ones, which it hides: they may name parts that are gone. What
+    merged data parts hold of it is invisible, and is dropped by the next compaction.
+    """
+    dataset, video = session.dataset, row["video_id"]
+    for name in merged(dataset):
+        table = dataset.read(f"videos/{name}")
+        left = table.filter(pc.not_equal(table["video_id"], video))
+        if left.num_rows < table.num_rows:
+            dataset.publish_table(left, f"videos/{name}", session.scratch)
+    dataset.delete(f"videos/{video}.parquet")
     _delete_superseded(session, {}, row)
 
 
+def finish(session: Session) -> None:
+    """End a run of commits: everything that was staged is committed, the rest is litter."""
+    session.dataset.delete(STAGED)
+    if session.unclean:
+        sweep(session)
+
+
+def merged(dataset: Dataset) -> list[str]:
+    """The merged parts of `videos`: one, unless a compaction was killed."""
+    return [name for name in dataset.names("videos") if name.startswith(COMPACT)]
+
+
 def sweep(session: Session) -> int:
-    """Delete parts and media that no visible row names; returns how many."""
+    """Delete rows that others hide, and parts and media that no visible row names; how many."""
     dataset = session.dataset
+    count = _sweep_rows(dataset)
     videos = rows(
         dataset, "SELECT video_id, clips_part, frames_part, audio_part, decisions_part FROM videos"
     )
-    count = 0
     for name in DATA_TABLES:
         named = {video[f"{name}_part"] for video in videos}
         for part in dataset.names(name):
@@ -72,6 +97,20 @@ def sweep(session: Session) -> int:
                 dataset.delete(f"{name}/{part}")
                 count += 1
     return count + _sweep_media(dataset)
+
+
+def _sweep_rows(dataset: Dataset) -> int:
+    """Delete merged parts of `videos` all of whose rows are hidden, in the order of the view."""
+    older = merged(dataset)
+    seen = {name.removesuffix(".parquet") for name in dataset.names("videos")} - {*older}
+    count = 0
+    for name in reversed(older):
+        ids = {*dataset.read(f"videos/{name}", ["video_id"])["video_id"].to_pylist()}
+        if ids <= seen:
+            dataset.delete(f"videos/{name}")
+            count += 1
+        seen |= ids
+    return count
 
 
 def _sweep_media(dataset: Dataset) -> int:
@@ -117,8 +156,3 @@ def _delete_old_media(dataset: Dataset, old_part: str, new_part: str | None) -> 
         for path in column.to_pylist():
             if path not in kept:
                 dataset.delete(path)
-
-
-def clear_staging(session: Session) -> None:
-    """Everything that was staged is committed."""
-    session.dataset.delete(STAGED)

@@ -1,11 +1,12 @@
 """Merging small parts into large ones while readers read.
 
-A merged part is published first; then the merged `videos` part, whose rows name it; then the
-videos' own rows go, which makes the merged ones valid (a video's own row always goes before);
-the small data parts go last. Killed at any point, every row stays visible exactly once.
+Merged data parts are published first, under names that were never used; then one merged `videos`
+part with every row; then what it replaces goes: older merged rows, the videos' own rows (which go
+before merged ones, so that only now the new ones count), and the small data parts last. Killed at
+any point, every row stays visible exactly once.
 """
 
-import hashlib
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.catalog import rows
-from manifests.commit import DATA_TABLES, sweep
+from manifests.catalog import rows, strays
+from manifests.commit import DATA_TABLES, merged, sweep
 from manifests.errors import InputError
 from manifests.parquet import part_writer, read_batches
 from manifests.schema import TABLES, VIDEOS, schema
@@ -33,7 +34,7 @@ class Compaction:
 def compact(dataset: Dataset, rows_per_file: int) -> Compaction:
     """Merge the parts of all videos into files of at least that many frames (the last: fewer).
 
-    Raises InputError when the dataset is being written to.
+    Raises InputError when the dataset is being written to, or a change of recipe is half done.
     """
     dataset.info()
     before = _files(dataset)
@@ -41,12 +42,12 @@ def compact(dataset: Dataset, rows_per_file: int) -> Compaction:
         if session.unclean:
             _tidy(session)
         videos = rows(dataset, "SELECT * FROM videos ORDER BY video_id")
-        own = set(dataset.names("videos"))
-        merged_before = [name for name in own if name.startswith(COMPACT)]
-        if len(own) > len(merged_before):
-            for group in _groups(dataset, videos, rows_per_file):
-                _merge(session, group)
-            _drop(dataset, videos, merged_before)
+        if dataset.names("videos") != merged(dataset)[:1] or strays(dataset):
+            name = f"{COMPACT}{uuid.uuid4().hex}"
+            for number, group in enumerate(_groups(dataset, videos, rows_per_file)):
+                _merge(session, group, f"{name}-{number:06d}.parquet")
+            _replace_rows(session, videos, f"{name}.parquet")
+            sweep(session)
     return Compaction(len(videos), before, _files(dataset))
 
 
@@ -80,20 +81,14 @@ def _groups(
     return [group for group in groups if group]
 
 
-def _merge(session: Session, group: list[dict[str, Any]]) -> None:
-    """Publish one merged part for each table, the `videos` part last."""
-    dataset = session.dataset
-    parts = ("video_id", "extract_key", "audio_key", "judge_key")
-    keys = "".join(f"{video[part]}" for video in group for part in parts)
-    name = f"{COMPACT}{hashlib.sha256(keys.encode()).hexdigest()[:24]}.parquet"
+def _merge(session: Session, group: list[dict[str, Any]], name: str) -> None:
+    """Publish one part for each table, and let the group's rows name it."""
     for table in DATA_TABLES:
         holders = [video for video in group if video[f"{table}_part"]]
         if holders:
             _concatenate(session, table, holders, name)
             for video in holders:
                 video[f"{table}_part"] = name
-    table = pa.Table.from_pylist(group, schema(VIDEOS))
-    dataset.publish_table(table, f"videos/{name}", session.scratch)
 
 
 def _concatenate(session: Session, table: str, holders: list[dict[str, Any]], name: str) -> None:
@@ -105,25 +100,28 @@ def _concatenate(session: Session, table: str, holders: list[dict[str, Any]], na
     with part_writer(temporary, first) as writer:
         for video in holders:
             with dataset.open_part(f"{table}/{video[f'{table}_part']}") as file:
+                if pq.read_schema(file) != first:
+                    raise InputError(
+                        f"{dataset.uri}: not every video was redone since its recipe was changed; "
+                        "run `dawn ingest` again, then compact"
+                    )
                 for batch in read_batches(file):
                     mine = pc.equal(batch.column("video_id"), video["video_id"])
                     writer.write_batch(batch.filter(mine))
     dataset.publish(temporary, f"{table}/{name}")
 
 
-def _drop(dataset: Dataset, videos: list[dict[str, Any]], merged_before: list[str]) -> None:
-    """Remove what the merged parts replace: rows first, then the data they named."""
-    current = {name for name in dataset.names("videos") if name.startswith(COMPACT)}
-    named = {video[f"{table}_part"] for video in videos for table in DATA_TABLES}
-    for name in merged_before:
-        if name not in named and name in current:
-            dataset.delete(f"videos/{name}")
+def _replace_rows(session: Session, videos: list[dict[str, Any]], name: str) -> None:
+    """Publish all rows as one part, then remove those that it replaces."""
+    dataset = session.dataset
+    older = merged(dataset)
+    dataset.publish_table(
+        pa.Table.from_pylist(videos, schema(VIDEOS)), f"videos/{name}", session.scratch
+    )
+    for part in older:
+        dataset.delete(f"videos/{part}")
     for video in videos:
         dataset.delete(f"videos/{video['video_id']}.parquet")
-    for table in DATA_TABLES:
-        for part in dataset.names(table):
-            if part not in named:
-                dataset.delete(f"{table}/{part}")
 
 
 def _files(dataset: Dataset) -> int:

@@ -59,20 +59,28 @@ def lock(connection: duckdb.DuckDBPyConnection, folders: Iterable[str]) -> None:
 
 
 def parts_of(folders: Iterable[str], pattern: str = "*.parquet") -> str:
-    """The Parquet files of folders as a table expression with a column `filename`.
+    """The Parquet files of folders as a table expression with a column `filename`."""
+    return _table(f"{_glob(folder)}/{pattern}" for folder in folders)
 
-    Glob characters in paths are escaped, and `name=value` in a path is no column. A view takes no
-    parameters, hence the quoting by hand.
-    """
-    files = ", ".join(quoted(f"{_glob(folder)}/{pattern}") for folder in folders)
-    return (
-        f"read_parquet([{files}], union_by_name = true, filename = true, hive_partitioning = false)"
-    )
+
+def files_of(paths: Iterable[str]) -> str:
+    """These Parquet files as a table expression with a column `filename`."""
+    return _table(_glob(path) for path in paths)
 
 
 def quoted(text: str) -> str:
     """A string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _table(patterns: Iterable[str]) -> str:
+    """Glob characters in paths are escaped, and `name=value` in a path is no column. A view takes
+    no parameters, hence the quoting by hand.
+    """
+    files = ", ".join(map(quoted, patterns))
+    return (
+        f"read_parquet([{files}], union_by_name = true, filename = true, hive_partitioning = false)"
+    )
 
 
 def _glob(path: str) -> str:

@@ -132,12 +132,12 @@ EXTRACTED = (
 )
 
 JUDGED = (
-    Column("speaker", _TEXT, "as labelled in the source list", nullable=True),
+    Column("speaker", _TEXT, "as labelled in the source list: NFC, trimmed", nullable=True),
     Column("licence", _TEXT, "as labelled in the source list", nullable=True),
     Column("asked_split", _TEXT, "split asked for in the source list", nullable=True),
     Column("source_name", _TEXT, "file name without extension; for split conventions"),
     Column("identity", _TEXT, "who is seen: a label, a face cluster or the source video"),
-    Column("split", _TEXT, "train, val, test, or excluded (by a convention or a split conflict)"),
+    Column("split", _TEXT, "train, val, test, or excluded (by a convention or by one_split)"),
     Column("duplicate_of", _TEXT, "the most similar clip that was kept, if any", nullable=True),
     Column("duplicate_score", _F32, "similarity to it", "0..1"),
     Column("accepted", _BOOL, "passed every filter"),

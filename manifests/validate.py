@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 
-from manifests.catalog import rows
+from manifests.catalog import rows, strays
 from manifests.commit import DATA_TABLES
+from manifests.safe_sql import quoted
 from manifests.schema import COLUMNS
 from manifests.store import SCRATCH, STAGED, Dataset
 
@@ -42,6 +43,10 @@ CHECKS = {
            OR NOT isfinite(list_sum(landmarks)) OR NOT isfinite(list_sum(pose))""",
     "audio features are finite": """
         SELECT DISTINCT clip_id AS what FROM audio WHERE NOT isfinite(list_sum(features))""",
+    "rows are of clips that are there": """
+        SELECT DISTINCT clip_id AS what FROM (
+            SELECT clip_id FROM frames UNION ALL SELECT clip_id FROM audio
+            UNION ALL SELECT clip_id FROM decisions) ANTI JOIN clips USING (clip_id)""",
     "each filter judged a clip once": """
         SELECT clip_id || ' ' || filter AS what FROM decisions GROUP BY clip_id, filter
         HAVING count(*) > 1""",
@@ -51,30 +56,30 @@ CHECKS = {
             USING (clip_id)
         WHERE failed IS NULL OR accepted = failed OR accepted <> (len(reasons) = 0)""",
     "an identity is in one split": """
-        SELECT identity AS what FROM clips WHERE accepted AND split <> 'excluded'
-        GROUP BY identity HAVING count(DISTINCT split) > 1""",
+        SELECT coalesce('speaker:' || trim(nfc_normalize(speaker)), identity) AS what FROM clips
+        WHERE accepted AND split <> 'excluded' GROUP BY ALL HAVING count(DISTINCT split) > 1""",
     "a video with clips names a part of every table": """
         SELECT video_id AS what FROM videos WHERE clips_total > 0 AND (clips_part IS NULL
             OR frames_part IS NULL OR audio_part IS NULL OR decisions_part IS NULL)""",
 }
 
+MEND = {
+    "an identity is in one split": "any `dawn ingest` into this dataset judges its videos again",
+}
+"""What to do about some of them."""
+
 
 def faults(dataset: Dataset) -> Iterator[str]:
     """One line for each broken invariant and thing."""
-    yield from _row_faults(dataset)
+    checks = " UNION ALL ".join(
+        f"(SELECT {quoted(name)} AS name, what FROM ({sql}) ORDER BY what LIMIT 20)"  # noqa: S608
+        for name, sql in CHECKS.items()
+    )
+    for row in rows(dataset, f"SELECT * FROM ({checks}) ORDER BY ALL"):  # noqa: S608
+        mend = f"; {MEND[row['name']]}" if row["name"] in MEND else ""
+        yield f"{row['name']}: not so for {row['what']}{mend}"
     yield from _schema_faults(dataset)
     yield from _file_faults(dataset)
-
-
-def _row_faults(dataset: Dataset) -> Iterator[str]:
-    """Rows that break an invariant, the first of each: one query, so the parts are read once."""
-    found = " UNION ALL ".join(
-        f"(SELECT {number} AS number, what FROM ({sql}) ORDER BY what LIMIT 20)"  # noqa: S608
-        for number, sql in enumerate(CHECKS.values())
-    )
-    names = list(CHECKS)
-    for row in rows(dataset, f"FROM ({found}) ORDER BY ALL"):
-        yield f"{names[row['number']]}: not so for {row['what']}"
 
 
 def _schema_faults(dataset: Dataset) -> Iterator[str]:
@@ -96,6 +101,14 @@ def _file_faults(dataset: Dataset) -> Iterator[str]:
         there = set(dataset.names(table))
         yield from (f"parts exist: {table}/{name} is missing" for name in sorted(named - there))
         yield from (f"parts are named: {table}/{name} is not" for name in sorted(there - named))
+    parts = {video["clips_part"] for video in videos}
+    for stray in strays(dataset):
+        if stray["part"] in parts:  # one of several videos of a merged part
+            yield (
+                f"rows have a video: clips/{stray['part']} holds rows of {stray['video_id']}, which"
+                " has none in videos/; ingest its source again, or, if it was forgotten on purpose,"
+                " drop them with `dawn dataset compact`"
+            )
     clips = rows(dataset, "SELECT video_path, sound_path FROM clips")
     named = {str(path) for clip in clips for path in clip.values()}
     there = {

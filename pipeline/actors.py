@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from manifests.errors import InputError
-from pipeline.executor import Failure, OnRay, require_ray, use_one_thread
+from pipeline.executor import Failure, OnRay, prepare_worker, require_ray
 
 
 class Worker(Protocol):
@@ -195,7 +195,7 @@ class _Actor:
     def __init__(self, make: Callable[..., Worker], arguments: tuple[object, ...]) -> None:
         import torch
 
-        use_one_thread()
+        prepare_worker()
         torch.set_num_threads(1)
         self._worker = make(*arguments)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manifests.errors import InputError
+from manifests.location import local_path
 
 if TYPE_CHECKING:
     from dawn.checkpoints import Card
@@ -16,8 +17,14 @@ app = typer.Typer(help="Import official checkpoints and inspect ours.", no_args_
 
 @app.command("import")
 def import_command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Official .pth files.")],
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write into.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", parser=local_path, help="Official .pth files."),
+    ],
+    to: Annotated[
+        Path,
+        typer.Option("--to", metavar="DIR", parser=local_path, help="Folder to write into."),
+    ],
     size: Annotated[
         str | None,
         typer.Option(help="128, 256 or tiny pixels; needed where the file's name does not say."),
@@ -45,17 +52,24 @@ def import_command(
 
 @app.command()
 def info(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of checkpoints.")],
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            parser=local_path,
+            help="Folder of checkpoints, beside each other or one a stage.",
+        ),
+    ],
 ) -> None:
-    """Check every checkpoint in a folder against its card and say what it is.
+    """Check every checkpoint of a model folder against its card and say what it is.
 
     Example: [bold]dawn checkpoint info official-128[/bold]
     """
-    from dawn.checkpoints import cards, config_of, verify
+    from dawn.checkpoints import config_of, found, verify
 
-    for card in cards(directory):
-        config_of(card, directory / f"{card.name}.json")
-        verify(directory, card)
+    for folder, card in found(directory):
+        config_of(card, folder / f"{card.name}.json")
+        verify(folder, card)
         typer.echo(f"{card.name}: {summary(card)}")
         typer.echo(f"  architecture {card.architecture_hash}, sha256 {card.sha256}")
         for key, value in card.source.items():

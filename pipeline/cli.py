@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
+from manifests.location import local_path, location, split_location
 from pipeline import (
     checkpoint_commands,
     dataset_commands,
@@ -34,16 +35,29 @@ app.command()(generate_command.generate)
 app.command()(leaderboard_command.leaderboard)
 app.command("eval-checkpoint")(regress_command.eval_checkpoint)
 
-Dataset = Annotated[str, typer.Option(metavar="ROOT", help="The dataset: a folder or s3://… URI.")]
+Dataset = Annotated[
+    str,
+    typer.Option(metavar="ROOT", parser=location, help="The dataset: a folder or s3://… URI."),
+]
 Address = Annotated[
     str | None, typer.Option(help="Join the Ray cluster there ('auto': the one of this machine).")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Tasks at once; default: all CPUs.")]
 
 
+@app.callback()
+def begin() -> None:
+    """Before any command: what is told of folders by the environment holds wherever work runs."""
+    from dawn.weights import fix_folders
+
+    fix_folders()
+
+
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Where to write everything.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(parser=local_path, help="Where to write everything.")] = Path(
+        "demo"
+    ),
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; default: every CPU.")
     ] = None,
@@ -66,13 +80,15 @@ def ingest(
         list[str],
         typer.Argument(
             metavar="SOURCE…",
+            parser=location,
             help="Videos, folders, globs, or CSV/Parquet lists with a column path and, if "
             "wanted, speaker, licence, split, start, end (seconds).",
         ),
     ],
     dataset: Dataset,
     config: Annotated[
-        Path | None, typer.Option(help="YAML of settings; unknown keys are errors.")
+        Path | None,
+        typer.Option(parser=local_path, help="YAML of settings; unknown keys are errors."),
     ] = None,
     address: Address = None,
     workers: Annotated[
@@ -108,7 +124,9 @@ def ingest(
 def train(
     stage: Annotated[str, typer.Argument(metavar="STAGE", help="lfg, pbnet, a2v, or all.")],
     dataset: Dataset,
-    out: Annotated[str, typer.Option(metavar="RUN", help="The run: a folder or s3://… URI.")],
+    out: Annotated[
+        str, typer.Option(metavar="RUN", parser=location, help="The run: a folder or s3://… URI.")
+    ],
     preset: Annotated[str, typer.Option(help="Network and schedule: tiny, 128 or 256.")] = "tiny",
     source: Annotated[
         str, typer.Option(help="Losses as the released code has them, or the paper: code, paper.")
@@ -117,10 +135,17 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
     ] = None,
     lfg: Annotated[
-        str | None, typer.Option(help="For a2v: the flow generator, RUN/model/lfg.")
+        str | None,
+        typer.Option(
+            parser=location, help="For a2v: the flow generator, RUN/model or RUN/model/lfg."
+        ),
     ] = None,
     init: Annotated[
-        str | None, typer.Option(help="Begin from this checkpoint's weights: RUN/model/STAGE.")
+        str | None,
+        typer.Option(
+            parser=location,
+            help="Begin from this checkpoint's weights: RUN/model or RUN/model/STAGE.",
+        ),
     ] = None,
     curriculum: Annotated[
         str | None,
@@ -159,12 +184,25 @@ def train(
 @app.command()
 def evaluate(
     reference: Annotated[
-        str, typer.Option(metavar="DATASET:split|DIR", help="The real clips; split `all`: any.")
+        str,
+        typer.Option(
+            metavar="DATASET:split|DIR",
+            parser=split_location,
+            help="The real clips; split `all`: any.",
+        ),
     ],
-    out: Annotated[str, typer.Option(metavar="RESULTS", help="Where to write; also to go on.")],
-    run: Annotated[str | None, typer.Option(help="A folder that `dawn generate` made.")] = None,
+    out: Annotated[
+        str,
+        typer.Option(metavar="RESULTS", parser=location, help="Where to write; also to go on."),
+    ],
+    run: Annotated[
+        str | None, typer.Option(parser=location, help="A folder that `dawn generate` made.")
+    ] = None,
     videos: Annotated[
-        Path | None, typer.Option(help="A folder of any system's videos, named as the clips are.")
+        Path | None,
+        typer.Option(
+            parser=local_path, help="A folder of any system's videos, named as the clips are."
+        ),
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(help="real, real-split, static or shuffled-audio.")
@@ -209,12 +247,14 @@ def evaluate(
 def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT statement.")],
     dataset: Annotated[
-        str | None, typer.Option(metavar="ROOT", help="A dataset: a folder or s3://… URI.")
+        str | None,
+        typer.Option(metavar="ROOT", parser=location, help="A dataset: a folder or s3://… URI."),
     ] = None,
     runs: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FOLDER",
+            parser=location,
             help="Results, a generation run, a training run, or a folder that holds such; "
             "may be given again.",
         ),
@@ -222,7 +262,9 @@ def query(
     output: Annotated[
         str, typer.Option("--format", help="table, csv, json or parquet (csv, json: to stdout).")
     ] = "table",
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=local_path, help="Write to this file instead.")
+    ] = None,
 ) -> None:
     """Ask a dataset, runs, or both, in SQL; read-only. docs/queries.md answers many questions.
 
@@ -250,7 +292,7 @@ def main() -> None:
     except InputError as error:
         _fail(str(error), 2)
     except KeyboardInterrupt:
-        _fail("stopped; the same command goes on from here", 130)
+        _fail("stopped; the same command goes on from here (`dawn train` with --resume)", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

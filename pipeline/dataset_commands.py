@@ -1,12 +1,18 @@
 """`dawn dataset`: what is in a dataset, whether it is sound, and keeping it quick to read."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from manifests.location import local_path, location
+
 app = typer.Typer(help="Inspect, check and compact a dataset.", no_args_is_help=True)
 
-Root = Annotated[str, typer.Argument(metavar="ROOT", help="The dataset: a folder or s3://… URI.")]
+Root = Annotated[
+    str,
+    typer.Argument(metavar="ROOT", parser=location, help="The dataset: a folder or s3://… URI."),
+]
 
 
 @app.command()
@@ -60,7 +66,9 @@ def compact(
 @app.command()
 def export(
     root: Root,
-    out: Annotated[str, typer.Argument(metavar="FOLDER", help="Where the shards go.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="FOLDER", parser=local_path, help="Where the shards go.")
+    ],
     split: Annotated[str, typer.Option(help="Only this split; empty for all.")] = "",
 ) -> None:
     """Write accepted clips as WebDataset shards (tar files of mp4, flac, json).

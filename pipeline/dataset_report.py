@@ -90,7 +90,8 @@ def _identity_faults(dataset: Dataset) -> Iterator[str]:
             other = clips[i + 1 + int(j)]
             yield (
                 f"faces do not cross splits: {clips[i]['clip_id']} ({splits[i]}) looks like "
-                f"{other['clip_id']} ({other['split']})"
+                f"{other['clip_id']} ({other['split']}); if they are one person, "
+                "give both videos the same `speaker` in a list and ingest it"
             )
 
 

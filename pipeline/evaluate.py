@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from eval.conditions import Conditions
-from eval.metrics.catalogue import METRICS
+from eval.metrics.catalogue import METRICS, require_known
 from eval.metrics.interface import Reason
 from eval.pairing import Pairing, PairSpec
 from eval.results import INFO, SET, There, set_rows, there
@@ -88,9 +88,10 @@ def evaluate(job: Evaluation, folder: RunFolder, executor: Executor) -> Summary:
 
 
 def prepare(job: Evaluation, folder: RunFolder) -> None:
-    """Make the folder, or check that it is about the same. Raises InputError when it is not, and
-    when there is nothing to pair: before anything expensive begins.
+    """Make the folder, or check that it is about the same. Raises InputError when it is not, when
+    a metric is unknown, and when there is nothing to pair: before anything expensive begins.
     """
+    require_known(job.wanted)
     if not job.pairing.pairs:
         raise InputError(_nothing_pairs(job.pairing))
     folder.ensure(info(job), FIXED)

@@ -17,7 +17,12 @@ from eval.results import SET
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.evaluate import Evaluation, Summary, evaluate, prepare, results_folder, standings
-from pipeline.evaluation_inputs import read_references, read_run, read_videos
+from pipeline.evaluation_inputs import (
+    read_references,
+    read_run,
+    read_videos,
+    reference_name,
+)
 from pipeline.executor import Executor, OnRay
 from pipeline.progress import console
 
@@ -88,7 +93,7 @@ def plan(options: EvaluateOptions) -> Evaluation:
         conditions=conditions,
         wanted=tuple(wanted),
         system=_system(options, facts),
-        reference=options.reference,
+        reference=reference_name(options.reference),
         same_take=options.baseline != "real-split",
         dataset_hash=dataset_hash or facts.get("dataset_hash"),
         checkpoint=facts.get("checkpoint"),

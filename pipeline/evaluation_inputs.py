@@ -7,6 +7,8 @@ from eval.pairing import Generated, Reference
 from manifests.catalog import rows
 from manifests.errors import InputError
 from manifests.identity import label
+from manifests.location import local_path
+from manifests.names import label_text
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.sources import SPLITS, VIDEO_SUFFIXES
@@ -33,6 +35,18 @@ def read_references(where: str) -> tuple[list[Reference], str | None]:
     return found, None
 
 
+def reference_name(where: str) -> str:
+    """What results call their reference: a URI whole, else the last part of the path, which is the
+    same wherever the command runs. What is really compared, the rows of `clips` say.
+    """
+    root, _, split = where.rpartition(":")
+    if "://" in where:
+        return where
+    if root and split in (*SPLITS, "all"):
+        return f"{local_path(root).name}:{split}"
+    return local_path(where).name
+
+
 def _of_dataset(dataset: Dataset, split: str) -> tuple[list[Reference], str | None]:
     info = dataset.info()
     which = "" if split == "all" else f"AND split = '{split}'"  # one of SPLITS
@@ -50,7 +64,7 @@ def _of_dataset(dataset: Dataset, split: str) -> tuple[list[Reference], str | No
             name=row["clip_id"],
             also=row["source_name"] if alone else None,
             video=f"{dataset.uri}/{row['video_path']}",
-            speaker=row["speaker"],
+            speaker=label_text(row["speaker"]),
             split=row["split"],
             yaw_p95=row["yaw_p95"],
             pitch_p95=row["pitch_p95"],
@@ -106,4 +120,4 @@ def _videos(folder: Path) -> Iterator[Path]:
             path.name.encode()
         except UnicodeEncodeError as error:
             raise InputError(f"{label(path)}: its name is no UTF-8 text; rename it") from error
-        yield path.absolute()
+        yield local_path(path)

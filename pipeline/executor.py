@@ -5,14 +5,18 @@ not grow with their number. A job that raises, hangs or kills its process gives 
 never stops the others.
 """
 
+import functools
+import os
 import socket
-import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from enum import Enum
+from time import monotonic
 from typing import Any, Literal, Protocol
 
 from manifests.errors import InputError
+from pipeline.terminal import leave_terminal, processes_without_terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,10 @@ class InProcess:
 
 
 class OnRay:
-    """Runs jobs as Ray tasks of one CPU, on a local Ray or on the cluster at `address`."""
+    """Runs jobs as Ray tasks of one CPU, on a local Ray or on the cluster at `address`.
+
+    A job's time begins when a worker begins it: what waits in Ray's queue is never overdue.
+    """
 
     def __init__(
         self,
@@ -104,11 +111,15 @@ class OnRay:
         while self._waiting or self._running:
             while self._waiting and len(self._running) < self.workers:
                 self._start_job(self._waiting.popleft())
-            done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=1.0)
-            for reference in done:
-                job = self._running.pop(reference)
-                outcome = self._outcome(reference, job)
-                if outcome is _RETRY:
+            ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=1.0)
+            for stream in ready:
+                job = self._running[stream]
+                outcome = self._next(stream, job)
+                if outcome is _Signal.BEGUN:
+                    job.begun = monotonic()
+                    continue
+                del self._running[stream]
+                if outcome is _Signal.RETRY:
                     self._waiting.appendleft(job)
                 else:
                     yield job.key, outcome
@@ -116,38 +127,39 @@ class OnRay:
 
     def close(self) -> None:
         """Stop what runs; stop Ray if it was started here."""
-        for reference in self._running:
-            self._ray.cancel(reference, force=True)
+        for stream in self._running:
+            self._ray.cancel(stream, force=True)
         self._running.clear()
         if self._started:
             self._ray.shutdown()
 
     def _start_job(self, job: "_Job") -> None:
-        task = self._ray.remote(max_calls=_CALLS)(_call).options(num_cpus=1, max_retries=0)
         job.tries += 1
-        job.started = time.monotonic()
-        self._running[task.remote(job.function, job.arguments)] = job
+        job.begun = None
+        self._running[_task().remote(job.function, job.arguments)] = job
 
-    def _outcome(self, reference: Any, job: "_Job") -> Any:  # noqa: ANN401 - any result
+    def _next(self, stream: Any, job: "_Job") -> Any:  # noqa: ANN401 - any result
+        """What a job has sent: that it began, then its result."""
         errors = self._ray.exceptions
         try:
-            return self._ray.get(reference)
+            return self._ray.get(next(stream))
         except errors.RayTaskError as error:
             return Failure("error", str(error.cause))
         except errors.RayError as error:
             if job.overdue:
                 return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
             if job.tries < self._attempts:
-                return _RETRY
+                return _Signal.RETRY
             require_ray()  # else Ray itself is dying, which is no fault of the job
             return Failure("crash", f"{type(error).__name__} at each of {job.tries} attempts")
 
     def _stop_overdue(self) -> None:
-        now = time.monotonic()
-        for reference, job in self._running.items():
-            if not job.overdue and now - job.started > self._timeout_s:
+        now = monotonic()
+        for stream, job in self._running.items():
+            late = job.begun is not None and now - job.begun > self._timeout_s
+            if late and not job.overdue:
                 job.overdue = True
-                self._ray.cancel(reference, force=True)
+                self._ray.cancel(stream, force=True)
 
 
 @dataclass(slots=True)
@@ -156,26 +168,45 @@ class _Job:
     function: Callable[..., Any]
     arguments: tuple[object, ...]
     tries: int = 0
-    started: float = 0.0
+    begun: float | None = None
+    """When a worker said that it began; None while Ray has it in a queue."""
     overdue: bool = False
 
 
-_RETRY = object()
+class _Signal(Enum):
+    """What comes in a result's place."""
+
+    BEGUN = "begun"
+    RETRY = "retry"
+
 
 _CALLS = 500
 """Jobs after which a worker process is replaced: decoders and models may leak a little."""
 
 
-def _call(function: Callable[..., Any], arguments: tuple[object, ...]) -> Any:  # noqa: ANN401
-    """In the worker: one thread for every library, then the job."""
-    use_one_thread()
-    return function(*arguments)
+@functools.cache
+def _task() -> Any:  # noqa: ANN401 - Ray's remote functions are untyped
+    """The one remote function of all jobs: Ray counts a worker's calls by function, and keeps
+    every function that it was ever given.
+    """
+    import ray
+
+    remote = ray.remote(max_calls=_CALLS)(_call)
+    return remote.options(num_cpus=1, max_retries=0, num_returns="streaming")
 
 
-def use_one_thread() -> None:
-    """Keep libraries from starting a thread for every core in every worker."""
+def _call(function: Callable[..., Any], arguments: tuple[object, ...]) -> Iterator[Any]:
+    """In the worker: prepare it, say that the job begins, then give its result."""
+    prepare_worker()
+    yield _Signal.BEGUN
+    yield function(*arguments)
+
+
+def prepare_worker() -> None:
+    """No terminal, and one thread for every library in every worker."""
     import cv2
 
+    leave_terminal()
     cv2.setNumThreads(1)
 
 
@@ -189,7 +220,8 @@ def require_ray() -> None:
         raise InputError("Ray is gone; run the same command again to go on") from error
 
 
-_PROBE_S = 60.0
+_PROBE_S = 300.0
+"""For Ray to start a process on a busy machine; a Ray that is gone answers at once."""
 
 
 def _answer() -> None:
@@ -214,24 +246,35 @@ def join_or_start(address: str | None, workers: int | None) -> bool:
 
 
 def _start(address: str | None, workers: int | None) -> None:
-    """Join the cluster at `address`, or start a Ray on this machine that ends with us."""
+    """Join the cluster at `address`, else the one that RAY_ADDRESS names, as Ray's own programs
+    do; or start a Ray on this machine that ends with us.
+    """
     import logging
 
     import ray
 
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address is not None:
-        try:
-            _knock(address)
-            ray.init(address, **quiet)
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"--address {address}: no Ray cluster answers ({reason})") from error
-    else:
-        ray.init(
-            num_cpus=workers,
-            include_dashboard=False,
-            object_store_memory=256 * 2**20,
-            _metrics_export_port=None,
-            **quiet,
-        )
+    named = f"--address {address}"
+    if address is None:
+        address = os.environ.get("RAY_ADDRESS") or "local"
+        named = f"RAY_ADDRESS={address}"
+    if address == "local":
+        with processes_without_terminal():
+            ray.init(
+                "local",
+                num_cpus=workers,
+                include_dashboard=False,
+                object_store_memory=256 * 2**20,
+                _metrics_export_port=None,
+                **quiet,
+            )
+        return
+    try:
+        _knock(address)
+        ray.init(address, **quiet)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{named}: no Ray cluster answers ({reason}); where it asks for a token, set "
+            "RAY_AUTH_MODE=token"
+        ) from error

@@ -14,14 +14,14 @@ from manifests.store import Dataset
 _CLIPS_PER_SHARD = 500
 
 
-def export_webdataset(root: str, out: str, split: str | None) -> tuple[int, int]:
+def export_webdataset(root: str, out: Path, split: str | None) -> tuple[int, int]:
     """Write tar files of (mp4, flac, json) a clip; returns how many shards and clips.
 
     Raises InputError when the folder holds something, or no clip is accepted.
     """
-    dataset, folder = Dataset(root), Path(out)
+    dataset = Dataset(root)
     dataset.info()
-    if folder.exists() and any(folder.iterdir()):
+    if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty; give a new folder")
     clips = [
         clip
@@ -30,11 +30,11 @@ def export_webdataset(root: str, out: str, split: str | None) -> tuple[int, int]
     ]
     if not clips:
         raise InputError(f"{root}: has no accepted clip{f' in split {split}' if split else ''}")
-    folder.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     shards = range(0, len(clips), _CLIPS_PER_SHARD)
     for number, begin in enumerate(shards):
         _write_shard(
-            dataset, folder / f"clips-{number:06d}.tar", clips[begin : begin + _CLIPS_PER_SHARD]
+            dataset, out / f"clips-{number:06d}.tar", clips[begin : begin + _CLIPS_PER_SHARD]
         )
     return len(shards), len(clips)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manifests.errors import InputError
+from manifests.location import local_path, location
 
 if TYPE_CHECKING:
     from dawn.sampling.settings import GenerateConfig
@@ -20,25 +21,35 @@ def _flag(panel: str, text: str, *names: str, **more: Any) -> Any:  # noqa: ANN4
 _ONE, _MANY, _HOW = "One video", "Many videos", "How"
 
 Checkpoint = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Model: a folder with lfg, pbnet and a2v.")
+    Path | None,
+    typer.Option(metavar="DIR", parser=local_path, help="Model: a folder with lfg, pbnet and a2v."),
 ]
-Out = Annotated[str | None, typer.Option(help="The video (.mp4), or the folder of a run.")]
+Out = Annotated[
+    str | None, typer.Option(parser=location, help="The video (.mp4), or the folder of a run.")
+]
 
-Image = Annotated[Path | None, _flag(_ONE, "Portrait.")]
-Audio = Annotated[Path | None, _flag(_ONE, "Voice: any sound or video file.")]
-PoseFrom = Annotated[Path | None, _flag(_ONE, "Head motion of this video.", metavar="CLIP")]
-BlinkFrom = Annotated[Path | None, _flag(_ONE, "Blinks of this video.", metavar="CLIP")]
+Image = Annotated[Path | None, _flag(_ONE, "Portrait.", parser=local_path)]
+Audio = Annotated[Path | None, _flag(_ONE, "Voice: any sound or video file.", parser=local_path)]
+PoseFrom = Annotated[
+    Path | None, _flag(_ONE, "Head motion of this video.", metavar="CLIP", parser=local_path)
+]
+BlinkFrom = Annotated[
+    Path | None, _flag(_ONE, "Blinks of this video.", metavar="CLIP", parser=local_path)
+]
 
 Dataset = Annotated[
     str | None,
-    _flag(_MANY, "Every clip of a split, from its first frame and its sound.", metavar="ROOT"),
-]
+    _flag(
+        _MANY, "Every clip of a split, from its first frame and its sound.", metavar="ROOT",
+        parser=location,
+    ),
+]  # fmt: skip
 Split = Annotated[str, _flag(_MANY, "train, val, test or all.")]
 List = Annotated[
     Path | None,
     _flag(
         _MANY, "Pairs: columns image, audio and, if wanted, name, speaker.", "--list",
-        metavar="CSV",
+        metavar="CSV", parser=local_path,
     ),
 ]  # fmt: skip
 Baseline = Annotated[

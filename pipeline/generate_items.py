@@ -7,6 +7,8 @@ from typing import Any
 
 from manifests.catalog import rows
 from manifests.errors import InputError
+from manifests.location import local_path
+from manifests.names import label_text
 from manifests.store import Dataset
 from pipeline.sources import SPLITS
 
@@ -64,7 +66,7 @@ def clip_items(dataset: Dataset, split: str) -> list[Item]:
             name=row["clip_id"],
             image=row["video_path"],
             audio=row["sound_path"],
-            speaker=row["speaker"] or row["identity"],
+            speaker=label_text(row["speaker"]) or row["identity"],
             clip_id=row["clip_id"],
             video_id=row["video_id"],
             frames=row["frames"],
@@ -92,7 +94,8 @@ def _other(found: list[dict[str, Any]], place: int) -> dict[str, Any]:
 def list_items(path: Path) -> list[Item]:
     """The pairs of a CSV list with columns image, audio and, if wanted, name and speaker.
 
-    Paths are relative to the list. Raises InputError for a list that cannot be used.
+    Paths are relative to the list; items have absolute ones, which whoever reads the run's rows
+    later finds from anywhere. Raises InputError for a list that cannot be used.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -118,9 +121,9 @@ def list_items(path: Path) -> list[Item]:
             raise InputError(f"{path}: row {number}: a second {name!r}; give each row its own name")
         items[name] = Item(
             name=name,
-            image=str(path.parent / image),
-            audio=str(path.parent / audio),
-            speaker=row.get("speaker") or None,
+            image=str(local_path(path.parent / image)),
+            audio=str(local_path(path.parent / audio)),
+            speaker=label_text(row.get("speaker")),
         )
     if not items:
         raise InputError(f"{path}: holds no pair; give at least one row")

@@ -10,6 +10,7 @@ from dawn.sampling.settings import GenerateConfig
 from dawn.weights import require
 from manifests.config import stable_hash
 from manifests.errors import InputError
+from manifests.location import location
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.actors import OnActors, Workers
@@ -108,7 +109,7 @@ def plan_run(options: ManyOptions) -> Plan:
         settings_hash=stable_hash(settings),
         seed=options.seed,
         device=str(pick_device(options.device)),
-        checkpoint=str(options.checkpoint.absolute()) if options.checkpoint else None,
+        checkpoint=location(options.checkpoint) if options.checkpoint else None,
         digest=digest,
         dataset=dataset.uri if dataset else None,
         dataset_hash=str(dataset.info()["recipe_hash"]) if dataset else None,
@@ -118,7 +119,7 @@ def plan_run(options: ManyOptions) -> Plan:
     info = run_info(
         task, settings,
         split=options.split if dataset else None,
-        list=str(options.list_.absolute()) if options.list_ else None,
+        list=location(options.list_) if options.list_ else None,
     )  # fmt: skip
     _refuse_foreign(out)
     return Plan(items[: options.limit], task, info)

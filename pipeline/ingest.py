@@ -5,6 +5,7 @@ order; the judge (duplicates, identities, splits) then sees the whole group at o
 that the result does not depend on who finished first.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from typing import Any
 from dawn.curation.tables import Label
 from dawn.recipe import Recipe
 from manifests.catalog import rows
-from manifests.commit import NewParts, clear_staging, commit, forget, sweep
+from manifests.commit import NewParts, commit, finish, forget
 from manifests.errors import InputError
 from manifests.identity import absent_id, label
 from manifests.reasons import Quarantine
 from manifests.store import Dataset, Session
 from pipeline import ingest_steps as steps
+from pipeline.asked_splits import asks_of
 from pipeline.executor import Executor, Failure
 from pipeline.ingest_steps import Identified, Quarantined, Work
 from pipeline.judging import Judge
@@ -76,15 +78,15 @@ def ingest(
     summary = Summary()
     dataset.ensure(recipe.as_dict())
     with dataset.writing() as session:
-        run = _Run(session, recipe, executor, summary, retry)
+        judge = Judge(dataset, recipe, asks_of(sources, dataset, recipe))
+        run = _Run(session, recipe, executor, summary, judge, retry)
         sources = run.with_stale(sources)
         total = sum(_size(source.path) for source in sources)
         with IngestProgress(total, len(sources)) as run.progress:
             for begin in range(0, len(sources), GROUP):
                 run.ingest_group(sources[begin : begin + GROUP])
-        clear_staging(session)
-        if session.unclean:
-            sweep(session)
+            run.unite()
+        finish(session)
     return summary
 
 
@@ -109,12 +111,17 @@ class _Run:
     """One ingest: the dataset as it is, and the group that is worked on."""
 
     def __init__(
-        self, session: Session, recipe: Recipe, executor: Executor, summary: Summary, retry: bool
+        self,
+        session: Session,
+        recipe: Recipe,
+        executor: Executor,
+        summary: Summary,
+        judge: Judge,
+        retry: bool,
     ) -> None:
         self._session, self._recipe, self._executor = session, recipe, executor
-        self._summary, self._retry = summary, retry
+        self._summary, self._judge, self._retry = summary, judge, retry
         self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
-        self._judge = Judge(session.dataset, recipe)
         self.progress: IngestProgress
 
     def with_stale(self, sources: list[Source]) -> list[Source]:
@@ -141,7 +148,27 @@ class _Run:
             ready = self._advance(videos, key, outcome)
             if ready is not None:
                 to_judge.append(ready)
-        self._commit_judged(sorted(to_judge, key=lambda video: video.work.video_id))
+        for video, row, new in self._judged(sorted(to_judge, key=lambda v: v.work.video_id)):
+            self._commit(video, row, new)
+            self._count(row, video)
+
+    def unite(self) -> None:
+        """Judge together who is in two splits, so that nobody is: older versions let lists do it,
+        and a list may have called for what another file of the same name is already.
+        """
+        divided = [self._stored(video) for video in sorted(self._judge.divided())]
+        for video, row, new in self._judged(divided):
+            self._commit(video, row, new)
+            self._end("judged again")
+
+    def _stored(self, video: str) -> _Video:
+        """A video as its row has it; nothing of its file is looked at."""
+        old = self._committed[video]
+        work = Work(
+            self._session.dataset.uri, str(self._session.scratch), self._recipe,
+            video, Path(old["sources"][0]), old["bytes"], 0, _labels(old),
+        )  # fmt: skip
+        return _Video(work, old["sources"], old)
 
     def _identify(self, group: list[Source]) -> dict[str, _Video]:
         """Hash the group's files and gather the names and labels of each content."""
@@ -233,8 +260,8 @@ class _Run:
         key = ("finish", video.work.video_id)
         self._executor.submit(key, steps.finish, video.work, video.facts, video.spans)
 
-    def _commit_judged(self, videos: list[_Video]) -> None:
-        """Judge a group's clips together and make them visible, video by video."""
+    def _judged(self, videos: list[_Video]) -> Iterator[tuple[_Video, dict[str, Any], NewParts]]:
+        """Judge the clips of some videos together; each video's row and new parts."""
         judged = self._judge.judge(
             [
                 (v.work, v.sources, None if v.facts else (v.old or {}).get("clips_part"))
@@ -255,12 +282,14 @@ class _Run:
             if video.audio_staged:
                 audio = self._recipe.audio_key(video.work.key)
                 staged["audio"] = f"{video.work.stage}/audio-{audio}.parquet"
-            self._commit(video, row, NewParts(clips, decisions, staged))
+            yield video, row, NewParts(clips, decisions, staged)
 
     def _commit(self, video: _Video, row: dict[str, Any], new: NewParts) -> None:
         keep = {} if video.facts is not None else _parts(video.old)
         self._committed[row["video_id"]] = commit(self._session, keep | row, new, video.old)
         self._session.dataset.delete(video.work.stage)
+
+    def _count(self, row: dict[str, Any], video: _Video) -> None:
         self._summary.clips += row["clips_accepted"]
         self._end(row["status"], video)
 
@@ -282,6 +311,7 @@ class _Run:
         if video.spans:
             self._session.unclean = True  # spans that were done left media behind
         self._commit(video, row, NewParts())
+        self._count(row, video)
 
     def _quarantine_absent(self, source: Source, outcome: Any) -> None:  # noqa: ANN401 - a failure
         """A source whose bytes cannot be read is known by its path."""

@@ -15,6 +15,7 @@ from manifests.errors import InputError
 from manifests.identity import label
 from manifests.reasons import UnreadableVideoError
 from manifests.store import Dataset
+from pipeline.asked_splits import refuse_conflicts
 from pipeline.executor import OnRay
 from pipeline.ingest import Summary, adopt, ingest
 from pipeline.progress import console
@@ -51,6 +52,7 @@ def run_ingest(options: IngestOptions) -> None:
     if options.address is None and (options.workers or 1) > cpus:
         raise InputError(f"--workers {options.workers}: this machine has {cpus} CPUs")
     dataset = Dataset(options.dataset)
+    refuse_conflicts(sources, dataset, recipe)
     if options.dry_run:
         _plan(sources, dataset, options.workers)
         return

@@ -8,13 +8,14 @@ from typing import Any
 
 from dawn.curation.duplicates import KeptFootage, mark_duplicates
 from dawn.curation.filters import judge, why_none_passed
-from dawn.curation.splits import Identities, assign
+from dawn.curation.splits import EXCLUDED, Identities, assign, speaker_identity
 from dawn.curation.tables import Label
 from dawn.recipe import Recipe
 from manifests.catalog import rows
 from manifests.reasons import Rejection
 from manifests.schema import CLIPS, EXTRACTED
 from manifests.store import Dataset
+from pipeline.asked_splits import Asks
 from pipeline.ingest_steps import Work
 
 Rows = list[dict[str, Any]]
@@ -27,13 +28,16 @@ ORDER BY clip_id
 
 
 class Judge:
-    """Judges groups of videos against what the dataset holds."""
+    """Judges groups of videos against what the dataset holds and what this run's lists ask."""
 
-    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
-        self._dataset, self._recipe = dataset, recipe
+    def __init__(self, dataset: Dataset, recipe: Recipe, asks: Asks) -> None:
+        self._dataset, self._recipe, self._asks = dataset, recipe, asks
         self._known = rows(dataset, _KNOWN)
         for clip in self._known:
             clip["current"] = clip["judge_key"] == self._key_of(clip["labels"])
+            clip["settled"] = clip["video_id"] not in asks.labelled_anew
+            if clip["speaker"] is not None:  # older datasets hold labels as they were typed
+                clip["identity"] = speaker_identity(clip["speaker"])
 
     def clips_of(self, video: str, part: str) -> Rows:
         """A video's rows in a committed part of `clips`, which others may share."""
@@ -54,12 +58,12 @@ class Judge:
                 found = self.clips_of(work.video_id, part)
             clips += [_extracted(row) | _marks(row, work.labels, sources) for row in found]
         ours = {work.video_id for work, _, _ in videos}
+        kept, identities = self._context(ours)
+        assign(clips, identities, self._recipe.config.splits)
         for clip in clips:
             clip["duplicate_score"] = None  # not yet known: every other filter first
             clip["eligible"] = not _fails(judge(clip, self._recipe.config.filters))
-        kept, identities = self._context(ours)
         mark_duplicates(clips, kept, self._recipe.config.filters.max_duplicate)
-        assign(clips, identities, self._recipe.config.splits)
         result: dict[str, tuple[Rows, Rows]] = {video: ([], []) for video in ours}
         for clip in sorted(clips, key=lambda clip: str(clip["clip_id"])):
             decisions = judge(clip, self._recipe.config.filters)
@@ -70,6 +74,18 @@ class Judge:
             result[clip["video_id"]][1].extend(decisions)
         self._remember(ours, result)
         return result
+
+    def divided(self) -> set[str]:
+        """Videos that show, in accepted clips, someone who is in two splits: an older version let
+        a list do that.
+        """
+        shown: dict[str, dict[str, set[str]]] = {}
+        for clip in self._known:
+            if clip["accepted"] and clip["split"] != EXCLUDED:
+                splits = shown.setdefault(clip["identity"], {})
+                splits.setdefault(clip["split"], set()).add(clip["video_id"])
+        found = (splits.values() for splits in shown.values() if len(splits) > 1)
+        return {video for videos in found for video in set().union(*videos)}
 
     def video_row(
         self,
@@ -106,14 +122,18 @@ class Judge:
 
     def _context(self, ours: set[str]) -> tuple[KeptFootage, Identities]:
         """What new clips are held against. Splits outlive a change of filters, and identities
-        of videos that are judged again stay theirs, so that nobody changes sides.
+        of videos that are judged again stay theirs, so that nobody changes sides unasked.
         """
         kept, identities = KeptFootage(), Identities()
         for clip in self._known:
+            mine = clip["video_id"] in ours
             if clip["split_key"] == self._recipe.split_key():
-                identities.add(clip["identity"], clip["split"], clip["embedding"])
-            if clip["accepted"] and clip["current"] and clip["video_id"] not in ours:
+                who = clip["identity"], clip["split"], clip["embedding"]
+                identities.add(*who, settled=clip["settled"] and not mine)
+            if clip["accepted"] and clip["current"] and not mine:
                 kept.add(clip)
+        for identity, split in self._asks.splits.items():
+            identities.splits.setdefault(identity, split)
         return kept, identities
 
     def _key_of(self, labels: Rows) -> str:
@@ -122,7 +142,7 @@ class Judge:
 
     def _remember(self, ours: set[str], result: dict[str, tuple[Rows, Rows]]) -> None:
         """The next group is held against this one too."""
-        extra = {"split_key": self._recipe.split_key(), "current": True}
+        extra = {"split_key": self._recipe.split_key(), "current": True, "settled": True}
         new = [clip | extra for clips, _ in result.values() for clip in clips]
         self._known = [c for c in self._known if c["video_id"] not in ours] + new
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
+from manifests.location import local_path
 
 
 def leaderboard(
@@ -14,9 +15,9 @@ def leaderboard(
         list[str],
         typer.Argument(metavar="RESULTS…", help="Folders of `dawn evaluate`, systems and bounds."),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the page goes.")] = Path(
-        "leaderboard"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=local_path, help="Where the page goes.")
+    ] = Path("leaderboard"),
     protocol: Annotated[
         str | None,
         typer.Option(help="Only results under this card: default, dawn-paper, or a YAML file."),

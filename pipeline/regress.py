@@ -146,7 +146,6 @@ def accept(
     entry: dict[str, Any] = {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "reason": reason,
-        "results": candidate,
         **facts(after.info),
     }
     if file.exists():

@@ -6,19 +6,32 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
+from manifests.location import local_path, location
 
 app = typer.Typer(add_completion=False)
 
 Baseline = Annotated[
     str,
-    typer.Option(metavar="RESULTS|FILE.json", help="Results to hold, or the file that names them."),
+    typer.Option(
+        metavar="RESULTS|FILE.json",
+        parser=location,
+        help="Results to hold, or the file that names them.",
+    ),
 ]
-Candidate = Annotated[str, typer.Option(metavar="RESULTS", help="A folder of `dawn evaluate`.")]
-Gate = Annotated[Path | None, typer.Option(help="YAML of metrics and margins; default: ours.")]
+Candidate = Annotated[
+    str, typer.Option(metavar="RESULTS", parser=location, help="A folder of `dawn evaluate`.")
+]
+Gate = Annotated[
+    Path | None,
+    typer.Option(parser=local_path, help="YAML of metrics and margins; default: ours."),
+]
 Report = Annotated[
     list[str] | None, typer.Option(metavar="FORMAT", help="md, json, junit or html; repeatable.")
 ]
-Out = Annotated[Path | None, typer.Option(help="Folder for reports; default: to the screen.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(parser=local_path, help="Folder for reports; default: to the screen."),
+]
 Inconclusive = Annotated[
     int, typer.Option(min=0, max=1, help="Exit code when the clips do not decide.")
 ]
@@ -30,11 +43,14 @@ def regress(
     baseline: Annotated[
         str | None,
         typer.Option(
-            metavar="RESULTS|FILE.json", help="Results to hold, or the file that names them."
+            metavar="RESULTS|FILE.json",
+            parser=location,
+            help="Results to hold, or the file that names them.",
         ),
     ] = None,
     candidate: Annotated[
-        str | None, typer.Option(metavar="RESULTS", help="A folder of `dawn evaluate`.")
+        str | None,
+        typer.Option(metavar="RESULTS", parser=location, help="A folder of `dawn evaluate`."),
     ] = None,
     gate: Gate = None,
     report: Report = None,
@@ -64,7 +80,10 @@ def regress(
 @app.command()
 def accept(
     baseline: Annotated[
-        str, typer.Option(metavar="FILE.json", help="The file that names the baseline.")
+        str,
+        typer.Option(
+            metavar="FILE.json", parser=location, help="The file that names the baseline."
+        ),
     ],
     candidate: Candidate,
     reason: Annotated[str, typer.Option(help="Why; kept in the file's history.")],
@@ -86,7 +105,10 @@ def accept(
 @app.command()
 def calibrate(
     results: Annotated[
-        list[str], typer.Argument(metavar="RESULTS…", help="Of one checkpoint, by several seeds.")
+        list[str],
+        typer.Argument(
+            metavar="RESULTS…", parser=location, help="Of one checkpoint, by several seeds."
+        ),
     ],
 ) -> None:
     """Print how much each number moves from seed to seed, and the margin that follows.
@@ -99,10 +121,14 @@ def calibrate(
 
 
 def eval_checkpoint(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="A model's folder.")],
-    dataset: Annotated[str, typer.Option(metavar="ROOT", help="The dataset.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CKPT", parser=local_path, help="A model's folder.")
+    ],
+    dataset: Annotated[str, typer.Option(metavar="ROOT", parser=location, help="The dataset.")],
     baseline: Baseline,
-    out: Annotated[str, typer.Option(help="Where videos and results go; also to go on.")],
+    out: Annotated[
+        str, typer.Option(parser=location, help="Where videos and results go; also to go on.")
+    ],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many clips.")] = None,
     max_seconds: Annotated[
@@ -119,7 +145,8 @@ def eval_checkpoint(
     gate: Gate = None,
     report: Report = None,
     reports: Annotated[
-        Path | None, typer.Option(help="Folder for reports; default: OUT/regression.")
+        Path | None,
+        typer.Option(parser=local_path, help="Folder for reports; default: OUT/regression."),
     ] = None,
     inconclusive: Inconclusive = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Tasks at once.")] = None,

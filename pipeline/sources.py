@@ -13,6 +13,8 @@ import pyarrow as pa
 from dawn.curation.tables import Label
 from dawn.features.video import FPS
 from manifests.errors import InputError
+from manifests.location import local_path
+from manifests.names import label_text
 from manifests.parquet import read_parquet
 
 VIDEO_SUFFIXES = frozenset(
@@ -30,6 +32,8 @@ class Source:
 
     path: Path
     labels: tuple[Label, ...] = ()
+    said: tuple[str, ...] = ()
+    """Where each label stands: the list and its row."""
 
 
 def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Source]:
@@ -37,27 +41,31 @@ def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Sou
 
     Sorted by path, each path once. Raises InputError for an argument that names nothing.
     """
-    labels: dict[Path, set[Label]] = {}
+    labels: dict[Path, dict[Label, str]] = {}
     for argument in arguments:
-        for path, label in _expand(argument):
-            found = labels.setdefault(path, set())
-            if label is not None:
-                found.add(label)
+        for path, said in _expand(argument):
+            found = labels.setdefault(path, {})
+            if said is not None:
+                found.setdefault(*said)
     if not labels:
         raise InputError("no source: give a video, a folder, a glob or a list")
     order = sorted(labels, key=os.fsencode)
-    sources = [Source(path, tuple(sorted(labels[path], key=repr))) for path in order]
-    return sources[:limit]
+    return [_source(path, labels[path]) for path in order[:limit]]
 
 
-def _expand(argument: str) -> Iterator[tuple[Path, Label | None]]:
+def _source(path: Path, said: dict[Label, str]) -> Source:
+    labels = sorted(said, key=repr)
+    return Source(path, tuple(labels), tuple(said[label] for label in labels))
+
+
+def _expand(argument: str) -> Iterator[tuple[Path, tuple[Label, str] | None]]:
     path = Path(argument)
     if path.is_dir():
         yield from _in_folder(path)
     elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         yield from _in_list(path)
     elif os.path.lexists(path):
-        yield _absolute(path), None
+        yield local_path(path), None
     else:
         matches = sorted(glob.glob(argument, recursive=True), key=os.fsencode)  # noqa: PTH207
         if not matches:
@@ -66,7 +74,7 @@ def _expand(argument: str) -> Iterator[tuple[Path, Label | None]]:
             if Path(match).is_dir():
                 yield from _in_folder(Path(match), may_be_empty=True)
             elif Path(match).suffix.lower() in VIDEO_SUFFIXES:
-                yield _absolute(Path(match)), None
+                yield local_path(Path(match)), None
 
 
 def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Path, None]]:
@@ -79,7 +87,7 @@ def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Pa
         for name in names:
             if Path(name).suffix.lower() in VIDEO_SUFFIXES:
                 found = True
-                yield _absolute(Path(parent) / name), None
+                yield local_path(Path(parent) / name), None
     if not found and not may_be_empty:
         suffixes = " ".join(sorted(VIDEO_SUFFIXES))
         raise InputError(f"{folder}: holds no video (looked for {suffixes})")
@@ -92,31 +100,34 @@ def _is_dataset(folder: Path) -> bool:
         return False
 
 
-def _in_list(path: Path) -> Iterator[tuple[Path, Label]]:
+def _in_list(path: Path) -> Iterator[tuple[Path, tuple[Label, str]]]:
     for number, row in enumerate(_rows(path), start=1):
         where = f"{path}: row {number}"
         name = row.get("path")
         if None in row:
             raise InputError(f"{where}: has more cells than the list has columns")
-        if not name or "\0" in str(name):
+        if not isinstance(name, str) or not name or "\0" in name:
             raise InputError(f"{where}: has no path")
-        split = row.get("split") or None
-        if split is not None and split not in SPLITS:
-            raise InputError(f"{where}: split {split!r} is not one of {', '.join(SPLITS)}")
-        start, end = _seconds(row.get("start"), where), _seconds(row.get("end"), where)
-        first = round((start or 0.0) * FPS)
-        stop = None if end is None else round(end * FPS)
-        if stop is not None and stop <= first:
-            raise InputError(f"{where}: end {end:g} s is not after start {start or 0.0:g} s")
-        label = Label(
-            start=first,
-            stop=stop,
-            speaker=row.get("speaker") or None,
-            licence=row.get("licence") or None,
-            split=split,
-        )
+        label = _label(row, where)
         # A path in a list is relative to the list, so that both can be moved together.
-        yield _absolute(path.parent / name), label
+        yield local_path(path.parent / name), (label, where)
+
+
+def _label(row: dict[str, Any], where: str) -> Label:
+    start, end = _seconds(row.get("start"), where), _seconds(row.get("end"), where)
+    first = round((start or 0.0) * FPS)
+    stop = None if end is None else round(end * FPS)
+    if stop is not None and stop <= first:
+        raise InputError(f"{where}: end {end:g} s is not after start {start or 0.0:g} s")
+    texts = {}
+    for column in ("speaker", "licence", "split"):
+        try:
+            texts[column] = label_text(row.get(column))
+        except ValueError as error:
+            raise InputError(f"{where}: {column} {error}") from error
+    if texts["split"] is not None and texts["split"] not in SPLITS:
+        raise InputError(f"{where}: split {texts['split']!r} is not one of {', '.join(SPLITS)}")
+    return Label(start=first, stop=stop, **texts)
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -150,8 +161,3 @@ def _seconds(value: object, where: str) -> float | None:
     if not 0 <= seconds < 1e7:
         raise InputError(f"{where}: {value!r} is not a time in seconds of 0 or more")
     return seconds
-
-
-def _absolute(path: Path) -> Path:
-    """Absolute without following links, `..` removed: the name a person would recognise."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links

@@ -12,11 +12,12 @@ import torch
 
 from dawn.training.clips import ClipError
 from dawn.training.loop import Place, Trainer
+from dawn.training.record import METRICS
 from dawn.training.state import Checkpoints
 from dawn.training.task import TrainingTask
 from manifests.errors import InputError
 from manifests.runs import RunFolder
-from pipeline.executor import join_or_start
+from pipeline.executor import join_or_start, prepare_worker
 from pipeline.train_progress import TrainProgress
 from pipeline.train_report import write_report
 
@@ -40,15 +41,16 @@ def train(task: TrainingTask, resources: Resources, *, resume: bool) -> RunFolde
     cannot go on (the loss is no number, too many clips cannot be read, the disk is full).
     """
     run = RunFolder(task.out, INFO)
-    _adopt(run, task, resume)
-    step = (Checkpoints(run).steps() or [0])[-1]
-    if step < task.config.run.steps:
-        with run.writing(), TrainProgress(task, step) as progress:
-            if resources.workers:
-                _on_ray(task, resources, progress.show)
-            else:
-                _here(task, progress.show)
-    write_report(run, task)
+    with run.writing():
+        step = _adopt(run, task, resume)
+        if step < task.config.run.steps:
+            with TrainProgress(task, step) as progress:
+                if resources.workers:
+                    _on_ray(task, resources, progress.show)
+                else:
+                    _here(task, progress.show)
+        Checkpoints(run).finish(task.stage)
+        write_report(run, task)
     return run
 
 
@@ -62,15 +64,33 @@ def _here(task: TrainingTask, show: Callable[[dict[str, Any]], None]) -> None:
         torch.set_num_threads(threads)
 
 
-def _adopt(run: RunFolder, task: TrainingTask, resume: bool) -> None:
-    """Begin the folder, or see that it holds this very run."""
-    recipe = task.recipe()
-    info = {"run": f"{task.stage}-{task.hash[:8]}", "recipe": recipe, "recipe_hash": task.hash}
-    if run.exists and not resume:
+def _adopt(run: RunFolder, task: TrainingTask, resume: bool) -> int:
+    """Begin the folder, or see that it holds this very run; returns the step to go on from."""
+    info = {
+        "run": f"{task.stage}-{task.hash[:8]}", "recipe": task.recipe(), "recipe_hash": task.hash,
+        "dataset": task.dataset, "lfg": task.lfg, "init": task.init,
+    }  # fmt: skip
+    checkpoints = Checkpoints(run)
+    step = (checkpoints.steps() or [0])[-1]
+    if run.exists and not step and not checkpoints.handed_on(task.stage):
+        _clear(run)
+    elif run.exists and not resume:
+        at = f", at step {step} of {task.config.run.steps}" if step else ""
         raise InputError(
-            f"{run.uri}: holds a run already; add --resume to go on, or give another --out"
+            f"{run.uri}: holds a run already{at}; add --resume to the same command to go on, "
+            "or give another --out"
         )
-    run.ensure({**info, "dataset": task.dataset, "lfg": task.lfg}, fixed=["recipe"])
+    run.ensure(info, fixed=["recipe"])
+    return step
+
+
+def _clear(run: RunFolder) -> None:
+    """Remove what an attempt left that ended before its first checkpoint: nothing is lost."""
+    if "recipe_hash" not in run.info():
+        raise InputError(f"{run.uri}: its {INFO} is of something else; give another --out")
+    for name in ("pictures", "tensorboard", METRICS, INFO):
+        if run.fs.exists(run.at(name)):
+            run.fs.rm(run.at(name), recursive=True)
 
 
 # --- Ray Train ------------------------------------------------------------------------------------
@@ -169,6 +189,7 @@ def _work(config: dict[str, Any]) -> None:
     import ray.train
     import ray.train.torch
 
+    prepare_worker()
     board = config["board"]
     if ray.get(board.fatal.remote()):
         return
@@ -209,13 +230,17 @@ class _Watcher:
     def _watch(self) -> None:
         import ray
 
-        last = False
+        last, asked = False, None
         while not last:
             last = self._stop.wait(0.5)
+            asked = asked or self._board.take.remote()
             try:
-                news = ray.get(self._board.take.remote(), timeout=30)
+                news = ray.get(asked, timeout=30)
+            except ray.exceptions.GetTimeoutError:
+                continue  # a busy machine: the answer is still to come
             except ray.exceptions.RayError:
                 return
+            asked = None
             for one in news:
                 self._show(one)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dawn.syncnet_import import syncnet_parts
+
 ROOT = Path(__file__).parents[1]
 ORDER = {"manifests": 0, "dawn": 1, "eval": 2, "pipeline": 3}
 ONLY_IN_PIPELINE = {"ray", "typer"}
@@ -56,3 +58,78 @@ def test_help_is_quick_for_it_loads_little() -> None:
 @pytest.mark.parametrize("package", ORDER)
 def test_packages_are_typed(package: str) -> None:
     assert (ROOT / package / "py.typed").exists()
+
+
+LOOKS = {"ldconfig", "gcc", "cc", "ld", "objdump", "lscpu"}
+"""By these ctypes and NumPy look for libraries and the processor's kind; none reads its input."""
+
+WATCHED = """
+import os, sys
+
+started = []
+STARTS = ("subprocess.Popen", "os.posix_spawn", "os.exec", "os.system", "os.fork", "os.forkpty")
+
+
+def note(event, args):
+    if event in STARTS:
+        started.append(os.path.basename(str(args[0])) if args else event)
+
+
+sys.addaudithook(note)
+
+from dawn.torchvision_import import prepare_torchvision
+
+prepare_torchvision()
+for statement in sys.argv[1:]:
+    exec(statement)
+    for program in started:
+        print(program, "by", " ".join(statement.split()))
+    started.clear()
+"""
+
+
+class Imports(ast.NodeVisitor):
+    """Collects a file's import statements, with the `with` that some are made in."""
+
+    def __init__(self) -> None:
+        self.statements: set[str] = set()
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.statements.add(ast.unparse(node))
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        self.statements.add(ast.unparse(node))
+
+    def visit_With(self, node: ast.With) -> None:
+        if all(isinstance(part, ast.Import | ast.ImportFrom) for part in node.body):
+            self.statements.add(ast.unparse(node))
+        else:
+            self.generic_visit(node)
+
+
+@pytest.mark.slow
+def test_imports_start_no_program_but_to_look_at_the_machine() -> None:
+    """A program that an import starts may touch the terminal, and a worker that has one stops."""
+    found = Imports()
+    for path in (path for package in ORDER for path in (ROOT / package).rglob("*.py")):
+        found.statements.add(f"import {'.'.join(path.relative_to(ROOT).with_suffix('').parts)}")
+        found.visit(ast.parse(path.read_text()))
+    assert "import cv2" in found.statements
+    assert sum("syncnet_python" in statement for statement in found.statements) == 2
+    answer = subprocess.run(
+        [sys.executable, "-c", WATCHED, *sorted(found.statements)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    programs = [line for line in answer.stdout.splitlines() if " by " in line]
+    assert [line for line in programs if line.split()[0] not in LOOKS] == []
+
+
+def test_the_rest_of_syncnet_python_can_be_imported_after_its_parts() -> None:
+    before = sys.modules.pop("syncnet_python", None)
+    with syncnet_parts():
+        from syncnet_python.SyncNetModel import S
+    assert "syncnet_python" not in sys.modules
+    if before is not None:
+        sys.modules["syncnet_python"] = before
+    assert S.__module__ == "syncnet_python.SyncNetModel"

@@ -79,11 +79,16 @@ EXPLANATIONS = {
     "agreement": "the mouth does not go with the sound",
     "offset": "sound and picture are shifted against each other",
     "duplicate": "the same footage is there already",
+    "one_split": "the person is in another split",
 }
 
 
 def judge(clip: dict[str, Any], config: FilterConfig) -> list[dict[str, object]]:
-    """A clip's rows of `decisions`, from its row of `clips`. Filters that are off give none."""
+    """A clip's rows of `decisions`, from its row of `clips`. Filters that are off give none.
+
+    `one_split` has no setting and stands only where it fails: `divided` clips, which would put a
+    person into a second split (`dawn.curation.splits`).
+    """
     rows = []
     for name, (column, rule, setting) in RULES.items():
         if name == "agreement" and clip["agreement_by"] == "syncnet":
@@ -94,18 +99,24 @@ def judge(clip: dict[str, Any], config: FilterConfig) -> list[dict[str, object]]
         score = clip[column]
         if name == "offset":
             score = abs(score) if clip["agreement_by"] == "syncnet" else None
-        rows.append(
-            {
-                "clip_id": clip["clip_id"],
-                "video_id": clip["video_id"],
-                "filter": name,
-                "score": None if score is None else float(score),
-                "threshold": float(threshold),
-                "rule": rule,
-                "verdict": _verdict(score, threshold, rule),
-            }
-        )
+        rows.append(_decision(clip, name, score, threshold, rule))
+    if clip.get("divided"):
+        rows.append(_decision(clip, "one_split", 2, 1, "max"))
     return rows
+
+
+def _decision(
+    clip: dict[str, Any], name: str, score: float | None, threshold: float, rule: str
+) -> dict[str, object]:
+    return {
+        "clip_id": clip["clip_id"],
+        "video_id": clip["video_id"],
+        "filter": name,
+        "score": None if score is None else float(score),
+        "threshold": float(threshold),
+        "rule": rule,
+        "verdict": _verdict(score, threshold, rule),
+    }
 
 
 def why_none_passed(decisions: list[dict[str, object]]) -> str:
@@ -114,7 +125,9 @@ def why_none_passed(decisions: list[dict[str, object]]) -> str:
     for row in decisions:
         if row["verdict"] == "fail":
             failed.setdefault(str(row["filter"]), []).append(row)
-    worst = sorted(failed.items(), key=lambda item: (-len(item[1]), list(RULES).index(item[0])))
+    worst = sorted(
+        failed.items(), key=lambda item: (-len(item[1]), list(EXPLANATIONS).index(item[0]))
+    )
     return "; ".join(
         f"{EXPLANATIONS[name]} ({name} {rows[0]['score']:.3g}, bound {rows[0]['threshold']:.3g})"
         for name, rows in worst

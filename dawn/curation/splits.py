@@ -2,11 +2,14 @@
 
 A clip's identity is the speaker its source list names, else the cluster of its face embedding,
 else its source video. The split follows from a hash of the identity, so that adding footage
-never moves a clip that is there. A face that would join two identities of different splits is
-`excluded`, because it would leak one into the other.
+never moves a clip that is there. Lists and conventions may ask for another; where they ask for two
+of one person, what is in the dataset holds, then what is held out (test, then val). A clip that
+asks for another split than its person's, or whose face would join two identities of different
+splits, is `divided`: it is `excluded`, because it would leak one into the other.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.curation.conventions import crema_d_split, hdtf_split
+from manifests.names import normalised
 
 EXCLUDED = "excluded"
+_HELD_OUT_FIRST = ("test", "val", "train")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,9 @@ class SplitConfig:
     same_face: float = 0.5
     """Cosine from which two embeddings are one person (MobileFaceNet: own clips measured above
     0.7, others below 0.3)."""
+    on_conflict: Literal["refuse", "exclude"] = "refuse"
+    """When lists or the convention ask for two splits of one person: ingest nothing and name the
+    rows, or keep the held-out split (test, then val) and exclude what asks for another."""
 
     def __post_init__(self) -> None:
         if not (self.val >= 0 and self.test >= 0 and self.val + self.test < 1):
@@ -39,31 +47,63 @@ class SplitConfig:
 
 @dataclass(slots=True)
 class Identities:
-    """Who is in the dataset so far: identity -> split, and face clusters' mean embeddings."""
+    """Who is in the dataset so far: identity -> split, and face clusters' embeddings."""
 
     splits: dict[str, str] = field(default_factory=dict)
+    """Settled: no clip changes them."""
+    kept: dict[str, str] = field(default_factory=dict)
+    """Of clips that are judged again: they hold unless the clips ask for another."""
     faces: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
 
-    def add(self, identity: str, split: str, embedding: list[float] | None) -> None:
+    def add(
+        self, identity: str, split: str, embedding: list[float] | None, *, settled: bool = True
+    ) -> None:
         """Remember a clip that is in the dataset."""
+        known = self.splits if settled else self.kept
         if split != EXCLUDED:
-            self.splits.setdefault(identity, split)
+            known[identity] = held_out((split, known.get(identity))) or split
         if embedding is not None and identity.startswith("face:"):
             self.faces.setdefault(identity, []).append(np.asarray(embedding, np.float32))
 
+    def split_of(self, identity: str) -> str | None:
+        """The split that an identity has, if it has one."""
+        return self.splits.get(identity) or self.kept.get(identity)
+
 
 def assign(clips: list[dict[str, Any]], known: Identities, config: SplitConfig) -> None:
-    """Set `identity` and `split` of each clip, in place; `known` learns them."""
+    """Set `identity`, `split` and `divided` of each clip, in place; `known` learns them."""
     clips = sorted(clips, key=lambda clip: clip["clip_id"])
     clashes = _name_identities(clips, known, config)
+    asks = {
+        clip["clip_id"]: asked_split(clip["asked_split"], clip["source_name"], config)
+        for clip in clips
+    }
+    asked: dict[str, set[str | None]] = {}
     for clip in clips:
-        identity = clip["identity"]
-        split = known.splits.get(identity) or hashed_split(identity, config)
-        split = clip["asked_split"] or _conventional(clip["source_name"], config) or split
-        if clip["clip_id"] in clashes:
-            split = EXCLUDED
-        clip["split"] = split
-        known.add(identity, split, clip["embedding"])
+        asked.setdefault(clip["identity"], set()).add(asks[clip["clip_id"]])
+    splits = {
+        identity: known.splits.get(identity)
+        or held_out(wanted)
+        or known.kept.get(identity)
+        or hashed_split(identity, config)
+        for identity, wanted in asked.items()
+    }
+    for clip in clips:
+        ask, split = asks[clip["clip_id"]], splits[clip["identity"]]
+        clip["divided"] = clip["clip_id"] in clashes or ask not in (None, EXCLUDED, split)
+        clip["split"] = EXCLUDED if clip["divided"] or ask == EXCLUDED else split
+        known.add(clip["identity"], clip["split"], clip["embedding"])
+
+
+def speaker_identity(speaker: str) -> str:
+    """The identity of a labelled speaker, in whatever spelling."""
+    return f"speaker:{normalised(speaker)}"
+
+
+def held_out(splits: Iterable[str | None]) -> str | None:
+    """Of several splits the one that is farthest from training."""
+    found = set(splits)
+    return next((split for split in _HELD_OUT_FIRST if split in found), None)
 
 
 def hashed_split(identity: str, config: SplitConfig) -> str:
@@ -75,10 +115,12 @@ def hashed_split(identity: str, config: SplitConfig) -> str:
     return "val" if place < config.test + config.val else "train"
 
 
-def _conventional(name: str, config: SplitConfig) -> str | None:
-    if config.convention == "hdtf":
-        return hdtf_split(name)
-    return crema_d_split(name) if config.convention == "crema-d" else None
+def asked_split(asked: str | None, source_name: str, config: SplitConfig) -> str | None:
+    """The split that a list asks for, else the convention's for the file name, if any."""
+    if asked is not None or config.convention == "hash":
+        return asked
+    name = normalised(source_name)
+    return hdtf_split(name) if config.convention == "hdtf" else crema_d_split(name)
 
 
 def _name_identities(
@@ -88,7 +130,7 @@ def _name_identities(
     faces = []
     for clip in clips:
         if clip["speaker"] is not None:
-            clip["identity"] = f"speaker:{clip['speaker']}"
+            clip["identity"] = speaker_identity(clip["speaker"])
         elif clip["embedding"] is not None:
             faces.append(clip)
         else:
@@ -109,7 +151,7 @@ def _cluster(faces: list[dict[str, Any]], known: Identities, config: SplitConfig
         linked = {
             names[j] for i in group for j in np.flatnonzero(near[len(names) + i, : len(names)])
         }
-        if len({known.splits.get(name) for name in linked}) > 1:
+        if len({known.split_of(name) for name in linked}) > 1:
             clashes |= {faces[i]["clip_id"] for i in group}
         identity = min(linked) if linked else f"face:{min(faces[i]['clip_id'] for i in group)}"
         for i in group:

@@ -11,12 +11,13 @@ from dawn.features.landmarks import to_68
 from dawn.features.mel import loudness_db
 from dawn.features.video import FPS
 from manifests.identity import clip_id
+from manifests.names import label_text
 from manifests.schema import EXTRACTED, FRAMES, audio_columns, schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """What a source list says of a file, or of a part of it."""
+    """What a source list says of a file, or of a part of it. Texts are kept in one spelling."""
 
     start: int = 0
     """First frame at 25 fps that the label covers."""
@@ -24,6 +25,10 @@ class Label:
     speaker: str | None = None
     licence: str | None = None
     split: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("speaker", "licence", "split"):
+            object.__setattr__(self, name, label_text(getattr(self, name)))
 
     def covers(self, frame: int) -> bool:
         """Whether the label holds for that frame."""

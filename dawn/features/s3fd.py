@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.features.faces import overlap
+from dawn.syncnet_import import syncnet_parts
 from dawn.weights import load_into, load_state
 
 SIDE = 512
@@ -35,8 +36,9 @@ class S3fd:
 
     def __init__(self, path: Path) -> None:
         """Load `sfd_face.pth` strictly; InputError says what is wrong with the file."""
-        from syncnet_python.detectors.s3fd import S3FD
-        from syncnet_python.detectors.s3fd.nets import S3FDNet
+        with syncnet_parts():
+            from syncnet_python.detectors.s3fd import S3FD
+            from syncnet_python.detectors.s3fd.nets import S3FDNet
 
         network = S3FDNet(device="cpu")
         load_into(network, load_state(path), path)

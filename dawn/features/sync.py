@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dawn.features.syncnet_towers import FRAMES, PictureTower, SoundTower
+from dawn.syncnet_import import syncnet_parts
 from dawn.weights import load_into, load_state
 from manifests.errors import InputError
 
@@ -61,7 +62,8 @@ class SyncNet:
 
     def __init__(self, path: Path) -> None:
         """Load `syncnet_v2.model` strictly; InputError says what is wrong with the file."""
-        from syncnet_python.SyncNetModel import S
+        with syncnet_parts():
+            from syncnet_python.SyncNetModel import S
 
         network: Any = S(num_layers_in_fc_layers=1024)
         load_into(network, load_state(path), path)

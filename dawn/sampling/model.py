@@ -8,7 +8,7 @@ import torch
 
 from dawn.a2v.config import A2VConfig
 from dawn.a2v.model import A2V
-from dawn.checkpoints import Card, config_of, load_network, read_card
+from dawn.checkpoints import Card, config_of, load_network, places, read_card
 from dawn.lfg.config import LFGConfig
 from dawn.lfg.model import LFG
 from dawn.pbnet.config import PBNetConfig
@@ -18,7 +18,6 @@ from dawn.sampling.settings import Precision
 from manifests.config import stable_hash
 from manifests.errors import InputError
 
-FOLDERS = ("lfg", "a2v", "pbnet", "pose", "blink")
 _DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -88,10 +87,8 @@ def find_model(path: Path) -> ModelFolder:
 
 def _found(path: Path) -> list[Found]:
     """Every checkpoint of a model folder."""
-    if not path.is_dir():
-        raise InputError(f"{path}: is not a folder; name one that training or an import made")
     found = []
-    for folder in (path, *(path / name for name in FOLDERS)):
+    for folder in places(path):
         for weights in sorted(folder.glob("*.safetensors")):
             card_path = weights.with_suffix(".json")
             card = read_card(card_path)

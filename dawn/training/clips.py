@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -87,6 +88,24 @@ def clips_of(dataset: Dataset, split: str) -> ClipTable:
             f"WHERE accepted AND split = '{wanted}' ORDER BY clip_id",
         )
     )
+
+
+def content_of(dataset: Dataset) -> dict[str, Any]:
+    """How many clips each of the splits `train` and `val` has, and a hash of what they are.
+
+    Hashed are the clips and the keys of what made them, not the parts that hold them: a dataset
+    that is compacted or moved stays the same.
+    """
+    from manifests.catalog import rows
+
+    found = rows(
+        dataset,
+        "SELECT split, count(*) AS clips, sha256(string_agg(concat_ws(' ', clip_id, frames, size, "
+        "extract_key, audio_key), chr(10) ORDER BY clip_id)) AS content "
+        "FROM clips JOIN videos USING (video_id) WHERE accepted AND split IN ('train', 'val') "
+        "GROUP BY split ORDER BY split",
+    )
+    return {row["split"]: {"clips": row["clips"], "sha256": row["content"][:16]} for row in found}
 
 
 class ClipReader:

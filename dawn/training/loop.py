@@ -282,6 +282,11 @@ class Trainer:
 
     def _restore(self, step: int) -> None:
         state, self.progress = self.checkpoints.load(step, self.place.device)
+        if state["recipe_hash"] != self.task.hash:
+            raise InputError(
+                f"{self.folder.uri}: its checkpoint of step {step} was made with other settings or "
+                "from other data; give another folder"
+            )
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.averaged = state["averaged"]

@@ -110,23 +110,60 @@ class Checkpoints:
             if step not in keep:
                 self._run.fs.rm(self._run.at(name_of(step)), recursive=True)
 
+    def finish(self, name: str) -> None:
+        """Hand on the best network of a run at its last step, where that was not done: a kill may
+        come between the last checkpoint and its network.
+        """
+        if self.handed_on(name):
+            return
+        steps = self.steps()
+        if not steps:
+            raise InputError(
+                f"{self._run.uri}: holds no checkpoint after training; where workers are on other "
+                "machines, give --out a folder that all share, or an object store"
+            )
+        _, progress = self.load(steps[-1], "cpu")
+        self.hand_on(progress.best[0][1], name)
+
+    def handed_on(self, name: str) -> bool:
+        """Whether the network is there as a whole."""
+        return all(self._run.fs.exists(self._run.at(part)) for part in _network(name))
+
     def hand_on(self, step: int, name: str) -> None:
-        """Put the network of a checkpoint where `dawn generate` looks: RUN/model/NAME."""
+        """Put the network of a checkpoint where `dawn generate` looks: RUN/model/NAME.
+
+        Raises InputError when the checkpoint is gone.
+        """
         with self._run.scratch() as scratch:
-            for suffix in ("safetensors", "json"):  # the card last: it says that all is there
-                part = scratch / f"{name}.{suffix}"
-                self._run.fs.get_file(self._file(step, part.name), str(part))
-                self._run.publish(part, f"model/{name}/{part.name}")
+            for target in _network(name):
+                part = scratch / target.rsplit("/", 1)[-1]
+                try:
+                    self._run.fs.get_file(self._file(step, part.name), str(part))
+                except FileNotFoundError as error:
+                    raise InputError(
+                        f"{self._file(step, part.name)}: is missing, and it is the run's best "
+                        "network; restore it, or train into another folder"
+                    ) from error
+                self._run.publish(part, target)
 
     def _file(self, step: int, name: str) -> str:
         return f"{self._run.at(name_of(step))}/{name}"
 
 
+def _network(name: str) -> tuple[str, str]:
+    """The files of what is handed on, the card last: it says that all is there."""
+    return f"model/{name}/{name}.safetensors", f"model/{name}/{name}.json"
+
+
 def local_network(folder: str, name: str) -> Path:
-    """A checkpoint folder as a local path; downloads it from an object store."""
+    """The folder of the checkpoint `name` as a local path: that of a stage, or a model folder that
+    has it; downloaded from an object store.
+    """
     import fsspec
 
     fs, path = fsspec.core.url_to_fs(folder)
+    if not fs.exists(f"{path}/{name}.json") and fs.exists(f"{path}/{name}/{name}.json"):
+        path = f"{path}/{name}"
     protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
     if "file" in protocol or protocol == "local":
         return Path(path)

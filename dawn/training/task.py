@@ -22,6 +22,7 @@ from dawn.training.clips import (
     ClipTable,
     audio_kind,
     clips_of,
+    content_of,
     require_clips,
 )
 from dawn.training.config import A2VTraining, LFGTraining, PBNetTraining, Stage, Training
@@ -30,10 +31,14 @@ from dawn.training.order import Make
 from dawn.training.pbnet import RELEASE_RANGE, PBNetObjective, SequenceSample, StateRange
 from dawn.training.perceptual import VGG19
 from dawn.training.state import local_network
-from dawn.weights import require
+from dawn.weights import require, sha256
 from manifests.config import as_dict, stable_hash
 from manifests.errors import InputError
+from manifests.location import location
 from manifests.store import Dataset
+
+VERSION = 1
+"""Part of every run's recipe: raised when a change of the code changes what a run learns."""
 
 Objective = LFGObjective | PBNetObjective | A2VObjective
 _STATISTICS_CLIPS = 64
@@ -47,6 +52,8 @@ class TrainingTask:
     config: Training
     dataset: str
     dataset_hash: str
+    clips: dict[str, Any]
+    """What training reads of the dataset; see `clips.content_of`."""
     audio: str
     """Kind of audio features: log_mel or hubert."""
     audio_mean: float
@@ -58,16 +65,22 @@ class TrainingTask:
     lfg_sha256: str | None
     init: str | None
     """Folder of a checkpoint of this stage to begin from: the curriculum's first part."""
+    init_sha256: str | None
+    weights: dict[str, str]
+    """Third-party files that the losses use, with their SHA-256."""
     out: str
 
     def recipe(self) -> dict[str, Any]:
-        """What a resumed run must have in common with the one that began."""
-        config = as_dict(self.config)
+        """What a resumed run must have in common with the one that began: the content of all that
+        decides its numbers, never where it lies.
+        """
         return {
-            "stage": self.stage, "config": config, "dataset_hash": self.dataset_hash,
-            "audio": self.audio, "audio_mean": self.audio_mean, "audio_std": self.audio_std,
+            "version": VERSION, "stage": self.stage, "config": as_dict(self.config),
+            "dataset_hash": self.dataset_hash, "clips": self.clips, "audio": self.audio,
+            "audio_mean": self.audio_mean, "audio_std": self.audio_std,
             "state_low": list(self.states.low), "state_high": list(self.states.high),
-            "lfg_sha256": self.lfg_sha256, "init": bool(self.init),
+            "lfg_sha256": self.lfg_sha256, "init_sha256": self.init_sha256,
+            "weights": self.weights,
         }  # fmt: skip
 
     @property
@@ -91,10 +104,13 @@ class TrainingTask:
 def plan(
     stage: Stage, config: Training, dataset: str, out: str, lfg: str | None, init: str | None
 ) -> TrainingTask:
-    """Fit a configuration to the dataset and the networks it builds on.
+    """Fit a configuration to the dataset and the networks it builds on. Paths become absolute:
+    the run may work elsewhere.
 
     Raises InputError when there are no clips, no flow generator, or sizes disagree.
     """
+    dataset, out = location(dataset), location(out)
+    lfg, init = lfg and location(lfg), init and location(init)
     data = Dataset(dataset)
     info = data.info()
     clips = require_clips(clips_of(data, "train"), "train", 2)
@@ -117,13 +133,21 @@ def plan(
         config = replace(config, network=network)
     elif isinstance(config, PBNetTraining):
         config = replace(config, network=replace(config.network, audio_dim=width))
+    begin = checkpoints.read_card(local_network(init, stage) / f"{stage}.json") if init else None
     mean, std = (0.0, 1.0) if kind == "hubert" else audio_statistics(dataset, clips)
     own_range = isinstance(config, PBNetTraining) and config.states == "dataset"
     return TrainingTask(
         stage=stage, config=config, dataset=dataset, audio=kind, audio_mean=mean, audio_std=std,
         states=state_range(dataset, clips) if own_range else RELEASE_RANGE,
-        dataset_hash=str(info["recipe_hash"]), lfg=lfg, lfg_sha256=lfg_sha, init=init, out=out,
+        dataset_hash=str(info["recipe_hash"]), clips=content_of(data), lfg=lfg, lfg_sha256=lfg_sha,
+        init=init, init_sha256=begin.sha256 if begin else None, weights=_weights_of(config),
+        out=out,
     )  # fmt: skip
+
+
+def _weights_of(config: Training) -> dict[str, str]:
+    vgg = isinstance(config, LFGTraining) and config.perceptual == "vgg19"
+    return {"vgg19": sha256(require("vgg19"))} if vgg else {}
 
 
 def audio_statistics(dataset: str, clips: ClipTable) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """All metrics and features, in the order that tables show them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from typing_extensions import TypeIs
 
@@ -138,6 +139,20 @@ def select(wanted: Sequence[str]) -> list[str]:
         begins = re.compile(rf"{re.escape(word)}(?=[_\d])")
         matching = [n for n in known if word in ("all", n) or begins.match(n)]
         if not matching:
-            raise InputError(f"no metric is named {word!r}; there are {', '.join(known)}")
+            beginnings = {n[: at.start()] for n in known for at in re.finditer(r"[_\d]", n)}
+            raise InputError(_unknown(word, [*known, *sorted(beginnings)]))
         chosen.update(matching)
     return [name for name in known if name in chosen]
+
+
+def require_known(wanted: Iterable[str]) -> None:
+    """Raise InputError for a name that no metric has."""
+    for name in wanted:
+        if name not in names():
+            raise InputError(_unknown(name, names()))
+
+
+def _unknown(name: str, choices: Sequence[str]) -> str:
+    near = get_close_matches(name, choices)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"no metric is named {name!r}; {hint}there are {', '.join(names())}"

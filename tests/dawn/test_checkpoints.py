@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dawn.a2v.config import A2V_TINY
-from dawn.checkpoints import build, cards, check_state, load_network, save, verify
+from dawn.checkpoints import build, check_state, found, load_network, save, verify
 from dawn.lfg.config import LFG_TINY
 from dawn.pbnet.config import PBNET_TINY
 from manifests.errors import InputError
@@ -92,7 +92,7 @@ def test_a_card_that_is_not_ours_is_refused(tmp_path, change, message):
     path = tmp_path / "pbnet.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match=message):
-        cards(tmp_path)
+        found(tmp_path)
 
 
 def test_a_card_with_impossible_architecture_is_refused(tmp_path):
@@ -107,9 +107,9 @@ def test_a_card_with_impossible_architecture_is_refused(tmp_path):
 
 def test_a_folder_without_cards_is_told(tmp_path):
     with pytest.raises(InputError, match="holds no checkpoint"):
-        cards(tmp_path)
+        found(tmp_path)
     with pytest.raises(InputError, match="not a folder"):
-        cards(tmp_path / "nowhere")
+        found(tmp_path / "nowhere")
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(InputError, match="not JSON"):
-        cards(tmp_path)
+        found(tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from manifests.catalog import connect, rows
-from manifests.commit import sweep
+from manifests.commit import forget, sweep
 from manifests.compact import compact
 from manifests.errors import InputError
 from manifests.schema import COLUMNS
@@ -66,8 +66,7 @@ def test_new_videos_join_what_was_merged(tmp_path: Path) -> None:
     compact(dataset, 10**6)
     assert contents(dataset) == before
     assert list(faults(dataset)) == []
-    assert dataset.names("videos") == dataset.names("clips")
-    assert len(dataset.names("videos")) == 1
+    assert len(dataset.names("videos")) == len(dataset.names("clips")) == 1
 
 
 def test_readers_see_every_row_once_all_the_time(tmp_path: Path) -> None:
@@ -103,6 +102,27 @@ def test_readers_see_every_row_once_all_the_time(tmp_path: Path) -> None:
     stop.set()
     reader.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("at", [2, 5, 6])
+def test_a_reader_whom_the_compaction_overtakes_looks_again(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between any two folders that the reader lists, all parts move: none is left out unnoticed."""
+    dataset = fill(tmp_path / "d", videos=3)
+    names, listed = Dataset.names, []
+
+    def overtaken(reader: Dataset, folder: str) -> list[str]:
+        listed.append(folder)
+        if len(listed) == at:
+            monkeypatch.setattr(Dataset, "names", names)
+            compact(dataset, 1)
+        return names(reader, folder)
+
+    monkeypatch.setattr(Dataset, "names", overtaken)
+    found = rows(dataset, "SELECT clip_id, frame FROM frames JOIN clips USING (clip_id)")
+    assert len(listed) == at
+    assert len(found) == (0 + 1 + 2) * 4
 
 
 @pytest.mark.slow
@@ -154,3 +174,33 @@ def test_a_stopped_ingest_is_not_compacted_away(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run it again"):
         compact(dataset, 10)
     assert (tmp_path / "d" / ".staged" / "video").exists()
+
+
+@pytest.mark.parametrize("rows_per_file", [1, 10**6])
+def test_a_row_without_clips_outlives_every_compaction(tmp_path: Path, rows_per_file: int) -> None:
+    """Its `videos` row names no part, so nothing else in the dataset speaks of it."""
+    with written(str(tmp_path / "d")) as session:
+        dataset = session.dataset
+        add(session, "a")
+        add(session, "z", [])  # the last one, in a group of its own
+    for late in ("m", "n"):
+        compact(dataset, rows_per_file)
+        with dataset.writing() as session:
+            add(session, late)
+    before = contents(dataset)
+    compact(dataset, rows_per_file)
+    assert contents(dataset) == before
+    assert [row["video_id"] for row in before["videos"]] == ["a", "m", "n", "z"]
+
+
+def test_a_forgotten_row_of_a_merged_part_is_gone(tmp_path: Path) -> None:
+    with written(str(tmp_path / "d")) as session:
+        dataset = session.dataset
+        add(session, "a")
+        add(session, "gone", [])
+    compact(dataset, 1)
+    (row,) = rows(dataset, "FROM videos WHERE video_id = 'gone'")
+    with dataset.writing() as session:
+        forget(session, row)
+    assert rows(dataset, "SELECT video_id FROM videos") == [{"video_id": "a"}]
+    assert list(faults(dataset)) == []

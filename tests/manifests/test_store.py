@@ -11,10 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from manifests.catalog import rows
 from manifests.errors import InputError
 from manifests.parquet import write_parquet
 from manifests.store import Dataset
-from tests.manifests.rows import RECIPE, add, written
+from tests.manifests.rows import RECIPE, add, clip, written
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,9 +139,9 @@ def test_landmarks_in_small_steps_take_half_the_space(tmp_path: Path) -> None:
 
     values = np.cumsum(np.random.default_rng(0).normal(0, 0.3, (400, 1434)), axis=0) + 128
     sizes = []
-    for name, rows in (("raw", values), ("rounded", np.round(values * 64) / 64)):
+    for name, points in (("raw", values), ("rounded", np.round(values * 64) / 64)):
         path = tmp_path / f"{name}.parquet"
-        write_parquet(path, pa.table({"landmarks": fixed_lists(rows.astype(np.float32))}))
+        write_parquet(path, pa.table({"landmarks": fixed_lists(points.astype(np.float32))}))
         sizes.append(path.stat().st_size)
     assert sizes[1] < 0.55 * sizes[0]
 
@@ -155,3 +156,28 @@ def test_forgetting_a_video_removes_its_files(tmp_path: Path) -> None:
     left = [path.name for path in (tmp_path / "d").rglob("*.*") if path.is_file()]
     assert not any(name.startswith("a") for name in left)
     assert any(name.startswith("b") for name in left)
+
+
+def test_clips_that_are_judged_again_are_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the same keys as well: their row is not there yet, and readers see the old one."""
+    publish = Dataset.publish
+
+    def dies_at_the_row(dataset: Dataset, temporary: Path, name: str) -> None:
+        if name.startswith("videos/"):
+            raise KeyboardInterrupt
+        publish(dataset, temporary, name)
+
+    with written(str(tmp_path / "d")) as session:
+        old = add(session, "a")
+        with monkeypatch.context() as patch:
+            patch.setattr(Dataset, "publish", dies_at_the_row)
+            with pytest.raises(KeyboardInterrupt):
+                add(session, "a", [clip("a", face_px=7.0)], old=old)
+        assert rows(session.dataset, "SELECT face_px FROM clips") == [{"face_px": 100.0}]
+        again = add(session, "a", [clip("a", face_px=7.0)], old=old)
+        assert rows(session.dataset, "SELECT face_px FROM clips") == [{"face_px": 7.0}]
+        assert again["clips_part"] != old["clips_part"]
+        add(session, "a", old=again)
+        assert session.dataset.names("clips") == [old["clips_part"]]

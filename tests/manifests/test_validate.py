@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from manifests.compact import compact
 from manifests.store import Dataset
 from manifests.validate import CHECKS, faults
 from tests.manifests.rows import add, clip, written
@@ -53,6 +54,7 @@ BREAK: dict[str, Callable[[Path], None]] = {
     "frame i lies at (start_frame + i) / 25 s": changed("frames", time_s=9.0),
     "landmarks, pose and eye ratios are finite": changed("frames", eye_left=float("nan")),
     "audio features are finite": changed("audio", features=[float("inf")] * 320),
+    "rows are of clips that are there": changed("decisions", clip_id="gone"),
     "each filter judged a clip once": doubled("decisions"),
     "a clip is accepted when no filter fails it": changed("decisions", verdict="fail"),
     "an identity is in one split": changed("clips", identity="video:b", split="test"),
@@ -104,3 +106,13 @@ def test_other_columns_are_named(root: Path) -> None:
     assert f"columns follow the schema: not so for audio/{part.name}" in list(
         faults(Dataset(str(root)))
     )
+
+
+def test_a_row_that_was_lost_from_a_merged_part_is_noticed(root: Path) -> None:
+    dataset = Dataset(str(root))
+    compact(dataset, 10**6)
+    rewrite(root, "videos", lambda rows: rows[1:])
+    (fault,) = (f for f in faults(dataset) if f.startswith("rows have a video"))
+    assert "holds rows of a, which has none in videos/" in fault
+    compact(dataset, 10**6)
+    assert list(faults(dataset)) == []

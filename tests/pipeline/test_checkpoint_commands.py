@@ -5,8 +5,10 @@ from typer.testing import CliRunner
 
 from dawn.a2v.config import A2V_TINY
 from dawn.a2v.model import A2V
+from dawn.sampling.model import find_model
 from manifests.errors import InputError
 from pipeline.checkpoint_commands import app
+from tests.models import write_model
 
 
 def run(*arguments):
@@ -59,3 +61,16 @@ def test_info_notices_damage(tmp_path):
     result = run("info", to)
     assert isinstance(result.exception, InputError)
     assert "sha256" in str(result.exception)
+
+
+def test_info_takes_the_folders_that_generate_takes(tmp_path):
+    folder = write_model(tmp_path / "model", split_pbnet=True)
+    result = run("info", folder)
+    assert result.exit_code == 0, result.output
+    told = [line.split(":")[0] for line in result.output.splitlines() if line[0] != " "]
+    assert told == ["lfg", "a2v", "pbnet_pose", "pbnet_blink"]
+    assert find_model(folder).path == folder
+    (folder / "a2v/a2v.json").unlink()
+    result = run("info", folder)
+    assert isinstance(result.exception, InputError)
+    assert "a2v/a2v.json: cannot be read" in str(result.exception)

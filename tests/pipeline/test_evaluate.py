@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,14 @@ import numpy as np
 import pytest
 import yaml
 
+from eval.clips import Clip, Pair
+from eval.measuring import measure
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline import evaluate_steps
+from pipeline.evaluate import evaluate, results_folder
 from pipeline.evaluate_command import EvaluateOptions, plan
+from pipeline.executor import InProcess
 from tests.evaluations import content, of_clips, of_set, options, run
 from tests.films import drift, hum, write_film
 from tests.networks import write_i3d
@@ -278,8 +283,22 @@ def test_other_conditions_take_another_folder(
             plan(options(tmp_path / "x", str(changed), real, videos=fake))
     with pytest.raises(InputError, match="exactly one"):
         plan(options(tmp_path / "x", card, real))
-    with pytest.raises(InputError, match="no metric is named 'fidd'"):
+    with pytest.raises(InputError, match="no metric is named 'fidd'; did you mean fid"):
         plan(options(tmp_path / "x", card, real, videos=fake, metrics="fidd"))
+
+
+def test_a_metric_that_is_unknown_is_refused_from_python_too(
+    real: Path, fake: Path, card: str, tmp_path: Path
+) -> None:
+    job = plan(options(tmp_path / "out", card, real, videos=fake, metrics="psnr"))
+    odd = replace(job, wanted=("psnr", "ms_sim"))
+    with pytest.raises(InputError, match=r"no metric is named 'ms_sim'; did you mean .*ms_ssim"):
+        evaluate(odd, results_folder(str(tmp_path / "out")), InProcess())
+    assert not (tmp_path / "out").exists()
+    settings = job.conditions.settings
+    clips = [Clip(folder / "clip0.mkv", settings) for folder in (fake, real)]
+    with pytest.raises(InputError, match="no metric is named 'psnrr'"):
+        measure(Pair("clip0", *clips), ["psnrr"])
 
 
 def test_a_fault_of_ours_costs_one_metric_and_is_tried_again(

@@ -1,14 +1,18 @@
 """Jobs that fail, hang or kill their process give a Failure and stop nobody else."""
 
+import itertools
 import os
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from manifests.errors import InputError
-from pipeline.executor import Failure, InProcess, OnRay, require_ray
+from pipeline.executor import Failure, InProcess, OnRay, join_or_start, require_ray
+from pipeline.executor import _task as executor_task
 
 pytestmark = pytest.mark.ray
 
@@ -17,8 +21,18 @@ def double(x: int) -> int:
     return 2 * x
 
 
-def hang() -> None:
-    time.sleep(60)
+def hang(begun: Path) -> None:
+    begun.touch()
+    threading.Event().wait()
+
+
+def wait_for(file: Path) -> None:
+    while not file.exists():
+        time.sleep(0.05)
+
+
+def process() -> int:
+    return os.getpid()
 
 
 def die(counter: Path) -> None:
@@ -46,21 +60,65 @@ def test_in_process_and_on_ray_agree(ray_session: None) -> None:
     assert collect(OnRay(2), jobs) == expected
 
 
-def test_one_bad_job_does_not_touch_the_others(ray_session: None, tmp_path: Path) -> None:
-    counter = tmp_path / "tries"
-    executor = OnRay(2, timeout_s=5.0, attempts=2)
-    jobs = [(double, (1,)), (die, (counter,)), (hang, ()), (fail, ()), (double, (4,))]
+def test_one_bad_job_does_not_touch_the_others(
+    ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter, begun = tmp_path / "tries", tmp_path / "begun"
+    executor = OnRay(2, attempts=2)
+    looks = itertools.count(1)
+
+    def clock() -> float:
+        """Leaps once the job that hangs is alone: no other is late, however busy the machine."""
+        alone = begun.exists() and len(executor._running) == 1
+        return next(looks) * 10_000.0 if alone else 0.0
+
+    monkeypatch.setattr("pipeline.executor.monotonic", clock)
+    jobs = [(double, (1,)), (hang, (begun,)), (die, (counter,)), (fail, ()), (double, (4,))]
     found = collect(executor, jobs)
     assert found[0] == 2
     assert found[4] == 8
     assert isinstance(found[1], Failure)
-    assert found[1].kind == "crash"
-    assert counter.read_text() == "xx"
+    assert found[1].kind == "timeout"
     assert isinstance(found[2], Failure)
-    assert found[2].kind == "timeout"
+    assert found[2].kind == "crash"
+    assert counter.read_text() == "xx"
     assert isinstance(found[3], Failure)
     assert found[3].kind == "error"
     assert "No space left" in found[3].detail
+
+
+def test_a_job_that_waits_for_a_free_processor_is_not_blamed(
+    ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    free = tmp_path / "free"
+    others = ray.remote(num_cpus=2, max_retries=0)(wait_for).remote(free)
+    looks = 0
+
+    def clock() -> float:
+        """A day passes at each look; at the third the processors become free."""
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            free.touch()
+        return min(looks, 3) * 86_400.0
+
+    monkeypatch.setattr("pipeline.executor.monotonic", clock)
+    assert collect(OnRay(1, attempts=1), [(double, (1,))]) == {0: 2}
+    ray.get(others)
+
+
+def test_all_jobs_are_calls_of_one_function_and_workers_are_replaced(
+    ray_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.executor._CALLS", 3)
+    executor_task.cache_clear()
+    try:
+        found = collect(OnRay(1), [(process, ()) for _ in range(7)])
+    finally:
+        executor_task.cache_clear()
+    assert max(Counter(found.values()).values()) <= 3
 
 
 def test_jobs_may_be_added_while_results_come(ray_session: None) -> None:
@@ -94,3 +152,15 @@ def test_a_job_is_not_blamed_when_ray_itself_is_dying(
 
 def test_ray_that_runs_answers(ray_session: None) -> None:
     require_ray()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_does_not_answer_is_one_line(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with pytest.raises(InputError, match=f"--address {address}: no Ray cluster answers"):
+        join_or_start(address, None)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(InputError, match=f"RAY_ADDRESS={address}: no Ray cluster answers"):
+        join_or_start(None, 2)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dawn.curation.extraction import ExtractConfig
@@ -182,6 +184,50 @@ def test_labels_of_a_list_land_in_the_clips(films: Path, tmp_path: Path) -> None
         ("ben", None, "test", "speaker:ben", 60, 40),
         ("ben", None, "test", "speaker:ben", 100, 10),
     ]
+
+
+def splits_of(root: Path) -> dict[str, set[str]]:
+    found = rows(Dataset(str(root)), "SELECT source_name, split FROM clips")
+    return {
+        name: {r["split"] for r in found if r["source_name"] == name} for name in ("long", "short")
+    }
+
+
+def test_nobody_is_in_two_splits_whatever_a_list_asks(films: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+
+    def ask(long: str, short: str) -> dict[str, set[str]]:
+        listed = films / "asked.csv"
+        listed.write_text(f"path,speaker,split\nlong.mp4,anna,{long}\nshort.mp4,anna ,{short}\n")
+        run(root, [listed])
+        return splits_of(root)
+
+    assert ask("train", "train") == {"long": {"train"}, "short": {"train"}}
+    assert ask("test", "test") == {"long": {"test"}, "short": {"test"}}
+    assert ask("train", "test") == {"long": {"excluded"}, "short": {"test"}}
+    funnel = {r["step"]: r["count"] for r in rows(Dataset(str(root)), "FROM funnel()")}
+    assert funnel["fail one_split"] == 2
+    assert funnel["accepted clips"] == 0
+
+
+def test_whom_an_older_version_divided_is_united(films: Path, tmp_path: Path) -> None:
+    """Any ingest does it, whatever it was called for, and needs no source for it."""
+    listed, root = films / "asked.csv", tmp_path / "root"
+    listed.write_text("path,speaker,split\nlong.mp4,anna,train\n")
+    run(root, [listed, films / "none.mp4"])
+    dataset = Dataset(str(root))
+    (part,) = (root / "clips").iterdir()
+    old = pq.read_table(part)
+    clips = old.to_pylist()
+    assert [clip["split"] for clip in clips] == ["train"] * 2
+    for clip, split in zip(clips, ("train", "test"), strict=True):
+        clip |= {"accepted": True, "reasons": [], "split": split}
+    pq.write_table(pa.Table.from_pylist(clips, old.schema), part)
+    assert any(fault.startswith("an identity is in one split: not so for speaker:anna; any `dawn "
+               "ingest`") for fault in faults(dataset))  # fmt: skip
+    summary, _ = run(root, [films / "none.mp4"])
+    assert summary.outcomes == {"unchanged": 1, "judged again": 1}
+    assert {row["split"] for row in rows(dataset, "FROM clips")} == {"train"}
 
 
 def test_a_source_that_is_back_replaces_its_absence(films: Path, tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ def test_the_baseline_moves_with_its_history(tmp_path: Path, old: str) -> None:
     pointer = read_pointer(file)
     assert [entry["verdict"] for entry in pointer.history] == ["FIRST", "FAIL", "PASS"]
     assert [entry["reason"] for entry in pointer.history] == ["first", "we must", "better"]
+    assert [entry["results"] for entry in pointer.history] == ["old", "bad", "new"]
     changes = pointer.history[1]["changes"]["ms_ssim"]
     assert changes["gain"] == pytest.approx(-0.05, abs=0.005)
     assert isinstance(accept(tmp_path / "folder", old, "--reason", "x").exception, InputError)

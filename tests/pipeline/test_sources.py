@@ -63,6 +63,38 @@ def test_a_list_carries_labels(folder: Path, suffix: str) -> None:
     assert c.labels == (Label(),)
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_labels_are_text_in_one_spelling(folder: Path, suffix: str) -> None:
+    table = pd.DataFrame(
+        {"path": ["b.mp4", "sub/c.mkv", "a.MOV", "sub/deeper/d.webm"],
+         "speaker": [" anna ", "Jose\u0301", "  ", "José\t"], "licence": [7.0, None, 8.0, 2.5],
+         "split": [" train", "train ", None, "val"]}
+    )  # fmt: skip
+    path = folder / f"list.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
+    found = {source.path.name: source.labels[0] for source in find_sources([str(path)])}
+    assert found["b.mp4"].speaker == "anna"
+    assert found["c.mkv"].speaker == found["d.webm"].speaker == "José"
+    assert found["a.MOV"].speaker is found["a.MOV"].split is found["c.mkv"].licence is None
+    assert found["b.mp4"].split == found["c.mkv"].split == "train"
+    numbers = ("7.0", "2.5") if suffix == "csv" else ("7", "2.5")  # a CSV is text already
+    assert (found["b.mp4"].licence, found["d.webm"].licence) == numbers
+
+
+def test_numbers_are_labels_and_other_things_are_not(folder: Path) -> None:
+    path = folder / "list.parquet"
+    pd.DataFrame({"path": ["b.mp4"], "speaker": [64]}).to_parquet(path)
+    (source,) = find_sources([str(path)])
+    assert source.labels == (Label(speaker="64"),)
+    assert source.said == (f"{path}: row 1",)
+    for column, value, said in (("speaker", b"x", "speaker b'x' is neither text nor a number"),
+                                ("split", True, "split True is neither"),
+                                ("path", 7, "has no path")):  # fmt: skip
+        pd.DataFrame({"path": ["b.mp4"]} | {column: [value]}).to_parquet(path)
+        with pytest.raises(InputError, match=f"row 1: {said}"):
+            find_sources([str(path)])
+
+
 BAD_LISTS = {
     "file\nb.mp4\n": "no column `path`|unknown column 'file'",
     "path,colour\nb.mp4,red\n": "unknown column 'colour'",

@@ -5,7 +5,6 @@ import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pyarrow.parquet as pq
@@ -27,6 +26,7 @@ from pipeline.cli import app
 from pipeline.train import INFO, Resources, train
 from pipeline.train_command import changed
 from pipeline.train_report import curve
+from tests.models import PBNET_MEL, write_network
 from tests.small import SMALL_A2V, SMALL_LFG
 
 pytestmark = pytest.mark.ray
@@ -147,7 +147,7 @@ def test_a_folder_with_a_run_is_not_overwritten_and_another_configuration_refuse
 ) -> None:
     out = tmp_path / "run"
     train(lfg_task(dataset, out, replace(SHORT, steps=2)), Resources(), resume=False)
-    with pytest.raises(InputError, match="add --resume"):
+    with pytest.raises(InputError, match="at step 2 of 2; add --resume to the same command"):
         train(lfg_task(dataset, out, replace(SHORT, steps=2)), Resources(), resume=False)
     with pytest.raises(InputError, match=r"run\.lr: 0\.001 -> 0\.01"):
         train(lfg_task(dataset, out, replace(SHORT, steps=2, lr=0.01)), Resources(), resume=True)
@@ -156,20 +156,84 @@ def test_a_folder_with_a_run_is_not_overwritten_and_another_configuration_refuse
     assert (out / "metrics.parquet").read_bytes() == before
 
 
-def test_the_command_trains_a_stage_and_says_what_is_next(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_command_trains_a_stage_by_relative_paths_and_says_what_is_next(
+    ray_session: None, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments: list[Any] = ["train", "pbnet", "--dataset", dataset.path, "--out", tmp_path / "run"]
-    settings = ["run.steps=2", "run.validate_every=1", "run.loader_workers=0", "frames=20"]
-    for setting in settings:
-        arguments += ["--set", setting]
-    monkeypatch.setattr("pipeline.train_command.Resources", Resources)
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    """Ray Train's workers have directories of their own: paths mean what the user's shell says."""
+    monkeypatch.chdir(tmp_path)
+    Path("data").symlink_to(dataset.path)
+    write_network(Path("before/model/pbnet"), "pbnet", PBNET_MEL)
+    words = "train pbnet --dataset data/ --out runs/first --init before/model --preset tiny"
+    for setting in ("run.steps=2", "run.validate_every=1", "run.loader_workers=0", "frames=20"):
+        words += f" --set {setting}"
+    result = CliRunner().invoke(app, words.split())
     assert result.exit_code == 0, result.output
-    assert "the best network is in" in result.output
+    assert f"the best network is in {tmp_path}/runs/first/model/pbnet" in result.output
     assert "next: look at" in result.output
-    card = checkpoints.read_card(tmp_path / "run/model/pbnet/pbnet.json")
+    card = checkpoints.read_card(tmp_path / "runs/first/model/pbnet/pbnet.json")
     assert set(card.source["states"]) == {"low", "high"}
+    told = RunFolder("runs/first", INFO).info()
+    assert (told["dataset"], told["init"]) == (f"{tmp_path}/data", f"{tmp_path}/before/model")
+
+
+def test_an_attempt_that_trained_nothing_is_begun_anew(dataset: Dataset, tmp_path: Path) -> None:
+    """Even with other settings: what failed is mended by changing them."""
+    out = tmp_path / "run"
+    with pytest.raises(InputError, match="cannot be shared equally"):
+        train(lfg_task(dataset, out, SHORT), Resources(workers=3), resume=False)
+    (out / "pictures").mkdir()
+    (out / "pictures/reconstruction-000000001.png").write_bytes(b"of the attempt before")
+    mended = lfg_task(dataset, out, replace(SHORT, steps=1, validate_every=1))
+    train(mended, Resources(), resume=False)
+    assert (out / "model/lfg/lfg.json").exists()
+    assert RunFolder(str(out), INFO).info()["recipe_hash"] == mended.hash
+    assert b"before" not in b"".join(path.read_bytes() for path in out.glob("pictures/*"))
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("published", [0, 1])
+def test_a_death_before_the_network_is_handed_on_is_mended(
+    published: int, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last checkpoint is there, of the network nothing, or its weights without the card."""
+    task = lfg_task(dataset, tmp_path / "run", replace(SHORT, steps=2))
+    publish = RunFolder.publish
+
+    def dies(self: RunFolder, temporary: Path, name: str) -> None:
+        if name.startswith("model/") and name.endswith(("safetensors", "json")[published]):
+            raise Killed
+        publish(self, temporary, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "publish", dies)
+        with pytest.raises(Killed):
+            train(task, Resources(), resume=False)
+    assert not (tmp_path / "run/model/lfg/lfg.json").exists()
+    train(task, Resources(), resume=True)
+    _, card = checkpoints.load_network(tmp_path / "run/model/lfg", "lfg")
+    assert card.source["config_hash"] == task.hash
+    assert (tmp_path / "run/report.html").exists()
+
+
+def test_a_best_checkpoint_that_is_gone_is_named(dataset: Dataset, tmp_path: Path) -> None:
+    task = lfg_task(dataset, tmp_path, replace(SHORT, steps=1, validate_every=1))
+    train(task, Resources(), resume=False)
+    (tmp_path / "model/lfg/lfg.json").unlink()
+    (tmp_path / "checkpoints/step-000000001/lfg.safetensors").unlink()
+    with pytest.raises(InputError, match=r"step-000000001/lfg\.safetensors: is missing"):
+        train(task, Resources(), resume=True)
+
+
+def test_a_folder_of_something_else_is_left_alone(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"format": 1}')
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(InputError, match=r"its config\.json is of something else"):
+        train(lfg_task(dataset, tmp_path), Resources(), resume=False)
+    assert (tmp_path / "config.json").read_text() == '{"format": 1}'
+    assert (tmp_path / "pictures").is_dir()
 
 
 @pytest.mark.parametrize(

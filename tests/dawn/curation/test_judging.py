@@ -179,6 +179,91 @@ def test_adding_footage_moves_nobody_and_leaks_nobody(
     assert all(len(found) == 1 for found in splits.values())
 
 
+def splits(clips: list[Any]) -> list[tuple[str, bool]]:
+    return [(clip["split"], clip["divided"]) for clip in clips]
+
+
+@pytest.mark.parametrize("asked", [("train", "test"), ("test", "train"), ("val", "test")])
+def test_of_two_asked_splits_the_held_out_one_holds(asked: tuple[str, str]) -> None:
+    clips = [person(f"c{k}", f"v{k}", speaker="Anna", asked_split=a) for k, a in enumerate(asked)]
+    clips.append(person("c2", "v2", speaker="Anna"))
+    assign(clips, Identities(), SplitConfig())
+    left_out = asked.index("test") ^ 1
+    assert splits(clips) == [
+        ("excluded", True) if k == left_out else ("test", False) for k in range(3)
+    ]
+
+
+def test_a_convention_divides_no_labelled_speaker() -> None:
+    names = ["WRA_MarcoRubio_000", "WRA_MarcoRubio_001", "WDA_DanKildee_000"]
+    clips = [person(name, name, speaker="marco") for name in names]
+    assign(clips, Identities(), SplitConfig(convention="hdtf"))
+    assert splits(clips) == [("test", False), ("excluded", True), ("excluded", False)]
+
+
+def test_faces_that_turn_out_to_be_one_person_are_in_one_split() -> None:
+    clips = [
+        person("a", "v1", face(0.0), asked_split="train"),
+        person("b", "v2", face(0.1), asked_split="test"),
+    ]
+    assign(clips, Identities(), SplitConfig())
+    assert clips[0]["identity"] == clips[1]["identity"]
+    assert splits(clips) == [("excluded", True), ("test", False)]
+
+
+def test_what_is_in_the_dataset_holds_unless_it_is_judged_again() -> None:
+    for settled, expected in ((True, ("excluded", True)), (False, ("test", False))):
+        known = Identities()
+        known.add("speaker:Anna", "train", None, settled=settled)
+        clips = [person("a", "v", speaker="Anna", asked_split="test")]
+        assign(clips, known, SplitConfig())
+        assert splits(clips) == [expected]
+    known = Identities()
+    known.add("speaker:Anna", "val", None, settled=False)
+    clips = [person("a", "v", speaker="Anna")]
+    assign(clips, known, SplitConfig())
+    assert splits(clips) == [("val", False)]
+
+
+@pytest.mark.parametrize("spelling", ["José", "Jose\u0301", " José", "José\t"])
+def test_one_name_in_any_spelling_is_one_person(spelling: str) -> None:
+    clips = [person("a", "v1", speaker="José"), person("b", "v2", speaker=spelling)]
+    assign(clips, Identities(), SplitConfig())
+    assert clips[0]["identity"] == clips[1]["identity"] == "speaker:José"
+
+
+def test_a_divided_clip_is_not_accepted_and_the_reason_stands_with_it() -> None:
+    assert failing(GOOD | {"divided": True}) == ["one_split"]
+    assert failing(GOOD | {"divided": False}) == []
+    text = why_none_passed(judge(GOOD | {"divided": True}, FilterConfig()))
+    assert text == "the person is in another split (one_split 2, bound 1)"
+
+
+CLAIMS = st.tuples(st.sampled_from("abc"), st.sampled_from([None, "train", "val", "test"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(CLAIMS, max_size=6), max_size=4))
+def test_whatever_is_asked_nobody_is_in_two_splits_and_nobody_moves(
+    runs: list[list[tuple[str, str | None]]],
+) -> None:
+    known, there = Identities(), []
+    for number, asked in enumerate(runs):
+        before = splits(there)
+        new = [
+            person(f"c{number}-{k}", f"v{number}-{k}", speaker=who, asked_split=split)
+            for k, (who, split) in enumerate(asked)
+        ]
+        assign(new, known, SplitConfig())
+        assert splits(there) == before
+        there += new
+    shown = {(clip["identity"], clip["split"]) for clip in there if clip["split"] != "excluded"}
+    assert len(shown) == len({identity for identity, _ in shown})
+    for clip in there:
+        if clip["asked_split"] is not None:
+            assert clip["split"] in (clip["asked_split"], "excluded")
+
+
 def test_an_asked_split_goes_before_everything() -> None:
     clip = person("WRA_MarcoRubio_000", "v", asked_split="train")
     assign([clip], Identities(), SplitConfig(convention="hdtf"))

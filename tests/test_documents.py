@@ -1,0 +1,273 @@
+"""Every command of README and docs/, run as it stands there, in a terminal, with relative paths.
+
+One folder holds what the documents assume; one Ray, started from a terminal as users start it, runs
+the commands. Presets have a few steps instead of thousands; nothing else differs.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+
+from dawn.synthetic.footage import write_footage
+from tests.terminals import Terminal, run_in_terminal, terminal_program
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    *("docs/ingest.md", "README.md", "docs/training.md", "docs/generation.md"),
+    *("docs/evaluation.md", "docs/leaderboard.md", "docs/regression.md", "docs/queries.md"),
+    "docs/models.md",
+]
+"""In the order of the work: what an earlier one makes, a later one may use."""
+
+NOT_RUN = {
+    "git clone": "the clone is where this runs",
+    "make ": "CI runs the one, test_the_demo below the command of the other",
+    "source .venv": "the environment is active",
+    "dawn train lfg --dataset data/ --out runs/lfg --preset 128": "needs eight GPUs",
+    "dawn train a2v --dataset data/ --out runs/a2v --preset 128": "builds on the one above",
+    "dawn generate --checkpoint official-128": "needs HuBERT-large; test_generate_official.py",
+    "ray start --head": "the fixture `cluster` starts one, on free ports",
+    "dawn ingest footage/ --dataset data/ --address": "names the cluster of the line above",
+    "ray job submit --address http://head:8265": "needs that cluster and its object store",
+    "tensorboard --logdir": "serves until it is stopped; started below",
+    "python -m tests.parity": "tests/dawn/test_parity.py",
+}
+VERDICTS = ("dawn regress --", "dawn eval-checkpoint")
+"""Commands whose exit code is a verdict: 0 passed, 1 failed, 3 not decided or not comparable."""
+
+SHORT = """\
+import sys
+from dataclasses import replace
+
+from dawn.training import config
+from pipeline import demo_model
+
+for table in (config._LFG, config._PBNET, config._A2V):
+    for name, preset in table.items():
+        table[name] = replace(preset, run=replace(preset.run, steps=2, validate_every=2))
+demo_model.STEPS.update(lfg=2, pbnet=2, a2v=2)
+
+from pipeline.cli import main
+
+main()
+"""
+
+
+def commands(document: str) -> list[str]:
+    """The shell commands and Python programs of a document's blocks."""
+    found = []
+    for language, text in re.findall(
+        r"^```(\w*)\n(.*?)^```", (ROOT / document).read_text(), re.S | re.M
+    ):
+        if language == "bash":
+            found += split_commands(text)
+        elif language == "python":
+            found.append(f"python - <<'END'\n{text}END")
+    return found
+
+
+def split_commands(script: str) -> list[str]:
+    """Lines joined until the shell takes them as whole."""
+    found, begun = [], ""
+    for line in script.splitlines():
+        begun += line + "\n"
+        whole = subprocess.run(["/bin/bash", "-n", "-c", begun], capture_output=True, check=False)
+        if whole.returncode == 0 and not begun.endswith("\\\n"):
+            found.append(begun.strip())
+            begun = ""
+    assert not begun, begun
+    return [command for command in found if command and not command.startswith("#")]
+
+
+def not_run(command: str) -> str | None:
+    """The entry of NOT_RUN that a command falls under."""
+    return next((start for start in NOT_RUN if command.startswith(start)), None)
+
+
+def test_every_block_that_holds_commands_is_marked_as_such() -> None:
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for language, text in re.findall(
+            r"^```(\w*)\n(.*?)^```", document.read_text(), re.S | re.M
+        ):
+            if language not in ("bash", "yaml"):
+                assert not re.search(r"^(dawn|ray|python|make|duckdb) ", text, re.M), document.name
+        if "```bash" in document.read_text():
+            assert str(document.relative_to(ROOT)) in DOCUMENTS
+
+
+def test_what_is_not_run_is_still_documented() -> None:
+    documented = [command for document in DOCUMENTS for command in commands(document)]
+    assert len(documented) > 40
+    for start in NOT_RUN:
+        assert any(command.startswith(start) for command in documented), start
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the documents speak of: footage, a list, a face, a voice."""
+    work = tmp_path_factory.mktemp("studio")
+    for folder, kinds in {
+        "footage": ["plain", "variable", "truncated"], "more": ["rotated"],
+        "raw": ["ntsc", "second"], "raw/more": ["delayed"],
+    }.items():  # fmt: skip
+        (work / folder).mkdir()
+        write_footage(work / folder, kinds=kinds, seconds=4.5)
+    (work / "more/rotated.mp4").rename(work / "more/rotated.mov")
+    (work / "list.csv").write_text(
+        "path,speaker,split\nraw/ntsc.mp4,anna,val\nraw/second.mp4,ben,test\n"
+        "raw/more/delayed.mp4,eve,test\n"
+    )
+    with av.open(work / "footage/plain.mp4") as container:
+        next(container.decode(video=0)).to_image().save(work / "face.png")
+    write_voice(work / "footage/plain.mp4", work / "voice.wav", 2.0)
+    (work / "jobs.csv").write_text("image,audio,name\nface.png,voice.wav,one\n")
+    return work
+
+
+def write_voice(video: Path, path: Path, seconds: float) -> None:
+    """The first seconds of a video's sound."""
+    with av.open(video) as source, av.open(path, "w") as target:
+        stream = target.add_stream("pcm_s16le", rate=source.streams.audio[0].rate)
+        for frame in source.decode(audio=0):
+            if frame.time >= seconds:
+                break
+            frame.pts = None
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a user's shell has: `dawn` and `python` on PATH, and an ffmpeg."""
+    programs = tmp_path_factory.mktemp("programs")
+    terminal_program(programs)
+    (programs / "short_dawn.py").write_text(SHORT)
+    dawn = programs / "dawn"
+    dawn.write_text(f'#!/bin/sh\nexec {sys.executable} {programs}/short_dawn.py "$@"\n')
+    dawn.chmod(0o755)
+    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
+    ours = {"PATH": path, "PYTHONPATH": str(ROOT), "TOUCHED": str(programs / "touched")}
+    return {**os.environ, **ours, "RAY_AUTH_MODE": "token"}
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """A Ray started from a terminal, so that its workers inherit that: what names it to others."""
+    dashboard = free_port()
+    script = (
+        "ray start --head --block --port=0 --num-cpus=2 --node-ip-address=127.0.0.1 "
+        f"--dashboard-port={dashboard} --dashboard-agent-listen-port={free_port()} "
+        "--disable-usage-stats"
+    )
+    terminal = Terminal(script, tmp_path_factory.mktemp("cluster"), environment)
+    end = time.monotonic() + 300
+    while not (found := re.search(r"--address='([\d.:]+)'", terminal.text)):
+        assert terminal.read(0.5), terminal.text
+        assert time.monotonic() < end, terminal.text
+    yield {"RAY_ADDRESS": found[1], "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}"}
+    os.killpg(terminal.process.pid, signal.SIGTERM)
+    terminal.wait(120)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def before(command: str, work: Path) -> None:
+    """What a document assumes to be there and no command above it makes."""
+    made: dict[str, Callable[[], object]] = {
+        "results/next": lambda: shutil.copytree(work / "results/dawn", work / "results/next"),
+        "run/model": lambda: shutil.copytree(work / "runs/first/model", work / "run/model"),
+        "runs/mine": lambda: shutil.copytree(work / "runs/dawn", work / "runs/mine"),
+        "runs/old": lambda: shutil.copytree(work / "runs/dawn", work / "runs/old"),
+        "runs/new": lambda: shutil.copytree(work / "runs/dawn", work / "runs/new"),
+        "theirs/": lambda: shutil.copytree(work / "runs/dawn/videos", work / "theirs"),
+        "real_videos/": lambda: shutil.copytree(work / "runs/dawn/videos", work / "real_videos"),
+        " model ": lambda: shutil.copytree(work / "runs/first/model", work / "model"),
+        "LFG_128_1000ep.pth": lambda: official(work),
+    }
+    for name, make in made.items():
+        if name in command and not (work / name.strip()).exists():
+            make()
+
+
+def wait_for_jobs(work: Path, environment: dict[str, str]) -> None:
+    """Until Ray's agent, which takes jobs, has started."""
+    end = time.monotonic() + 300
+    while True:
+        code, text = run_in_terminal("ray job submit -- true", work, environment)
+        if code == 0:
+            return
+        assert "No available agent" in text, text
+        assert time.monotonic() < end, text
+
+
+def official(work: Path) -> None:
+    """Random weights in the official layout, under the names that the documents give."""
+    from tests.pipeline.test_generate_official import write_release
+
+    *_, pose, blink = write_release(work)
+    for file, name in (
+        (pose, "pose/checkpoint_40000.pth.tar"),
+        (blink, "blink/checkpoint_95000.pth.tar"),
+    ):
+        (work / name).parent.mkdir()
+        shutil.copy(file, work / name)
+        shutil.copy(file.parent / "opt.yaml", (work / name).parent)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_every_documented_command_runs_as_it_stands(
+    studio: Path, environment: dict[str, str], cluster: dict[str, str]
+) -> None:
+    done = set()
+    for document in DOCUMENTS:
+        for command in commands(document):
+            if not_run(command) or command in done:
+                continue
+            done.add(command)
+            before(command, studio)
+            if command.startswith("ray job"):
+                wait_for_jobs(studio, environment | cluster)
+            code, text = run_in_terminal(command, studio, environment | cluster, limit_s=900)
+            allowed = (0, 1, 3) if command.startswith(VERDICTS) else (0,)
+            assert code in allowed, f"{document}: {command}\nends with {code}:\n{text[-3000:]}"
+    assert (studio / "runs/first/model/lfg/lfg.safetensors").is_file()
+    assert (studio / "talking.mp4").is_file()
+    assert (studio / "page/index.html").is_file()
+    assert not Path(environment["TOUCHED"]).exists(), "a command started ffmpeg"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_demo_ends_well_in_a_terminal(tmp_path: Path, environment: dict[str, str]) -> None:
+    code, text = run_in_terminal("dawn demo", tmp_path, environment)
+    assert code == 0, text[-3000:]
+    assert (tmp_path / "demo/leaderboard/index.html").is_file()
+    assert "next: dawn dataset validate demo/dataset" in text
+    assert not Path(environment["TOUCHED"]).exists(), "the demo started ffmpeg"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["tensorboard --version", "ray --version", "dawn --help"])
+def test_programs_that_the_documents_name_start(program: str, environment: dict[str, str]) -> None:
+    answer = subprocess.run(
+        program.split(), env=environment, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
