@@ -66,7 +66,7 @@ def numbers(takes: dict[str, Take], references: list[Reference], folder: Path) -
     folder.mkdir()
     made = [Generated(name=n, video=write(folder / f"{n}.mp4", take)) for n, take in takes.items()]
     conditions = Conditions.resolve(CARD)
-    can = [m.definition.name for m in METRICS if conditions.standing(m)[0] != "unavailable"]
+    can = [m.definition.name for m in METRICS if conditions.standing(m.definition.name).hash]
     job = Evaluation(
         pairing=match(made, references), conditions=conditions,
         wanted=tuple(name for name in select(["all"]) if name in can),

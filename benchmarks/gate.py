@@ -150,7 +150,7 @@ def make_system(out: Path, name: str, pieces: list[Piece], seed: int, how: str |
             references.append(Reference(name=piece.name, video=str(real), speaker=piece.speaker))
         conditions = Conditions.resolve(CARD)
         gate = {entry.metric for entry in read_gate(None).gates}
-        can = [m.definition.name for m in METRICS if conditions.standing(m)[0] != "unavailable"]
+        can = [m.definition.name for m in METRICS if conditions.standing(m.definition.name).hash]
         evaluate(
             Evaluation(
                 pairing=match(made, references), conditions=conditions,

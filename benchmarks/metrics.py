@@ -87,7 +87,7 @@ def rows(count: int) -> None:
         {
             "system": np.array(["a", "b", "c", "d"])[random.integers(0, 4, count)],
             "metric": np.array(names)[random.integers(0, len(names), count)],
-            "protocol_hash": ["0" * 16] * count,
+            "conditions_hash": ["0" * 16] * count,
             "clip_id": [f"clip{k % 25_000:05d}" for k in range(count)],
             "speaker": [f"s{k % 200}" for k in range(count)],
             "value": random.normal(size=count), "reference": random.normal(size=count),
@@ -148,12 +148,12 @@ def peak_mb() -> float:
 
 def throughput(clip: Path) -> None:
     conditions = Conditions.resolve(ProtocolCard(name="throughput"))
-    settings: Settings = conditions.settings
     for metric in METRICS:
         name = metric.definition.name
-        if conditions.standing(metric)[0] == "unavailable":
+        if conditions.standing(name).hash is None:
             print(f"{name}: weights are missing")
             continue
+        settings: Settings = conditions.settings([name])
         pair = Pair("x", Clip(clip, settings), Clip(clip, settings))
         took = seconds(lambda pair=pair, name=name: measure(pair, [name]))
         print(f"{name}: {took:.2f} s for {pair.frames} frames, decoding and faces included")

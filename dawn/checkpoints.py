@@ -27,6 +27,7 @@ from dawn.pbnet.config import PBNetConfig
 from dawn.pbnet.model import PBNet
 from manifests.config import as_dict, load, stable_hash
 from manifests.errors import InputError
+from manifests.files import is_hidden
 
 FORMAT = 1
 FOLDERS = ("lfg", "a2v", "pbnet", "pose", "blink")
@@ -151,7 +152,7 @@ def found(directory: Path) -> list[tuple[Path, Card]]:
 def _cards_in(place: Path) -> list[Path]:
     """By name; also of weights without one, which `read_card` then names."""
     weights = (path.with_suffix(".json") for path in place.glob("*.safetensors"))
-    return sorted({*place.glob("*.json"), *weights})
+    return sorted(path for path in {*place.glob("*.json"), *weights} if not is_hidden(path.name))
 
 
 def read_card(path: Path) -> Card:

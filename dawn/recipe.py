@@ -13,7 +13,7 @@ from dawn.curation.extraction import ExtractConfig
 from dawn.curation.filters import FilterConfig
 from dawn.curation.splits import SplitConfig
 from dawn.curation.tables import Label
-from dawn.weights import find, sha256
+from dawn.weights import find, sha256, status
 from manifests.config import as_dict, stable_hash
 from manifests.errors import InputError
 
@@ -67,7 +67,7 @@ class Recipe:
         if hubert is not None:
             weights["hubert"] = sha256(hubert_file(hubert))[:16]
         elif config.audio.features == "hubert":
-            raise InputError("audio.features: hubert: its weights are absent; see README, Weights")
+            raise InputError(f"audio.features: hubert: {status('hubert_large').reason}")
         return cls(config, weights)
 
     def as_dict(self) -> dict[str, Any]:

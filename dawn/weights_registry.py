@@ -15,17 +15,27 @@ class WeightFile:
     file_names: tuple[str, ...]
     """Paths under a weights folder, the preferred one first; others are its upstream names."""
     purpose: str
-    enables: str
+    metrics: tuple[str, ...] = ()
+    """Metrics that need it: names, or how they begin, as `dawn evaluate --metrics` takes them."""
+    enables: str = ""
+    """What else it is for; code asks for the file by its name in this table."""
     licence: str
     url: str | None
     sha256: str | None = None
     member: str | None = None
     """The file's name inside, where the address is of a zip archive."""
 
+    @property
+    def uses(self) -> str:
+        """All that it is for, in one line."""
+        metrics = f"metrics {', '.join(self.metrics)}" if self.metrics else ""
+        return "; ".join(filter(None, [metrics, self.enables]))
+
 
 _SYNCNET = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
 _SYNCNET_LICENCE = "Creative Commons Attribution, for research"
 _DAWN = "https://huggingface.co/Hanbo-Cheng/DAWN/tree/main"
+_IMPORT = "dawn checkpoint import, by this name or as a file"
 _DAWN_LICENCE = "MIT by its model page; the LFG code it derives from grants none"
 _3DDFA = "https://github.com/cleardusk/3DDFA_V2/raw/1b6c67601abffc1e9f248b291708aef0e43b55ae/"
 
@@ -33,7 +43,8 @@ REGISTRY: dict[str, WeightFile] = {
     "syncnet_v2": WeightFile(
         file_names=("syncnet_v2.model",),
         purpose="SyncNet v2: does the mouth match the sound",
-        enables="metrics lse_c, lse_d and av_offset",
+        metrics=("lse", "av_offset"),
+        enables="agreement of sound and lips at ingest",
         licence=_SYNCNET_LICENCE,
         url=_SYNCNET + "syncnet_v2.model",
         sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
@@ -41,7 +52,7 @@ REGISTRY: dict[str, WeightFile] = {
     "s3fd": WeightFile(
         file_names=("sfd_face.pth",),
         purpose="S3FD face detector of the SyncNet pipeline",
-        enables="lse_c and lse_d on tracked crops as their authors cut them",
+        metrics=("lse_c_tracked", "lse_d_tracked", "lse_zero_tracked", "av_offset_tracked"),
         licence=_SYNCNET_LICENCE,
         url=_SYNCNET + "sfd_face.pth",
         sha256="d54a87c2b7543b64729c9a25eafd188da15fd3f6e02f0ecec76ae1b30d86c491",
@@ -49,7 +60,7 @@ REGISTRY: dict[str, WeightFile] = {
     "fid_inception": WeightFile(
         file_names=("pt_inception-2015-12-05-6726825d.pth",),
         purpose="Inception-2015-12-05, the network that defines FID",
-        enables="metric fid_incep2015",
+        metrics=("fid_incep2015", "kid", "dr25", "dr50"),
         licence="Apache-2.0 (pytorch-fid)",
         url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
         "pt_inception-2015-12-05-6726825d.pth",
@@ -58,7 +69,7 @@ REGISTRY: dict[str, WeightFile] = {
     "i3d_k400": WeightFile(
         file_names=("i3d_torchscript.pt",),
         purpose="I3D on Kinetics-400 as TorchScript (StyleGAN-V's conversion from TF-Hub)",
-        enables="metrics fvd16_i3d400 and fvd32_i3d400",
+        metrics=("fvd16", "fvd32"),
         licence="not stated; converted from TF-Hub i3d-kinetics-400",
         url="https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
         sha256="bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2",
@@ -66,7 +77,7 @@ REGISTRY: dict[str, WeightFile] = {
     "alexnet": WeightFile(
         file_names=("alexnet-owt-7be5be79.pth",),
         purpose="AlexNet on ImageNet: the trunk of LPIPS as it is usually reported",
-        enables="metric lpips_alex",
+        metrics=("lpips_alex",),
         licence="BSD-3-Clause (torchvision)",
         url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
         sha256="7be5be79…",
@@ -74,7 +85,7 @@ REGISTRY: dict[str, WeightFile] = {
     "squeezenet": WeightFile(
         file_names=("squeezenet1_1-b8a52dc0.pth",),
         purpose="SqueezeNet 1.1 on ImageNet: the small trunk of LPIPS (5 MB)",
-        enables="metric lpips_squeeze",
+        metrics=("lpips_squeeze",),
         licence="BSD-3-Clause (torchvision)",
         url="https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
         sha256="b8a52dc0…",
@@ -82,14 +93,14 @@ REGISTRY: dict[str, WeightFile] = {
     "hubert_large": WeightFile(
         file_names=("hubert-large-ls960-ft",),
         purpose="HuBERT-large (a folder): the audio features that DAWN was trained on",
-        enables="paper audio features, and so the official DAWN checkpoints",
+        enables="the paper's audio features, at ingest and for the official checkpoints",
         licence="Apache-2.0",
         url="https://huggingface.co/facebook/hubert-large-ls960-ft/tree/main",
     ),
     "vgg19": WeightFile(
         file_names=("vgg19-dcbb9e9d.pth",),
         purpose="VGG19 on ImageNet: the perceptual loss of the flow autoencoder",
-        enables="training LFG with the paper's loss",
+        enables="training LFG with the paper's loss (perceptual=vgg19)",
         licence="BSD-3-Clause (torchvision)",
         url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
         sha256="dcbb9e9d…",
@@ -97,7 +108,11 @@ REGISTRY: dict[str, WeightFile] = {
     "arcface": WeightFile(
         file_names=("w600k_r50.onnx",),
         purpose="ArcFace R50 on WebFace600K (from insightface's buffalo_l): identity embedding",
-        enables="metric csim_src_arcface-w600k_r50",
+        metrics=(
+            "csim_src_arcface-w600k_r50",
+            "csim_gt_arcface-w600k_r50",
+            "csim_drift_arcface-w600k_r50",
+        ),
         licence="non-commercial research only (insightface model zoo)",
         url="https://github.com/deepinsight/insightface/releases/download/v0.7/buffalo_l.zip",
         member="w600k_r50.onnx",
@@ -105,7 +120,8 @@ REGISTRY: dict[str, WeightFile] = {
     "mobilefacenet": WeightFile(
         file_names=("MobileFaceNet.onnx",),
         purpose="MobileFaceNet: small 128-d identity embedding",
-        enables="metric csim_src_mbf128 (proxy), identity-disjoint splits",
+        metrics=("fid_mfn128", "csim_src_mbf128", "csim_gt_mbf128", "csim_drift_mbf128"),
+        enables="identities across videos at ingest",
         licence="Apache-2.0 (repository); trained on MS-Celeb-1M: research in spirit",
         url="https://github.com/foamliu/MobileFaceNet/raw/"
         "a6cc9032a659b615f477833e1a70b5e7931bcccc/weights/MobileFaceNet.onnx",
@@ -114,7 +130,8 @@ REGISTRY: dict[str, WeightFile] = {
     "lr_asd": WeightFile(
         file_names=("lr_asd_ava.model", "pretrain_AVA.model"),
         purpose="LR-ASD on AVA: is this face speaking this sound",
-        enables="metric asd_margin_lrasd (proxy), active-speaker filter",
+        metrics=("asd_margin_lrasd",),
+        enables="agreement of sound and lips at ingest, without SyncNet",
         licence="MIT (repository)",
         url="https://github.com/Junhua-Liao/LR-ASD/raw/"
         "1b6dcd2d8fc2895683de6508ec6294ec47d388ca/weight/pretrain_AVA.model",
@@ -122,8 +139,8 @@ REGISTRY: dict[str, WeightFile] = {
     ),
     "3ddfa_mb05": WeightFile(
         file_names=("3ddfa_v2_mb05_120x120.pth", "mb05_120x120.pth"),
-        purpose="3DDFA_V2 MobileNet x0.5: 3DMM parameters, and so head pose",
-        enables="pose backend 3ddfa (with 3ddfa_mean_std)",
+        purpose="3DDFA_V2 MobileNet x0.5: 3DMM parameters, and so expression",
+        metrics=("fd_exp10",),
         licence="MIT (repository)",
         url=_3DDFA + "weights/mb05_120x120.pth",
         sha256="f93ed7f1c4c0382b16d7c18480a5f67473c1917a47475a9823924f38aeb27280",
@@ -134,63 +151,50 @@ REGISTRY: dict[str, WeightFile] = {
             "param_mean_std_62d_120x120.pkl",
         ),
         purpose="mean and deviation of the 62 3DMM parameters",
-        enables="pose backend 3ddfa (with 3ddfa_mb05)",
+        metrics=("fd_exp10",),
         licence="MIT (repository)",
         url=_3DDFA + "configs/param_mean_std_62d_120x120.pkl",
         sha256="090d7150f77cb66c29ddae21e4508fbde59123dcd1dea7facc24a7ed06d1c795",
     ),
-    "face_landmarker": WeightFile(
-        file_names=(
-            "mediapipe_face_landmarker_v2_with_blendshapes.task",
-            "face_landmarker_v2_with_blendshapes.task",
-            "face_landmarker.task",
-        ),
-        purpose="MediaPipe face landmarker: 478 points, 52 blendshapes",
-        enables="landmarks with mediapipe releases that carry no models",
-        licence="Apache-2.0 (Google)",
-        url="https://github.com/antgroup/echomimic/raw/a53e97040398ddae5d26df0d2054a8f1e9f9df6d/"
-        "src/utils/mp_models/face_landmarker_v2_with_blendshapes.task",
-        sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
-    ),
     "dawn_lfg_128": WeightFile(
         file_names=("LFG_128_1000ep.pth",),
         purpose="official DAWN flow autoencoder, 128 px",
-        enables="importing the official 128 px model",
+        enables=_IMPORT,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),
     "dawn_lfg_256": WeightFile(
         file_names=("LFG_256_400ep.pth",),
         purpose="official DAWN flow autoencoder, 256 px",
-        enables="importing the official 256 px model",
+        enables=_IMPORT,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),
     "dawn_a2v_128": WeightFile(
         file_names=("DAWN_128.pth",),
         purpose="official DAWN flow diffusion model, 128 px",
-        enables="importing the official 128 px model",
+        enables=_IMPORT,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),
     "dawn_a2v_256": WeightFile(
         file_names=("DAWN_256.pth",),
         purpose="official DAWN flow diffusion model, 256 px",
-        enables="importing the official 256 px model",
+        enables=_IMPORT,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),
     "dawn_pbnet_pose": WeightFile(
         file_names=("pbnet/pose/checkpoint_40000.pth.tar",),
         purpose="official PBNet, head pose",
-        enables="generation with the official pose generator",
+        enables=_IMPORT,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),
     "dawn_pbnet_blink": WeightFile(
         file_names=("pbnet/blink/checkpoint_95000.pth.tar",),
         purpose="official PBNet, blinks",
-        enables="generation with the official blink generator",
+        enables=_IMPORT,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),

@@ -35,9 +35,10 @@ class Pointer:
 
 
 def fingerprint(results: Results) -> str:
-    """Of what a results folder says: its conditions and every number of the set."""
+    """Of what a results folder says: every number of the set with its conditions."""
     keys = ("system", "protocol_hash", "clip_list_hash", "dataset_hash", "checkpoint")
-    numbers = {name: row["value"] for name, row in results.set_rows.items()}
+    rows = results.set_rows.items()
+    numbers = {name: [row["value"], row["conditions_hash"]] for name, row in rows}
     return stable_hash({key: results.info.get(key) for key in keys} | {"numbers": numbers})
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.comparable import differences
+from eval.comparable import differences, other_conditions
 from eval.scores import Results
 from manifests.errors import InputError
 
@@ -28,16 +28,18 @@ class Calibrated:
 
 
 def calibrate(runs: Sequence[Results]) -> list[Calibrated]:
-    """Margins of all metrics that every run has: twice the standard deviation of the set's number
-    between seeds. Raises InputError for fewer than three runs, or runs that cannot be compared.
+    """Margins of all metrics that every run has under the same conditions: twice the standard
+    deviation of the set's number between seeds. Raises InputError for fewer than three runs, or
+    runs that cannot be compared.
     """
     if len(runs) < LEAST:
         raise InputError(f"{len(runs)} results: give at least {LEAST} of one checkpoint")
+    common = set.intersection(*(set(run.set_rows) for run in runs))
     for other in runs[1:]:
         reasons = differences(runs[0], other)
         if reasons:
             raise InputError(f"{other.folder.uri}: {reasons[0]}")
-    common = set.intersection(*(set(run.set_rows) for run in runs))
+        common -= other_conditions(runs[0], other).keys()
     found = []
     for name in sorted(common):
         values = [run.set_rows[name]["value"] for run in runs]

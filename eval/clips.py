@@ -15,12 +15,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.features.crop import cut_square
 from dawn.features.eyes import eye_ratios, mouth_opening
 from dawn.features.landmarks import LANDMARKS, borrow_mesh, return_mesh
+from dawn.features.picture import face_square, read_picture
 from dawn.features.pose import head_pose
 from dawn.features.sound import read_sound
 from dawn.features.video import VideoInfo, probe, read_frames
 from eval.protocol import ProtocolCard
+from manifests.errors import InputError
 from manifests.reasons import Quarantine, UnreadableVideoError
 
 FRAME_BUDGET = 96 * 2**20
@@ -181,6 +184,10 @@ class Clip:
             yield picture
 
 
+class NoSourceError(Exception):
+    """The picture that a video was made from is not to be had; the message says why."""
+
+
 @dataclass(slots=True)
 class Pair:
     """A generated clip and the real one it is held against, cut to the frames both have."""
@@ -189,7 +196,7 @@ class Pair:
     generated: Clip
     reference: Clip
     image: Path | None = None
-    """Source image where it is not the real clip's frame 0."""
+    """Picture that the video was made from, where that is not the real clip's frame 0."""
     generation: Mapping[str, Any] | None = None
     """The row of `generations`, where the video is of a run."""
 
@@ -204,14 +211,23 @@ class Pair:
 
     @property
     def source_image(self) -> NDArray[np.uint8]:
-        """The picture the video was made from, (size, size, 3). Raises UnreadableVideoError."""
+        """The face that was animated, (size, size, 3), cropped from its picture as generation
+        does. Raises NoSourceError, and UnreadableVideoError where it is the real clip's.
+        """
         if self.image is None:
             return self.reference.first_picture
-        picture = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise UnreadableVideoError(Quarantine.NOT_A_VIDEO, f"{self.image}: no picture")
-        rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8)
-        return square(rgb, self.generated.settings.card.size)
+        if not self.image.is_absolute():
+            raise NoSourceError(
+                f"{self.image}: the run does not say in which folder; make it again"
+            )
+        try:
+            picture = read_picture(self.image)
+        except InputError as error:
+            raise NoSourceError(str(error)) from error
+        found = face_square(picture)
+        if found is None:
+            raise NoSourceError(f"{self.image}: no face was found")
+        return cut_square(picture, found[0], self.generated.settings.card.size)
 
 
 def square(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -30,6 +30,7 @@ from eval.statistics import (
     draws,
     groups,
     sign_flip,
+    weighted_mean,
 )
 
 Test = Literal["sign flip", "bootstrap"]
@@ -43,7 +44,10 @@ class Comparison:
     """How `after` differs from `before` on `n` common clips; positive is better.
 
     `replicates` are the difference's; `p_worse` is of after being worse, one-sided, `p` of any
-    difference. `per_clip` (n,) are paired gains where a clip has its own number.
+    difference. `per_clip` (n,) are paired gains where a clip has its own number. `identical` (n,)
+    is 1 where only after's video is the same as the real one and has no number for that, -1 where
+    only before's is. Such a clip gains or loses as much as the clip that moved most: its place is
+    known, its distance has no bound.
     """
 
     before: float
@@ -56,6 +60,7 @@ class Comparison:
     p_worse: float
     test: Test
     per_clip: F64 | None = None
+    identical: NDArray[np.int8] | None = None
 
     def bounds(self, tail: float) -> tuple[float, float]:
         """What the gain lies between, leaving `tail` on each side."""
@@ -76,27 +81,46 @@ def compare_scores(
     before: Scores, after: Scores, pairs: NDArray[np.intp], speakers: list[str | None]
 ) -> Comparison:
     """A clip metric of two systems. `pairs` (n, 2) are places of common clips in each, `speakers`
-    (n,) theirs. Clips without a number on either side are left out.
+    (n,) theirs. Clips that were not measured on either side are left out.
     """
-    valid = before.valid[pairs[:, 0]] & after.valid[pairs[:, 1]]
+    valid = before.measured[pairs[:, 0]] & after.measured[pairs[:, 1]]
     pairs = pairs[valid]
     group = groups([s for s, ok in zip(speakers, valid, strict=True) if ok])
+    if before.metric.together is mean and before.definition.direction != "closer":
+        return _clip_by_clip(before, after, pairs, group)
     first, second = _costs(before, pairs[:, 0]), _costs(after, pairs[:, 1])
     times = draws(group)
     whole = np.ones((1, len(pairs)))
     replicates = first(times) - second(times)
     old, new = _number(before, pairs[:, 0]), _number(after, pairs[:, 1])
     gain = float((first(whole) - second(whole))[0]) if len(pairs) else float("nan")
-    per_clip = None
-    if before.metric.together is mean and before.definition.direction != "closer":
-        sign = 1 if before.definition.direction == "higher" else -1
-        per_clip = sign * (after.values[pairs[:, 1]] - before.values[pairs[:, 0]])
-        p, worse = sign_flip(per_clip, group), sign_flip(per_clip, group, "less")
-        return Comparison(
-            old, new, gain, replicates, group, len(pairs), p, worse, "sign flip", per_clip
-        )
     p, worse = bootstrap_p(replicates, group.effective)
     return Comparison(old, new, gain, replicates, group, len(pairs), p, worse, "bootstrap")
+
+
+def _clip_by_clip(
+    before: Scores, after: Scores, pairs: NDArray[np.intp], group: Groups
+) -> Comparison:
+    """Of a metric whose number of the set is the clips' mean: the mean of their differences."""
+    old, new = pairs[:, 0], pairs[:, 1]
+    sign = 1 if before.definition.direction == "higher" else -1
+    gains = sign * (after.values[new] - before.values[old])
+    identical = after.identical[new].astype(np.int8) - before.identical[old].astype(np.int8)
+    known = np.isfinite(gains)
+    gains = np.where(known, gains, identical * np.abs(gains[known]).max(initial=0.0))
+    return Comparison(
+        before=_number(before, old[before.valid[old]]),
+        after=_number(after, new[after.valid[new]]),
+        gain=float(gains.mean()) if len(gains) else float("nan"),
+        replicates=weighted_mean(gains)(draws(group)),
+        groups=group,
+        n=len(gains),
+        p=sign_flip(gains, group),
+        p_worse=sign_flip(gains, group, "less"),
+        test="sign flip",
+        per_clip=gains,
+        identical=identical,
+    )
 
 
 def _number(scores: Scores, places: NDArray[np.intp]) -> float:

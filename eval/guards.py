@@ -13,7 +13,7 @@ from eval.scores import Results
 from eval.statistics import bounds, draws, groups
 
 _FROZEN = 0.05
-"""Motion below this share of the real clip's own is none."""
+"""Motion below this share of the real clip's own is none. Where that is still, none is right."""
 _PICTURES_FROZEN = 0.1
 """The same of grey levels between frames, of which the encoder leaves some."""
 _SHOWN = 5
@@ -34,8 +34,8 @@ def validity(before: Results, after: Results, gate: Gate) -> list[Finding]:
         found.append(_lost(name, fault, lost, share, before.clip_ids))
     for metric in gate.gates:
         old, new = before.scores.get(metric.metric), after.scores.get(metric.metric)
-        if old is not None and new is not None and old.valid.any():
-            lost = old.valid & ~new.valid & _made(after)
+        if old is not None and new is not None and old.measured.any():
+            lost = old.measured & ~new.measured & _made(after)
             share = max(rules.unmeasured, 1.01 / max(1, len(lost)))  # one clip decides nothing
             name = f"{metric.metric} measured"
             found.append(_lost(name, "without a number", lost, share, before.clip_ids))
@@ -78,7 +78,7 @@ def _mouth_moves(results: Results) -> NDArray[np.bool_]:
     return np.array([
         clip["mouth_spread"] is None
         or clip["mouth_spread_of_real"] is None
-        or clip["mouth_spread"] > _FROZEN * clip["mouth_spread_of_real"]
+        or clip["mouth_spread"] >= _FROZEN * clip["mouth_spread_of_real"]
         for clip in results.clips
     ])  # fmt: skip
 
@@ -88,7 +88,7 @@ def _pictures_move(results: Results) -> NDArray[np.bool_]:
     if scores is None:
         return np.ones(len(results.clips), bool)
     known = np.isfinite(scores.values) & np.isfinite(scores.references)
-    return ~known | (scores.values > _PICTURES_FROZEN * scores.references)
+    return ~known | (scores.values >= _PICTURES_FROZEN * scores.references)
 
 
 def speed(before: Results, after: Results, gate: Gate) -> list[Finding]:

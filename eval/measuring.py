@@ -3,7 +3,7 @@
 import errno
 import math
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dawn.features.mel import loudness_db
-from eval.clips import Clip, Pair
+from eval.clips import Clip, NoSourceError, Pair
+from eval.conditions import Standing
 from eval.metrics.catalogue import CLIP_METRICS, FEATURES, SET_METRICS, require_known
 from eval.metrics.csim import csim_curve
 from eval.metrics.interface import (
@@ -111,6 +112,9 @@ def guarded(compute: Callable[[], T], name: str, result: Measured) -> T | Exclud
     except UnreadableVideoError as error:
         result.faults.append(f"{error.reason}: {error.detail}")
         return Excluded(Reason.UNREADABLE)
+    except NoSourceError as error:
+        result.faults.append(str(error))
+        return Excluded(Reason.NO_SOURCE)
     except Exception as error:
         if isinstance(error, InputError | MemoryError):
             raise
@@ -123,28 +127,33 @@ def guarded(compute: Callable[[], T], name: str, result: Measured) -> T | Exclud
 
 
 def metric_rows(
-    measured: Measured, standings: dict[str, tuple[str, str | None]], key: dict[str, Any]
+    measured: Measured, standings: Mapping[str, Standing], key: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Rows of `metrics`: `key` holds system, protocol_hash, clip_id and speaker."""
+    """Rows of `metrics`: `key` holds system, clip_id and speaker."""
     rows = []
     for name, value in sorted(measured.values.items()):
-        row = key | {"metric": name, "n_total": 1}
+        standing = standings[name]
+        row = key | {"metric": name, "conditions_hash": standing.hash, "n_total": 1}
         if isinstance(value, Value):
-            status, reason = standings[name]
             row |= {"value": value.value, "reference": value.reference, "n": value.n}
-            row |= {"n_total": value.n, "status": status, "reason": reason}
+            row |= {"n_total": value.n, "status": standing.status, "reason": standing.reason}
         else:
             row |= {"n": 0, "status": "excluded", "reason": str(value.reason)}
         rows.append(row)
     return rows
 
 
-def feature_rows(measured: Measured, key: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows of `features`: `key` holds system, protocol_hash and clip_id."""
+def feature_rows(
+    measured: Measured, hashes: Mapping[str, str], key: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Rows of `features`: `hashes` are of the features' conditions, `key` holds system and
+    clip_id.
+    """
     return [
         key
         | {
             "feature": name,
+            "conditions_hash": hashes[name],
             "side": side,
             "shape": list(rows.shape),
             "values": rows.astype(np.float32).ravel(),

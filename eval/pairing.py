@@ -16,7 +16,7 @@ class Reference:
     """A real clip."""
 
     name: str
-    """Clip id of a dataset, or file name without its suffix."""
+    """Clip id of a dataset, or file name without its suffix; see `manifests.names.normalised`."""
     video: str
     also: str | None = None
     """Another name that a generated video may carry."""
@@ -31,6 +31,7 @@ class Generated:
     """A video of the system under test; `video` is None where making it failed."""
 
     name: str
+    """In the spelling of `manifests.names.normalised`, as the reference's."""
     video: str | None
     row: Mapping[str, Any] | None = None
     """Of `generations`, where it is of a run."""
@@ -51,8 +52,8 @@ class PairSpec:
 
     @property
     def image(self) -> str | None:
-        """The source image, where a run names one."""
-        return self.row.get("image") if self.row else None
+        """The picture that was animated, where it is not the real clip's frame 0."""
+        return self.row.get("image") if self.row and not self.row.get("clip_id") else None
 
 
 @dataclass(slots=True)
@@ -150,8 +151,8 @@ def _unique(references: Sequence[Reference]) -> dict[str, Reference]:
     for reference in references:
         if reference.name in by_name:
             raise InputError(
-                f"{reference.video}: shares its name with {by_name[reference.name].video}; "
-                "give one video a name"
+                f"{reference.video}: has the same name as {by_name[reference.name].video}; "
+                "rename one of them"
             )
         by_name[reference.name] = reference
     return by_name

@@ -1,9 +1,8 @@
-"""The protocol card: everything that decides what a number is, apart from the videos.
-
-Two numbers are comparable only under one card: its hash is in every row. Cards are YAML; `default`
-and `dawn-paper` ship with the package.
+"""The protocol card: how videos are looked at. Cards are YAML; `default` and `dawn-paper` ship with
+the package.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,15 +10,17 @@ from typing import Any, Literal
 
 import yaml
 
-from manifests.config import load
+from manifests.config import as_dict, load, stable_hash
 from manifests.errors import InputError
 
 SHIPPED = ("default", "dawn-paper")
 
+_LABELS = ("name", "version", "metrics")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolCard:
-    """How videos are looked at. Every field is part of the hash."""
+    """How videos are looked at. `name`, `version` and `metrics` decide no number."""
 
     name: str
     version: int = 1
@@ -47,6 +48,21 @@ class ProtocolCard:
             raise ValueError("size: at least 32; stride: at least 1; others: not negative")
         if self.min_frames < self.skip_first + 2:
             raise ValueError("min_frames: at least two more than skip_first")
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """The fields that numbers depend on."""
+        return deciding(as_dict(self))
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits of the deciding fields."""
+        return stable_hash(self.deciding)
+
+
+def deciding(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a card, given as plain values, that numbers depend on."""
+    return {name: value for name, value in card.items() if name not in _LABELS}
 
 
 def read_card(name_or_file: str) -> tuple[ProtocolCard, dict[str, Any] | None]:

@@ -10,12 +10,14 @@ All metrics must pass, so passing needs no correction for their number; failing 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from eval.comparable import other_conditions
 from eval.comparison import Comparison, compare_scores, compare_sets
+from eval.conditions import OTHER_CONDITIONS
 from eval.findings import Finding, Verdict, Watched, worst
 from eval.gate import Gate, GateMetric
 from eval.guards import speed, validity
@@ -43,17 +45,28 @@ class Judgement:
     watched: list[Watched]
     skipped: dict[str, str]
     """Metrics of the gate that neither side has, and why."""
+    other: dict[str, list[str]]
+    """Metrics that both have, made under other conditions: not compared. What differs."""
 
 
 def judge(before: Results, after: Results, gate: Gate) -> Judgement:
-    """Hold a candidate's results against a baseline's; `comparable.differences` must be empty.
+    """Hold a candidate's results against a baseline's; `comparable.differences` and
+    `comparable.incomparable` must be empty.
 
     The set's numbers need the stored features of both; all else is from the clips' rows.
     """
-    findings = validity(before, after, gate) + speed(before, after, gate)
+    other = other_conditions(before, after)
+    alike = [entry for entry in gate.gates if entry.metric not in other]
+    findings = [
+        Finding(kind="metric", name=e.metric, verdict="INCONCLUSIVE", text=_made(other[e.metric]))
+        for e in gate.gates
+        if e.metric in other
+    ]
+    asked = replace(gate, gates=tuple(alike)) if alike else gate
+    findings += validity(before, after, asked) + speed(before, after, gate)
     compared: dict[str, Comparison] = {}
     skipped: dict[str, str] = {}
-    for wanted in gate.gates:
+    for wanted in alike:
         result = _compared(wanted.metric, before, after)
         if isinstance(result, Comparison):
             compared[wanted.metric] = result
@@ -75,14 +88,19 @@ def judge(before: Results, after: Results, gate: Gate) -> Judgement:
         candidate=after.info,
         clips=len(before.clips),
         findings=findings,
-        watched=_watched(before, after, gate),
+        watched=_watched(before, after, gate, set(other)),
         skipped=skipped,
+        other=other,
     )
+
+
+def _made(differs: list[str]) -> str:
+    return f"{OTHER_CONDITIONS} ({', '.join(differs)}); evaluate the baseline again"
 
 
 def _has(results: Results, name: str) -> bool:
     if name in results.scores:
-        return bool(results.scores[name].valid.any())
+        return bool(results.scores[name].measured.any())
     return results.set_rows.get(name, {}).get("value") is not None
 
 
@@ -128,8 +146,12 @@ def _judged(entry: GateMetric, result: Comparison, p: float, gate: Gate) -> Find
     enough = result.groups.count >= gate.min_clips and np.isfinite(low)
     needed: int | None = None
     verdict: Verdict
-    if enough and low > -margin:
+    fell, rose = _identical(result, -1), _identical(result, 1)
+    if fell > rose:  # no chance: it takes every pixel
+        verdict, text = "FAIL", f"clips no longer identical to the real ones: {fell}"
+    elif enough and (low > -margin or low >= 0):
         verdict, text = "PASS", "not worse by the margin"
+        text += f"; clips that became identical to the real ones: {rose}" if rose else ""
     elif enough and result.gain < -margin and p < gate.alpha:
         verdict, text = "FAIL", "worse by more than the margin"
     else:
@@ -146,6 +168,10 @@ def _judged(entry: GateMetric, result: Comparison, p: float, gate: Gate) -> Find
     )  # fmt: skip
 
 
+def _identical(result: Comparison, side: int) -> int:
+    return 0 if result.identical is None else int((result.identical == side).sum())
+
+
 def _tails(compared: Mapping[str, Comparison], gate: Gate) -> list[Finding]:
     """Clips that fell far, against those that rose as far: chance moves as many up as down.
     Too few clips tell nothing here either.
@@ -157,6 +183,8 @@ def _tails(compared: Mapping[str, Comparison], gate: Gate) -> list[Finding]:
             continue
         far = gate.tail.margins * margins[name].allowed(result.before)
         beyond = np.where(np.abs(result.per_clip) > far, np.sign(result.per_clip), 0.0)
+        if result.identical is not None:
+            beyond = np.where(result.identical != 0, result.identical, beyond)
         fell, rose = int((beyond < 0).sum()), int((beyond > 0).sum())
         rows.append((name, result, far, fell, rose, sign_flip(beyond, result.groups, "less")))
     adjusted = holm([row[-1] for row in rows])
@@ -174,9 +202,9 @@ def _tails(compared: Mapping[str, Comparison], gate: Gate) -> list[Finding]:
     ]
 
 
-def _watched(before: Results, after: Results, gate: Gate) -> list[Watched]:
+def _watched(before: Results, after: Results, gate: Gate, left_out: set[str]) -> list[Watched]:
     """Every other clip metric that both have."""
-    decide = {entry.metric for entry in gate.gates}
+    decide = left_out.union(entry.metric for entry in gate.gates)
     found = []
     for name in before.scores:
         if name in decide or name not in after.scores:

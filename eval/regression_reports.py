@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree
 
+from eval.conditions import described
 from eval.findings import Finding
 from eval.regression import Judgement
 from eval.report.numbers import cell, code, finite, number, plus
@@ -33,6 +34,7 @@ def as_json(judged: Judgement) -> str:
         "findings": [asdict(finding) for finding in judged.findings],
         "watched": [asdict(row) for row in judged.watched],
         "skipped": judged.skipped,
+        "other_conditions": judged.other,
     }
     return json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -76,6 +78,9 @@ def as_markdown(judged: Judgement) -> str:
     if judged.skipped:
         lines += ["", "Not measured, decides nothing:", ""]
         lines += [f"- `{name}`: {cell(why)}" for name, why in judged.skipped.items()]
+    if judged.other:
+        lines += ["", "Not compared:", ""]
+        lines += [f"- {cell(line)}" for line in described(judged.other)]
     return "\n".join(lines) + "\n"
 
 
@@ -129,8 +134,9 @@ def _text(text: str) -> str:
 
 def as_html(judged: Judgement) -> str:
     """A page that stands alone."""
+    other = described(judged.other)
     sides = (("Baseline", facts(judged.baseline)), ("Candidate", facts(judged.candidate)))
-    return fill("regression.html.j2", judged=judged, sides=sides)
+    return fill("regression.html.j2", judged=judged, sides=sides, other=other)
 
 
 WRITERS: Mapping[str, tuple[str, Callable[[Judgement], str]]] = {

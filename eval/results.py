@@ -5,14 +5,14 @@ depend on who measured which clip when.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from eval.conditions import Conditions
+from eval.conditions import Standing
 from eval.metrics.catalogue import METRICS, SET_METRICS, is_set
 from eval.metrics.interface import ClipMetric, Features, Reason, SetMetric, TooFewError, Value
 from eval.protocol import ProtocolCard
@@ -86,17 +86,21 @@ class There:
     """Metrics that need not be measured again."""
 
 
-def there(folder: RunFolder) -> dict[str, There]:
-    """By clip id. A clip without its row in `clips` was not committed."""
+def there(folder: RunFolder, hashes: Mapping[str, str]) -> dict[str, There]:
+    """By clip id. A clip without its row in `clips` was not committed, and rows of a metric or
+    feature under another hash than that of its conditions count as little.
+    """
     metrics: dict[str, set[str]] = {}
     features: dict[str, set[str]] = {}
-    for part in folder.batches("metrics", ["clip_id", "metric", "reason"]):
+    for part in folder.batches("metrics", ["clip_id", "metric", "conditions_hash", "reason"]):
         for row in part.to_pylist():
-            if row["reason"] not in _TRY_AGAIN:
+            same = row["conditions_hash"] == hashes.get(row["metric"])
+            if same and row["reason"] not in _TRY_AGAIN:
                 metrics.setdefault(row["clip_id"], set()).add(row["metric"])
-    for part in folder.batches("features", ["clip_id", "feature"]):
+    for part in folder.batches("features", ["clip_id", "feature", "conditions_hash"]):
         for row in part.to_pylist():
-            features.setdefault(row["clip_id"], set()).add(row["feature"])
+            if row["conditions_hash"] == hashes.get(row["feature"]):
+                features.setdefault(row["clip_id"], set()).add(row["feature"])
     found = {}
     for part in folder.batches("clips", ["clip_id", "inputs"]):
         for row in part.to_pylist():
@@ -107,41 +111,56 @@ def there(folder: RunFolder) -> dict[str, There]:
 
 
 def set_rows(
-    folder: RunFolder, conditions: Conditions, system: str, wanted: Iterable[str], clips: set[str]
+    folder: RunFolder,
+    card: ProtocolCard,
+    standings: Mapping[str, Standing],
+    system: str,
+    clips: set[str],
 ) -> list[dict[str, Any]]:
-    """Rows of `metrics` for the whole set, one a wanted metric."""
-    wanted = set(wanted)
-    by_metric: dict[str, list[dict[str, Any]]] = {name: [] for name in wanted}
-    columns = ["metric", "clip_id", "value", "reference", "n", "reason"]
-    for part in folder.batches("metrics", columns):
-        for row in part.to_pylist():
-            if row["clip_id"] in clips and row["metric"] in wanted:
-                by_metric[row["metric"]].append(row)
+    """Rows of `metrics` for the whole set, one a metric that is given with its standing."""
+    by_metric = _rows_by_metric(folder, standings, clips)
     rows = []
     sides: dict[tuple[str, frozenset[str]], Sides] = {}
     for metric in METRICS:
         name = metric.definition.name
-        if name not in wanted:
+        if name not in standings:
             continue
-        status, reason = conditions.standing(metric)
+        standing = standings[name]
         made: dict[str, Any] = {
-            "system": system, "metric": name, "protocol_hash": conditions.hash, "n": 0,
-            "n_total": len(clips), "status": status, "reason": reason,
+            "system": system, "metric": name, "conditions_hash": standing.hash, "n": 0,
+            "n_total": len(clips), "status": standing.status, "reason": standing.reason,
         }  # fmt: skip
-        if status != "unavailable":
+        if standing.hash is not None:
             of_clips = sorted(by_metric[name], key=lambda r: r["clip_id"])
             if is_set(metric):
                 measured = frozenset(clips - {r["clip_id"] for r in of_clips})
                 key = metric.feature, measured
                 if key not in sides:
                     sides = {key: _sides(folder, metric.feature, set(measured))}  # one is kept
-                made |= _distance(metric, sides[key], conditions.card, len(measured))
+                made |= _distance(metric, sides[key], card, len(measured))
             else:
                 made |= _combined(metric, of_clips)
-            made["reason"] = "; ".join(filter(None, [made["reason"], reason, _lost(of_clips)]))
+            made["reason"] = "; ".join(
+                filter(None, [made["reason"], standing.reason, _lost(of_clips)])
+            )
             made["reason"] = made["reason"] or None
         rows.append(made)
     return rows
+
+
+def _rows_by_metric(
+    folder: RunFolder, standings: Mapping[str, Standing], clips: set[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of these clips that were made under the metrics' conditions."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in standings}
+    columns = ["metric", "clip_id", "conditions_hash", "value", "reference", "n", "reason"]
+    for part in folder.batches("metrics", columns):
+        for row in part.to_pylist():
+            name = row["metric"]
+            known = row["clip_id"] in clips and name in standings
+            if known and row["conditions_hash"] == standings[name].hash:
+                found[name].append(row)
+    return found
 
 
 def _sides(folder: RunFolder, feature: str, clips: set[str]) -> Sides:

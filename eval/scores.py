@@ -3,17 +3,19 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.conditions import Standing
 from eval.metrics.blinks import pooled_distance
 from eval.metrics.catalogue import METRICS
 from eval.metrics.interface import (
     Definition,
     Features,
     Measure,
+    Reason,
     SetMetric,
     mean,
     pooled_mean,
@@ -24,6 +26,16 @@ from eval.statistics import F64, Statistic, weighted_mean, weighted_median
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 
+APART = "apart"
+"""Status of a number that is left out of a comparison, being made under other conditions."""
+
+
+def apart(metric: str, results: "Results") -> bool:
+    """Whether a metric's number was left out of a comparison."""
+    row = results.set_rows.get(metric)
+    return row is not None and row["status"] == APART
+
+
 _MEASURES = {m.definition.name: m for m in METRICS if isinstance(m, Measure)}
 
 
@@ -31,7 +43,9 @@ _MEASURES = {m.definition.name: m for m in METRICS if isinstance(m, Measure)}
 class Scores:
     """A clip metric's numbers, one a clip of the results in their order; NaN where there is none.
 
-    `items` is what a clip weighs in pooled means; `reasons` says why numbers are missing.
+    `items` is what a clip weighs in pooled means; `reasons` says why numbers are missing;
+    `identical` marks clips that have none because they are the same as the real ones, which is
+    better than any number.
     """
 
     metric: Measure
@@ -39,6 +53,7 @@ class Scores:
     references: F64
     items: F64
     reasons: Counter[str]
+    identical: NDArray[np.bool_]
 
     @property
     def definition(self) -> Definition:
@@ -51,6 +66,11 @@ class Scores:
         known = np.isfinite(self.values)
         closer = self.definition.direction == "closer"
         return known & np.isfinite(self.references) if closer else known
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """Which clips have a number, or none because they are the same as the real ones."""
+        return self.valid | self.identical
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +92,13 @@ class Results:
 
     @property
     def protocol_hash(self) -> str:
-        """Hash of all conditions."""
+        """Hash of the card."""
         return str(self.info["protocol_hash"])
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """The card, and the conditions of each metric and feature."""
+        return cast("Mapping[str, Any]", self.info["protocol"])
 
     @property
     def clip_ids(self) -> list[str]:
@@ -89,12 +114,26 @@ class Results:
         """The same of some clips, each as often as it is named; numbers of the set are gone."""
         scores = {
             name: replace(
-                s, values=s.values[places], references=s.references[places], items=s.items[places]
+                s,
+                values=s.values[places],
+                references=s.references[places],
+                items=s.items[places],
+                identical=s.identical[places],
             )
             for name, s in self.scores.items()
         }
         clips = [self.clips[place] for place in places]
         return replace(self, clips=clips, scores=scores, set_rows={})
+
+    def without(self, metrics: Mapping[str, str]) -> "Results":
+        """The same without the numbers of some metrics, whose rows then say why."""
+        gone = {"value": None, "reference": None, "n": 0, "status": APART}
+        rows = {
+            name: {**row, **gone, "reason": metrics[name]} if name in metrics else row
+            for name, row in self.set_rows.items()
+        }
+        scores = {name: s for name, s in self.scores.items() if name not in metrics}
+        return replace(self, scores=scores, set_rows=rows)
 
     def features(self, metric: SetMetric, side: str, clips: set[str]) -> dict[str, Features]:
         """A set metric's rows of a side ("generated", "reference") by clip."""
@@ -112,14 +151,18 @@ def load_results(uri: str) -> Results:
     """Read a folder of `dawn evaluate`. Raises InputError when it is none or is not finished."""
     folder = RunFolder(uri, INFO)
     info = folder.info()
+    record_of(info, folder.uri)
     if not info.get("complete"):
         raise InputError(f"{folder.uri}: the evaluation is not finished; run it again to go on")
     clips = sorted(_clips(folder), key=lambda clip: str(clip["clip_id"]))
-    table = folder.read("metrics", ["metric", "clip_id", "value", "reference", "n", "reason"])
+    hashes = {name: standing.hash for name, standing in standings_of(info).items()}
+    columns = ["metric", "clip_id", "conditions_hash", "value", "reference", "n", "reason"]
+    table = folder.read("metrics", columns)
     places = {clip["clip_id"]: number for number, clip in enumerate(clips)}
     by_metric: dict[str, list[dict[str, Any]]] = {}
     for row in table.to_pylist():
-        if row["clip_id"] in places:
+        known = row["clip_id"] in places and row["metric"] in hashes
+        if known and row["conditions_hash"] == hashes[row["metric"]]:
             by_metric.setdefault(row["metric"], []).append(row)
     scores = {
         name: _scores(metric, by_metric[name], places)
@@ -128,6 +171,24 @@ def load_results(uri: str) -> Results:
     }
     of_set = {row["metric"]: row for row in _set_rows(folder)}
     return Results(folder, info, clips, scores, of_set)
+
+
+def record_of(info: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """What a `results.json` records of the card and each metric's conditions. Raises InputError
+    where an older version wrote it, which recorded them all as one.
+    """
+    record = info.get("protocol")
+    if "standings" not in info or not isinstance(record, Mapping) or "features" not in record:
+        raise InputError(
+            f"{where}: was made by an older version, which did not record each metric's own "
+            "conditions; evaluate again into a new folder"
+        )
+    return record
+
+
+def standings_of(info: Mapping[str, Any]) -> dict[str, Standing]:
+    """What a `results.json` says of each metric's numbers."""
+    return {name: Standing(**told) for name, told in info["standings"].items()}
 
 
 def _clips(folder: RunFolder) -> Iterator[dict[str, Any]]:
@@ -153,15 +214,17 @@ def _set_rows(folder: RunFolder) -> list[dict[str, Any]]:
 def _scores(metric: Measure, rows: list[dict[str, Any]], places: Mapping[str, int]) -> Scores:
     values, references = np.full((2, len(places)), np.nan)
     items, reasons = np.ones(len(places)), Counter[str]()
+    identical = np.zeros(len(places), bool)
     for row in rows:
         at = places[row["clip_id"]]
         if row["value"] is None:
             reasons[row["reason"] or "unknown"] += 1
+            identical[at] = row["reason"] == Reason.IDENTICAL
             continue
         values[at], items[at] = row["value"], row["n"]
         if row["reference"] is not None:
             references[at] = row["reference"]
-    return Scores(metric, values, references, items, reasons)
+    return Scores(metric, values, references, items, reasons, identical)
 
 
 def statistic_of(metric: Measure, values: F64, items: F64) -> Statistic:

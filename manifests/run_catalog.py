@@ -1,7 +1,7 @@
 """Runs and results in DuckDB: views over the committed rows of many folders, and macros."""
 
 import datetime
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from manifests.catalog import add_dataset
+from manifests.config import flatten
 from manifests.run_macros import HELPERS, RUN_MACROS
 from manifests.run_search import Kind, Run, find_runs
 from manifests.runs import RUN_TABLES, RunFolder, item_name
@@ -24,7 +25,7 @@ RESULTS = (
     Column("system", _TEXT, "name of what made the videos", nullable=True),
     Column("baseline", _TEXT, "which baseline it is; null: none, or not recorded", nullable=True),
     Column("protocol", _TEXT, "name of the protocol card", nullable=True),
-    Column("protocol_hash", _TEXT, "hash of all conditions", nullable=True),
+    Column("protocol_hash", _TEXT, "hash of the protocol card", nullable=True),
     Column("dataset_hash", _TEXT, "hash of the dataset's recipe", nullable=True),
     Column("clip_list_hash", _TEXT, "hash of the clips' names", nullable=True),
     Column("checkpoint", _TEXT, "hash of the weights", nullable=True),
@@ -42,8 +43,16 @@ DEFINITIONS = (
     Column("direction", _TEXT, "what is better: higher, lower, or closer to the reference"),
     Column("unit", _TEXT, "of the value"),
     Column("set_metric", _BOOL, "it has a number for a set only, none for a clip"),
-    Column("status", _TEXT, "paper or proxy: the best that its numbers can be"),
+    Column("status", _TEXT, "paper, own or proxy: the best that its numbers can be"),
     Column("place", _INT, "its place in tables"),
+)
+
+CONDITIONS = (
+    Column("results", _TEXT, "the results folder"),
+    Column("metric", _TEXT, "name of the metric"),
+    Column("conditions_hash", _TEXT, "hash of all its settings, as in the metric's rows", "", True),
+    Column("setting", _TEXT, "such as libraries.mediapipe, weights.arcface, card.size, version"),
+    Column("value", _TEXT, "what it was when the numbers were made"),
 )
 
 # A clip's row in `clips` is what makes its other rows count; the set's rows come last of all and
@@ -97,6 +106,8 @@ _STANDS_ON = {
     "leaderboard": ("_set_metrics",),
     "history": ("_set_metrics",),
 }
+_TABLES = ("results", "definitions", "conditions")
+"""Of the info files and the catalogue: always there."""
 _TRAINING_FILE = "metrics.parquet"
 _HEAVY = {"features": ("values",)}
 """Columns that no question is about: left out of the view, so that they are never read."""
@@ -141,7 +152,7 @@ def names_in(sql: str) -> set[str]:
 
     To make one is to open every part that it is of, so what is not used is not made.
     """
-    there = {"results", "definitions", *_VIEWS, *map(_called, RUN_MACROS)}
+    there = {*_TABLES, *_VIEWS, *map(_called, RUN_MACROS)}
     named = {name for name in there if name in sql.lower()} or there
     return named.union(*(_STANDS_ON.get(name, ()) for name in named))
 
@@ -164,6 +175,8 @@ def add_runs(
         use_filesystem(connection, run.folder.fs, local=run.folder.local)
     results = [_result(run) for run in runs if run.kind == "results"]
     connection.register("results", pa.Table.from_pylist(results, schema(RESULTS)))
+    settings = [row for run in runs if run.kind == "results" for row in _settings(run)]
+    connection.register("conditions", pa.Table.from_pylist(settings, schema(CONDITIONS)))
     meanings = [dict(row) for row in conventions.definitions]
     connection.register("definitions", pa.Table.from_pylist(meanings, schema(DEFINITIONS)))
     for view, (kind, table, sql) in _VIEWS.items():
@@ -223,6 +236,22 @@ def _result(run: Run) -> dict[str, Any]:
         "protocol": str(card["name"]) if isinstance(card, dict) and "name" in card else None,
     }
     return row | {"results": run.name, "folder": run.folder.uri}
+
+
+def _settings(run: Run) -> Iterator[dict[str, str | None]]:
+    """Rows of `conditions`; none where an info file does not tell of them."""
+    info = run.folder.info()
+    protocol, standings = info.get("protocol"), info.get("standings")
+    found = protocol.get("metrics") if isinstance(protocol, dict) else None
+    if not isinstance(found, dict) or not isinstance(standings, dict):
+        return
+    for metric, conditions in found.items():
+        told = standings.get(metric)
+        if not isinstance(conditions, dict) or not isinstance(told, dict):
+            continue
+        own = {"results": run.name, "metric": metric, "conditions_hash": told.get("hash")}
+        for setting, value in flatten(conditions).items():
+            yield own | {"setting": setting, "value": str(value)}
 
 
 def _utc(text: object) -> datetime.datetime | None:

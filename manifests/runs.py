@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from manifests.config import diff
 from manifests.errors import InputError
+from manifests.files import is_hidden
 from manifests.parquet import read_parquet, write_parquet
 from manifests.schema import Column, schema
 from manifests.store import only_writer, publish_file
@@ -31,7 +33,8 @@ _TEXT, _INT, _F64 = pa.string(), pa.int32(), pa.float64()
 _CURVE = pa.list_(pa.float32())
 
 _SYSTEM = Column("system", _TEXT, "name of what made the videos")
-_PROTOCOL = Column("protocol_hash", _TEXT, "hash of the protocol card the number was made under")
+_PROTOCOL = Column("protocol_hash", _TEXT, "hash of the protocol card")
+_CONDITIONS = Column("conditions_hash", _TEXT, "hash of all that the numbers are made under")
 _CLIP = Column("clip_id", _TEXT, "clip of the dataset, or name of the pair")
 _SPEAKER = Column("speaker", _TEXT, "whose face it is", nullable=True)
 _REASON = Column("reason", _TEXT, "why there is no number, or no full one", nullable=True)
@@ -73,21 +76,21 @@ GENERATIONS = (
 METRICS = (
     _SYSTEM,
     Column("metric", _TEXT, "name of the metric"),
-    _PROTOCOL,
+    replace(_CONDITIONS, nullable=True),
     Column("clip_id", _TEXT, "the clip; null: of the whole set", nullable=True),
     _SPEAKER,
     Column("value", _F64, "of the generated video; null when there is none", nullable=True),
     Column("reference", _F64, "the same measure of the real clip", nullable=True),
     Column("n", _INT, "items behind the number"),
     Column("n_total", _INT, "items there were"),
-    Column("status", _TEXT, "paper, proxy, unavailable or excluded"),
+    Column("status", _TEXT, "paper, own, proxy, unavailable or excluded"),
     _REASON,
 )
 
 FEATURES = (
     _SYSTEM,
     Column("feature", _TEXT, "what was measured, such as inception_pool3"),
-    _PROTOCOL,
+    _CONDITIONS,
     _CLIP,
     Column("side", _TEXT, "generated or reference"),
     Column("shape", pa.list_(_INT), "rows, columns"),
@@ -280,7 +283,8 @@ class RunFolder:
             found = self.fs.ls(self.at(table), detail=False, refresh=True)
         except FileNotFoundError:
             return []
-        return sorted(name for name in found if name.endswith(".parquet"))
+        names = (name for name in found if not is_hidden(name.rsplit("/", 1)[-1]))
+        return sorted(name for name in names if name.endswith(".parquet"))
 
     def batches(self, table: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The table part by part, for what is larger than memory."""

@@ -58,7 +58,7 @@ def lock(connection: duckdb.DuckDBPyConnection, folders: Iterable[str]) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-def parts_of(folders: Iterable[str], pattern: str = "*.parquet") -> str:
+def parts_of(folders: Iterable[str], pattern: str = "[!.]*.parquet") -> str:
     """The Parquet files of folders as a table expression with a column `filename`."""
     return _table(f"{_glob(folder)}/{pattern}" for folder in folders)
 

@@ -15,11 +15,23 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Import official checkpoints and inspect ours.", no_args_is_help=True)
 
 
+def _file_or_weights(typed: str) -> Path:
+    """A file, or where the weights of this name lie. Raises InputError when those are absent."""
+    from dawn.weights import require
+    from dawn.weights_registry import REGISTRY
+
+    return require(typed) if typed in REGISTRY and not Path(typed).exists() else local_path(typed)
+
+
 @app.command("import")
 def import_command(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE…", parser=local_path, help="Official .pth files."),
+        typer.Argument(
+            metavar="FILE…",
+            parser=_file_or_weights,
+            help="Official .pth files, or names of `weights list`.",
+        ),
     ],
     to: Annotated[
         Path,

@@ -1,32 +1,35 @@
 """`dawn evaluate`: decides what is to be measured, has it measured, makes the set's numbers.
 
 Clips are measured in parallel and in any order; each commits its own rows. Whatever is committed
-under the same conditions and of the same files is not measured again. The set's numbers come
-last, from stored rows.
+under the same conditions and of the same files is not measured again: that is decided metric by
+metric. The set's numbers come last, from stored rows.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from eval.conditions import Conditions
-from eval.metrics.catalogue import METRICS, require_known
+from eval.conditions import Conditions, Standing, described, hash_of
+from eval.metrics.catalogue import names, require_known
 from eval.metrics.interface import Reason
 from eval.pairing import Pairing, PairSpec
+from eval.protocol import deciding
 from eval.results import INFO, SET, There, set_rows, there
+from eval.scores import record_of, standings_of
+from manifests.config import diff
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.count_progress import CountProgress
 from pipeline.evaluate_steps import Work, evaluate_clip, give_up, spec_inputs
 from pipeline.executor import Executor, Failure
 
-FIXED = ("system", "protocol", "reference", "checkpoint", "same_take")
-"""What a results folder is about: it must stay the same when a run goes on."""
+FIXED = ("system", "reference", "checkpoint", "same_take")
+"""What a results folder is about: it must stay the same when a run goes on, as must its card."""
 
 _NAMED = 20
 
@@ -69,21 +72,23 @@ def evaluate(job: Evaluation, folder: RunFolder, executor: Executor) -> Summary:
     """
     prepare(job, folder)
     summary = Summary()
-    begun = {"created_at": folder.info().get("created_at")}
     with folder.writing():
-        folder.write_info(info(job) | begun)
-        folder.write_text("protocol.yaml", _protocol_text(job.conditions))
-        committed = there(folder)
+        told = info(job, folder.info())
+        folder.write_info(told)
+        folder.write_text("protocol.yaml", _protocol_text(told["protocol"]))
+        hashes = _hashes(told)
+        committed = there(folder, hashes)
         clips = {pair.clip_id for pair in job.pairing.pairs}
         for gone in committed.keys() - clips:
             for table in ("clips", "metrics", "features"):
                 folder.remove(table, gone)
-        _measure(job, folder, executor, committed, summary)
+        _measure(job, folder, executor, committed, told, summary)
         # All that is there gets its number, not only what was asked for this time.
-        known = {name for entry in there(folder).values() for name in entry.metrics}
-        rows = set_rows(folder, job.conditions, job.system, known | set(job.wanted), clips)
+        known = {name for entry in there(folder, hashes).values() for name in entry.metrics}
+        shown = {n: s for n, s in standings_of(told).items() if n in known.union(job.wanted)}
+        rows = set_rows(folder, job.conditions.card, shown, job.system, clips)
         folder.write("metrics", SET, rows)
-        folder.write_info(info(job) | begun | {"complete": True})
+        folder.write_info(told | {"complete": True})
     return summary
 
 
@@ -94,13 +99,29 @@ def prepare(job: Evaluation, folder: RunFolder) -> None:
     require_known(job.wanted)
     if not job.pairing.pairs:
         raise InputError(_nothing_pairs(job.pairing))
+    check_conditions(job.conditions, job.wanted, folder)
     folder.ensure(info(job), FIXED)
 
 
-def standings(conditions: Conditions, wanted: tuple[str, ...]) -> dict[str, Any]:
-    """Of each wanted metric: what its numbers are worth here, and why."""
-    by_name = {metric.definition.name: metric for metric in METRICS}
-    return {name: conditions.standing(by_name[name]) for name in wanted}
+def check_conditions(conditions: Conditions, wanted: Iterable[str], folder: RunFolder) -> None:
+    """Raise InputError where a folder has numbers of another card, or numbers of wanted metrics
+    that were made under other conditions than they would be here.
+    """
+    if not folder.exists:
+        return
+    record = record_of(folder.info(), folder.uri)
+    changes = diff({"card": deciding(record["card"])}, {"card": conditions.card.deciding})
+    if changes:
+        raise InputError(
+            f"{folder.uri}: was made with other settings ({'; '.join(changes)}); give another "
+            "folder, or the same settings to go on"
+        )
+    lines = described(conditions.others(record, wanted))
+    if lines:
+        raise InputError(
+            f"{folder.uri}: {'; '.join(lines)}; give another folder, or leave these metrics out "
+            "with --metrics"
+        )
 
 
 def _measure(
@@ -108,9 +129,14 @@ def _measure(
     folder: RunFolder,
     executor: Executor,
     committed: Mapping[str, There],
+    told: Mapping[str, Any],
     summary: Summary,
 ) -> None:
-    can = {n: s for n, s in standings(job.conditions, job.wanted).items() if s[0] != "unavailable"}
+    here = job.conditions.standings(job.wanted)
+    can = {name: standing for name, standing in here.items() if standing.hash is not None}
+    hashes, settings = _hashes(told), job.conditions.settings(_usable(job, told))
+    record = told["protocol"]
+    libraries = {n: v for name in can for n, v in record["metrics"][name]["libraries"].items()}
     works: dict[str, Work] = {}
     for spec in job.pairing.pairs:
         missing, keep = _missing(spec, committed.get(spec.clip_id), can)
@@ -120,9 +146,11 @@ def _measure(
         works[spec.clip_id] = Work(
             results=folder.uri,
             system=job.system,
-            protocol_hash=job.conditions.hash,
-            settings=job.conditions.settings,
+            protocol_hash=job.conditions.card.hash,
+            settings=settings,
             standings=missing,
+            features={name: hashes[name] for name in record["features"]},
+            libraries=libraries,
             spec=spec,
             same_take=job.same_take,
             keep=keep,
@@ -146,8 +174,8 @@ def _measure(
 
 
 def _missing(
-    spec: PairSpec, there: There | None, wanted: Mapping[str, Any]
-) -> tuple[dict[str, Any] | None, bool]:
+    spec: PairSpec, there: There | None, wanted: Mapping[str, Standing]
+) -> tuple[dict[str, Standing] | None, bool]:
     """The metrics to measure (None: none, the clip is whole) and whether old rows stay valid."""
     if there is None or there.inputs != spec_inputs(spec):
         return dict(wanted), False
@@ -155,15 +183,27 @@ def _missing(
     return (missing or None), True
 
 
-def info(job: Evaluation) -> dict[str, Any]:
-    """The content of `results.json`."""
+def info(job: Evaluation, begun: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The content of `results.json`. Of a folder that was begun, its info: metrics that are not
+    wanted now, or cannot be measured any more, keep what is recorded of them.
+    """
     pairing, conditions = job.pairing, job.conditions
-    whole = conditions.as_dict()
+    old = standings_of(begun) if begun else {}
+    new = {
+        name: standing
+        for name, standing in conditions.standings(job.wanted).items()
+        if standing.hash is not None or name not in old
+    }
+    standings = {name: (old | new)[name] for name in names() if name in old or name in new}
+    record = conditions.as_dict(name for name, s in new.items() if s.hash is not None)
+    if begun:
+        for part in ("metrics", "features"):
+            record[part] = dict(sorted((begun["protocol"][part] | record[part]).items()))
     return {
         "system": job.system,
-        "protocol": whole,
-        "protocol_hash": conditions.hash,
-        "weights": whole["weights"],
+        "protocol": record,
+        "protocol_hash": conditions.card.hash,
+        "standings": {name: asdict(standing) for name, standing in standings.items()},
         "dataset_hash": job.dataset_hash,
         "clip_list_hash": pairing.clip_list_hash,
         "clips": len(pairing.pairs),
@@ -171,7 +211,7 @@ def info(job: Evaluation) -> dict[str, Any]:
         "checkpoint": job.checkpoint,
         "baseline": job.baseline,
         "same_take": job.same_take,
-        "metrics": list(job.wanted),
+        "metrics": list(standings),
         "unpaired": {
             "generated": len(pairing.only_generated),
             "reference": len(pairing.only_reference),
@@ -180,14 +220,26 @@ def info(job: Evaluation) -> dict[str, Any]:
         },
         "code_version": version("dawn-pipeline"),
         "command": list(job.command),
-        "created_at": job.created_at,
+        "created_at": begun.get("created_at") if begun else job.created_at,
         "complete": False,
     }
 
 
-def _protocol_text(conditions: Conditions) -> str:
-    head = f"# The conditions of these results; hash {conditions.hash}.\n"
-    return head + yaml.safe_dump(conditions.as_dict(), sort_keys=True, allow_unicode=True)
+def _hashes(told: Mapping[str, Any]) -> dict[str, str]:
+    """Of the conditions of each metric and feature that results.json tells of."""
+    protocol = told["protocol"]
+    return {n: hash_of(n, c) for part in ("metrics", "features") for n, c in protocol[part].items()}
+
+
+def _usable(job: Evaluation, told: Mapping[str, Any]) -> list[str]:
+    """Metrics of the folder that could be measured here as they were."""
+    now = job.conditions.standings(told["protocol"]["metrics"])
+    return [name for name, s in standings_of(told).items() if s.hash and s == now[name]]
+
+
+def _protocol_text(protocol: Mapping[str, Any]) -> str:
+    head = "# The card, and what each metric's numbers are made under.\n"
+    return head + yaml.safe_dump(dict(protocol), sort_keys=True, allow_unicode=True)
 
 
 def _nothing_pairs(pairing: Pairing) -> str:

@@ -12,11 +12,11 @@ from rich.table import Table
 from eval.conditions import Conditions
 from eval.metrics.catalogue import METRICS, select
 from eval.pairing import BASELINES, Generated, baseline, match
-from eval.protocol import read_card
+from eval.protocol import ProtocolCard, read_card
 from eval.results import SET
 from manifests.errors import InputError
 from manifests.runs import RunFolder
-from pipeline.evaluate import Evaluation, Summary, evaluate, prepare, results_folder, standings
+from pipeline.evaluate import Evaluation, Summary, evaluate, prepare, results_folder
 from pipeline.evaluation_inputs import (
     read_references,
     read_run,
@@ -43,6 +43,8 @@ class EvaluateOptions:
     baseline: str | None = None
     metrics: str | None = None
     protocol: str = "default"
+    card: ProtocolCard | None = None
+    """Instead of `protocol`."""
     system: str | None = None
     trust_weights: tuple[str, ...] = ()
     address: str | None = None
@@ -73,12 +75,11 @@ def plan(options: EvaluateOptions) -> Evaluation:
     given = [options.run, options.videos, options.baseline]
     if sum(value is not None for value in given) != 1:
         raise InputError("give exactly one of --run, --videos and --baseline")
-    card, whole = read_card(options.protocol)
-    words = [w.strip() for w in (options.metrics or "").split(",") if w.strip()]
-    wanted = select(words or card.metrics)
+    card, whole = (options.card, None) if options.card else read_card(options.protocol)
+    wanted = wanted_metrics(options.metrics, card)
     conditions = Conditions.resolve(card, options.trust_weights)
     if whole is not None:
-        conditions.require_same(whole, options.protocol)
+        conditions.require_same(whole, wanted, options.protocol)
     references, dataset_hash = read_references(options.reference)
     facts: dict[str, str | None] = {}
     if options.baseline is not None:
@@ -100,6 +101,12 @@ def plan(options: EvaluateOptions) -> Evaluation:
         baseline=options.baseline or facts.get("baseline"),
         command=("dawn", *sys.argv[1:]),
     )
+
+
+def wanted_metrics(given: str | None, card: ProtocolCard) -> list[str]:
+    """The metrics named by commas, or the card's. Raises InputError for what names none."""
+    words = [word.strip() for word in (given or "").split(",") if word.strip()]
+    return select(words or card.metrics)
 
 
 def _generated(options: EvaluateOptions) -> tuple[list[Generated], dict[str, str | None]]:
@@ -124,8 +131,7 @@ def announce(job: Evaluation) -> None:
     """Say what pairs, what does not, and which metrics cannot be measured, before any work."""
     pairing, card = job.pairing, job.conditions.card
     console.print(
-        f"{len(pairing.pairs)} pairs; protocol {card.name} v{card.version}, "
-        f"hash {job.conditions.hash}",
+        f"{len(pairing.pairs)} pairs; protocol {card.name} v{card.version}, hash {card.hash}",
         markup=False,
     )
     for names, what in (
@@ -137,9 +143,9 @@ def announce(job: Evaluation) -> None:
             shown = ", ".join(names[:_SHOWN])
             console.print(f"{len(names)} {what}, left out: {shown}{more}", markup=False)
     lacking: dict[str, list[str]] = {}
-    for name, (status, reason) in standings(job.conditions, job.wanted).items():
-        if status == "unavailable":
-            lacking.setdefault(str(reason), []).append(name)
+    for name, standing in job.conditions.standings(job.wanted).items():
+        if standing.hash is None:
+            lacking.setdefault(str(standing.reason), []).append(name)
     for reason, names in lacking.items():
         console.print(f"unavailable: {', '.join(names)}: {reason}", markup=False)
 

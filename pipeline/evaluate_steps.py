@@ -13,6 +13,7 @@ from typing import Any
 import fsspec
 
 from eval.clips import Clip, Pair, Settings
+from eval.conditions import Standing
 from eval.measuring import (
     Measured,
     clip_facts,
@@ -26,10 +27,10 @@ from eval.measuring import (
 from eval.metrics.interface import Excluded, Reason
 from eval.pairing import PairSpec
 from eval.results import INFO
+from eval.steps import installed
 from manifests.errors import InputError
 from manifests.files import is_local, local_copy
 from manifests.runs import RunFolder
-from pipeline.sources import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +40,14 @@ class Work:
     results: str
     system: str
     protocol_hash: str
+    """Of the card."""
     settings: Settings
-    standings: dict[str, tuple[str, str | None]]
-    """Of the metrics to measure: what their numbers are worth, and why."""
+    standings: dict[str, Standing]
+    """Of the metrics to measure."""
+    features: dict[str, str]
+    """Hash of the conditions of each feature that is measured."""
+    libraries: dict[str, str]
+    """Versions that the conditions say: a worker with others would make other numbers."""
     spec: PairSpec
     same_take: bool
     keep: bool
@@ -60,6 +66,9 @@ class Done:
 def evaluate_clip(work: Work) -> Done:
     """Measure a pair and commit its rows."""
     spec, facts = work.spec, {"status": "ok", "reason": None}
+    other = [f"{n} {installed(n)}, not {v}" for n, v in work.libraries.items() if installed(n) != v]
+    if other:
+        return Done("failed", fatal=f"a worker has {', '.join(other)}: install one version on all")
     try:
         with tempfile.TemporaryDirectory() as scratch:
             measured = _measure(work, Path(scratch), facts)
@@ -67,7 +76,8 @@ def evaluate_clip(work: Work) -> Done:
         return Done("failed", fatal=str(error))
     inputs = spec_inputs(spec)
     commit(work, measured, {**facts, "inputs": inputs})
-    return Done(str(facts["status"]), "; ".join(measured.faults) or None)
+    faults = dict.fromkeys(measured.faults)  # several metrics may stumble over one thing
+    return Done(str(facts["status"]), "; ".join(faults) or None)
 
 
 def give_up(work: Work, reason: Reason) -> None:
@@ -105,22 +115,16 @@ def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Pair:
     generated = Clip(video, settings, sound=sound, still=spec.still)
     reference = Clip(local_copy(spec.reference.video, scratch / "reference"), settings)
     image = Path(spec.image) if spec.image else None
-    if image is not None and (image.suffix.lower() in VIDEO_SUFFIXES or not image.is_file()):
-        image = None  # driven by a clip: its frame 0 is the image
     return Pair(spec.clip_id, generated, reference, image, spec.row)
 
 
 def commit(work: Work, measured: Measured, facts: dict[str, Any]) -> None:
     """Write the rows of one clip; its row in `clips` goes last and makes them count."""
     folder, spec = RunFolder(work.results, INFO), work.spec
-    key = {
-        "system": work.system,
-        "protocol_hash": work.protocol_hash,
-        "clip_id": spec.clip_id,
-    }
+    key = {"system": work.system, "clip_id": spec.clip_id}
     speaker = {"speaker": spec.reference.speaker}
     metrics = metric_rows(measured, work.standings, key | speaker)
-    features = feature_rows(measured, key)
+    features = feature_rows(measured, work.features, key)
     if work.keep:
         metrics += _kept(folder, "metrics", spec.clip_id, "metric", {r["metric"] for r in metrics})
         made = {r["feature"] for r in features}
@@ -136,7 +140,8 @@ def commit(work: Work, measured: Measured, facts: dict[str, Any]) -> None:
     before = _kept(folder, "clips", spec.clip_id, "clip_id", set()) if work.keep else []
     curves = {name: value for old in before for name, value in old.items() if value is not None}
     known = {name: value for name, value in (row | facts).items() if value is not None}
-    row = curves | row | known | key | {"reason": facts.get("reason")}
+    own = {"protocol_hash": work.protocol_hash, "reason": facts.get("reason")}
+    row = curves | row | known | key | own
     folder.write("clips", spec.clip_id, [row])
 
 
@@ -152,7 +157,8 @@ def _kept(
 
 def spec_inputs(spec: PairSpec) -> str:
     """Sizes and times of the pair's files: when they change, the clip is measured again."""
-    names = [spec.video, spec.reference.video, spec.sound, spec.image]
+    image = spec.image if spec.image and Path(spec.image).is_absolute() else None
+    names = [spec.video, spec.reference.video, spec.sound, image]
     return " ".join(_stamp(name) for name in names)
 
 

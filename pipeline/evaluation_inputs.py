@@ -1,5 +1,6 @@
 """What `dawn evaluate` is pointed at: runs, datasets and folders become videos with names."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +9,10 @@ from manifests.catalog import rows
 from manifests.errors import InputError
 from manifests.identity import label
 from manifests.location import local_path
-from manifests.names import label_text
+from manifests.names import label_text, normalised
 from manifests.runs import RunFolder
 from manifests.store import Dataset
-from pipeline.sources import SPLITS, VIDEO_SUFFIXES
+from pipeline.sources import SPLITS, is_video
 
 
 def read_references(where: str) -> tuple[list[Reference], str | None]:
@@ -29,7 +30,7 @@ def read_references(where: str) -> tuple[list[Reference], str | None]:
             f"--reference {where}: is no folder; give a folder of videos or DATASET:split "
             f"with split one of {', '.join(SPLITS)}, all"
         )
-    found = [Reference(name=path.stem, video=str(path)) for path in _videos(folder)]
+    found = [Reference(name=normalised(path.stem), video=str(path)) for path in _videos(folder)]
     if not found:
         raise InputError(f"--reference {where}: holds no video")
     return found, None
@@ -62,7 +63,7 @@ def _of_dataset(dataset: Dataset, split: str) -> tuple[list[Reference], str | No
     references = [
         Reference(
             name=row["clip_id"],
-            also=row["source_name"] if alone else None,
+            also=normalised(row["source_name"]) if alone else None,
             video=f"{dataset.uri}/{row['video_path']}",
             speaker=label_text(row["speaker"]),
             split=row["split"],
@@ -85,12 +86,13 @@ def read_run(root: str) -> tuple[list[Generated], dict[str, str | None]]:
         raise InputError(f"{run.uri}: has no generation yet")
     found = [
         Generated(
-            name=row["clip_id"] or row["item"],
+            name=normalised(row["clip_id"] or row["item"]),
             video=f"{run.uri}/{row['video']}" if row["status"] == "ok" and row["video"] else None,
             row=row,
         )
         for row in table
     ]
+    _distinct(found, f"--run {root}")
     facts: dict[str, str | None] = {"baseline": info.get("baseline")}
     for key in ("system", "checkpoint", "dataset_hash"):
         values = {row[key] for row in table}
@@ -102,19 +104,24 @@ def read_videos(where: Path) -> list[Generated]:
     """The videos of a folder (not of its subfolders), by file name. Raises InputError."""
     if not where.is_dir():
         raise InputError(f"--videos {where}: is no folder")
-    found = [Generated(name=path.stem, video=str(path)) for path in _videos(where)]
-    names = {video.name for video in found}
+    found = [Generated(name=normalised(path.stem), video=str(path)) for path in _videos(where)]
     if not found:
         raise InputError(f"--videos {where}: holds no video")
-    if len(names) < len(found):
-        twice = sorted(n for n in names if sum(video.name == n for video in found) > 1)
-        raise InputError(f"--videos {where}: two videos are named {twice[0]}; keep one of them")
+    _distinct(found, f"--videos {where}")
     return found
+
+
+def _distinct(found: list[Generated], where: str) -> None:
+    """Raise InputError where two names are one: in Unicode's composed form, without blanks."""
+    names = Counter(video.name for video in found)
+    twice = sorted(name for name, count in names.items() if count > 1)
+    if twice:
+        raise InputError(f"{where}: two videos are named {twice[0]}; keep one of them")
 
 
 def _videos(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
+        if not is_video(path) or not path.is_file():
             continue
         try:
             path.name.encode()

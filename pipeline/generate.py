@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import av
+
 from dawn.checkpoints import verify
+from dawn.features.picture import read_picture
 from dawn.sampling.drive import Changes, changes_from, measure_clip, still
 from dawn.sampling.generate import Made, generate, work
 from dawn.sampling.model import ModelFolder, find_model, load_model, pick_device
-from dawn.sampling.portrait import find_portrait, read_picture
+from dawn.sampling.portrait import find_portrait
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.voice import read_voice
 from manifests.config import as_dict, stable_hash
@@ -70,7 +73,7 @@ def generate_one(request: Single) -> Made:
                 model, portrait, voice, request.config, request.seed, temporary,
                 changes=changes, notes=notes, on_work=progress.advance,
             )  # fmt: skip
-        except OSError as error:
+        except (OSError, av.error.FFmpegError) as error:
             raise InputError(
                 f"{request.out}: cannot be written: {error.strerror or error}"
             ) from error

@@ -7,8 +7,9 @@ from typing import Any
 
 from manifests.catalog import rows
 from manifests.errors import InputError
+from manifests.files import on_disk
 from manifests.location import local_path
-from manifests.names import label_text
+from manifests.names import label_text, normalised
 from manifests.store import Dataset
 from pipeline.sources import SPLITS
 
@@ -116,13 +117,13 @@ def list_items(path: Path) -> list[Item]:
         image, audio = row.get("image"), row.get("audio")
         if None in row or not image or not audio or "\0" in image + audio:
             raise InputError(f"{path}: row {number}: give an image and an audio file")
-        name = row.get("name") or f"{Path(image).stem}-{Path(audio).stem}"
+        name = normalised(row.get("name") or f"{Path(image).stem}-{Path(audio).stem}")
         if name in items:
             raise InputError(f"{path}: row {number}: a second {name!r}; give each row its own name")
         items[name] = Item(
             name=name,
-            image=str(local_path(path.parent / image)),
-            audio=str(local_path(path.parent / audio)),
+            image=str(on_disk(local_path(path.parent / image))),
+            audio=str(on_disk(local_path(path.parent / audio))),
             speaker=label_text(row.get("speaker")),
         )
     if not items:

@@ -9,12 +9,13 @@ import av
 import pyarrow as pa
 import torch
 
+from dawn.features.picture import read_picture
 from dawn.sampling.baselines import Baseline, make_static, make_with_motion
 from dawn.sampling.drive import Changes, still
 from dawn.sampling.generate import Made, generate
 from dawn.sampling.model import find_lfg, find_model, load_lfg, load_model
 from dawn.sampling.noise import item_seed
-from dawn.sampling.portrait import find_portrait, read_picture
+from dawn.sampling.portrait import find_portrait
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.voice import read_voice
 from manifests.errors import InputError

@@ -1,9 +1,10 @@
 """`dawn leaderboard`: reads results, compares what may be compared, writes the page and exports."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from eval.leaderboard.board import Board, BoardSettings, Sheet, make_board
 from eval.leaderboard.cells import measured
@@ -12,7 +13,6 @@ from eval.leaderboard.groups import Entry, grouped
 from eval.leaderboard.page import as_html
 from eval.protocol import read_card
 from eval.scores import Results, load_results
-from manifests.config import as_dict
 from manifests.errors import InputError
 from pipeline.count_progress import CountProgress
 from pipeline.progress import console
@@ -92,18 +92,24 @@ def _load(folders: Sequence[str]) -> tuple[list[Results], dict[str, str]]:
 
 
 def _under(protocol: str, found: Sequence[Results]) -> list[Results]:
-    """Those made under a card, or under the very conditions of a results folder's protocol."""
+    """Those made under a card, or with every metric they share with a results folder's protocol
+    under the conditions it has there.
+    """
     card, whole = read_card(protocol)
     kept = [
         results
         for results in found
-        if results.info["protocol"]["card"] == as_dict(card)
-        and (whole is None or results.info["protocol"] == whole)
+        if results.protocol_hash == card.hash and (whole is None or _alike(results, whole))
     ]
     if not kept:
         cards = ", ".join(sorted({str(r.info["protocol"]["card"]["name"]) for r in found}))
         raise InputError(f"--protocol {protocol}: none of the results is made under it ({cards})")
     return kept
+
+
+def _alike(results: Results, whole: Mapping[str, Any]) -> bool:
+    own, record = results.protocol["metrics"], whole["metrics"]
+    return all(own[name] == record[name] for name in own.keys() & record.keys())
 
 
 def _write(file: Path, text: str) -> None:
@@ -127,6 +133,8 @@ def _report(board: Board, out: Path) -> None:
         )
         for reason in sheet.apart:
             _say(f"  apart: {reason}")
+        for line in sheet.other:
+            _say(f"  left out: {line}")
         for entry in ranked:
             _say(f"  {entry.name}: {_wins(sheet, entry)}")
     page = (out / PAGE).absolute()

@@ -12,9 +12,10 @@ from rich.table import Table
 
 from eval.baseline_file import NoBaselineError, is_pointer, load_baseline, move
 from eval.calibration import FACTOR, calibrate
-from eval.comparable import differences
+from eval.comparable import differences, incomparable, other_conditions
+from eval.conditions import OTHER_CONDITIONS, described
 from eval.findings import Finding, Verdict, Watched
-from eval.gate import read_gate
+from eval.gate import Gate, read_gate
 from eval.regression import Judgement, judge
 from eval.regression_reports import WRITERS, facts
 from eval.report.numbers import number, plus
@@ -50,19 +51,33 @@ def run_regress(options: RegressOptions) -> int:
     try:
         before = load_baseline(options.baseline)
     except NoBaselineError as error:
-        errors.print(f"not comparable: {error}", markup=False)
-        return NOT_COMPARABLE
-    reasons = differences(before, after)
+        return refuse([str(error)])
+    reasons = not_comparable(before, after, gate)
     if reasons:
-        for reason in reasons:
-            errors.print(f"not comparable: {reason}", markup=False)
-        return NOT_COMPARABLE
+        return refuse(reasons)
     judged = judge(before, after, gate)
     write_reports(judged, options.reports, options.out)
     if not options.reports or options.out is not None:
         show(judged)
         _next(judged, options)
     return {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": options.inconclusive}[judged.verdict]
+
+
+def not_comparable(before: Results, after: Results, gate: Gate) -> list[str]:
+    """Why two results cannot be held against each other for this gate; empty: they can."""
+    asked = [entry.metric for entry in gate.gates]
+    return differences(before, after) or described(
+        incomparable(before.protocol, after.protocol, asked)
+    )
+
+
+def refuse(reasons: Sequence[str]) -> int:
+    """Say why two results cannot be held against each other; returns the exit code."""
+    for reason in reasons:
+        errors.print(f"not comparable: {reason}", markup=False)
+    if any(OTHER_CONDITIONS in reason for reason in reasons):
+        errors.print("evaluate the baseline's videos again, with what is installed here")
+    return NOT_COMPARABLE
 
 
 def check_reports(reports: Sequence[str], out: Path | None) -> None:
@@ -95,9 +110,10 @@ def show(judged: Judgement) -> None:
     for row in judged.findings:
         if row.kind != "metric":
             continue
+        why = "not compared, see below" if row.name in judged.other else row.text
         table.add_row(
             f"[{_COLOURS[row.verdict]}]{row.verdict}[/]", row.name, number(row.before),
-            number(row.after), plus(row.gain), number(row.margin, 3), str(row.n), escape(row.text),
+            number(row.after), plus(row.gain), number(row.margin, 3), str(row.n), escape(why),
         )  # fmt: skip
     console.print(table)
     others = [row for row in judged.findings if row.kind != "metric"]
@@ -108,6 +124,8 @@ def show(judged: Judgement) -> None:
     console.print(f"{held} of {len(others)} checks of tails, validity and speed hold")
     for name, why in judged.skipped.items():
         console.print(f"not measured: {name}: {why}", markup=False)
+    for line in described(judged.other):
+        console.print(f"not compared: {line}", markup=False)
     colour = _COLOURS[judged.verdict]
     names = f"{judged.candidate['system']} against {judged.baseline['system']}"
     console.print(f"[bold {colour}]{judged.verdict}[/] {escape(names)}, {judged.clips} clips")
@@ -174,10 +192,11 @@ def _change(before: Results | str, after: Results, gate_file: Path | None) -> di
     """The verdict of a move, and the numbers that changed."""
     if isinstance(before, str):
         return {"verdict": "GONE", "why": [before]}
-    reasons = differences(before, after)
+    gate = read_gate(gate_file)
+    reasons = not_comparable(before, after, gate)
     if reasons:
         return {"verdict": "NOT COMPARABLE", "why": reasons}
-    judged = judge(before, after, read_gate(gate_file))
+    judged = judge(before, after, gate)
     rows: list[Finding | Watched] = [*judged.findings, *judged.watched]
     changes = {
         row.name: {"before": row.before, "after": row.after, "gain": row.gain}
@@ -191,7 +210,8 @@ def _change(before: Results | str, after: Results, gate_file: Path | None) -> di
 
 def run_calibrate(folders: Sequence[str]) -> None:
     """Print the margins that results of one checkpoint by several seeds give."""
-    found = calibrate([load_results(folder) for folder in folders])
+    runs = [load_results(folder) for folder in folders]
+    found = calibrate(runs)
     table = Table("metric", "mean", "spread between seeds", "margin", "relative")
     for row in found:
         share = number(row.relative, 2)
@@ -199,6 +219,9 @@ def run_calibrate(folders: Sequence[str]) -> None:
             row.name, number(row.mean), number(row.spread, 3), number(row.margin, 2), share
         )
     console.print(table)
+    for run in runs[1:]:
+        for line in described(other_conditions(runs[0], run)):
+            console.print(f"left out: {run.folder.uri}: {line}", markup=False)
     console.print(
         f"{len(folders)} results; margin: {FACTOR:g} standard deviations between seeds. "
         "Put what is to decide into a gate's file; docs/regression.md says how"

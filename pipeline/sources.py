@@ -13,6 +13,7 @@ import pyarrow as pa
 from dawn.curation.tables import Label
 from dawn.features.video import FPS
 from manifests.errors import InputError
+from manifests.files import is_hidden, on_disk
 from manifests.location import local_path
 from manifests.names import label_text
 from manifests.parquet import read_parquet
@@ -34,6 +35,11 @@ class Source:
     labels: tuple[Label, ...] = ()
     said: tuple[str, ...] = ()
     """Where each label stands: the list and its row."""
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file in a folder is a video, by its name."""
+    return path.suffix.lower() in VIDEO_SUFFIXES and not is_hidden(path.name)
 
 
 def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Source]:
@@ -73,19 +79,20 @@ def _expand(argument: str) -> Iterator[tuple[Path, tuple[Label, str] | None]]:
         for match in matches:
             if Path(match).is_dir():
                 yield from _in_folder(Path(match), may_be_empty=True)
-            elif Path(match).suffix.lower() in VIDEO_SUFFIXES:
+            elif is_video(Path(match)):
                 yield local_path(Path(match)), None
 
 
 def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Path, None]]:
-    """Videos below a folder, by suffix. Links to folders are not followed: they may loop; our own
-    datasets are passed by: their clips are no footage.
+    """Videos below a folder, by suffix, without hidden ones. Links to folders are not followed:
+    they may loop; our own datasets are passed by: their clips are no footage.
     """
     found = False
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_dataset(Path(parent) / name)]
+        seen = (name for name in folders if not is_hidden(name))
+        folders[:] = [name for name in seen if not _is_dataset(Path(parent) / name)]
         for name in names:
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES:
+            if is_video(Path(name)):
                 found = True
                 yield local_path(Path(parent) / name), None
     if not found and not may_be_empty:
@@ -110,7 +117,7 @@ def _in_list(path: Path) -> Iterator[tuple[Path, tuple[Label, str]]]:
             raise InputError(f"{where}: has no path")
         label = _label(row, where)
         # A path in a list is relative to the list, so that both can be moved together.
-        yield local_path(path.parent / name), (label, where)
+        yield on_disk(local_path(path.parent / name)), (label, where)
 
 
 def _label(row: dict[str, Any], where: str) -> Label:

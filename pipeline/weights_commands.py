@@ -19,11 +19,13 @@ def list_weights() -> None:
     from dawn.weights_registry import REGISTRY
     from pipeline.progress import console
 
-    table = Table("name", "state", "enables", "licence", "file")
+    table = Table()
+    for title in ("name", "state", "enables", "licence", "file"):
+        table.add_column(title, overflow="fold")
     for name, entry in REGISTRY.items():
         state = status(name)
         where = str(state.path) if state.path else entry.file_names[0]
-        table.add_row(name, str(state.state), entry.enables, entry.licence, where)
+        table.add_row(name, str(state.state), entry.uses, entry.licence, where)
     console.print(table)
     console.print(f"looked for in {', '.join(map(str, folders()))} ($DAWN_WEIGHTS)", markup=False)
     console.print("next: dawn weights fetch NAME", markup=False)

@@ -13,6 +13,7 @@ from manifests.store import Dataset
 from tests.conftest import Dawn
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("manifests", "dawn", "eval", "pipeline")
 
 
 def test_what_the_dockerfile_copies_and_calls_exists() -> None:
@@ -63,6 +64,19 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_documents_that_the_code_points_to_are_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pointers = 0
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        text = path.read_text()
+        for document in re.findall(r"\bdocs/\w+\.md", text):
+            assert (ROOT / document).exists(), f"{path}: {document}"
+            pointers += 1
+        for section in re.findall(r"README,? \W*([A-Z]\w+)", text):
+            assert re.search(rf"^## {section}", readme, re.M), f"{path}: README, {section}"
+    assert pointers > 5
 
 
 def test_the_settings_in_the_documents_load() -> None:

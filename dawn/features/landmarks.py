@@ -1,7 +1,6 @@
 """Face landmarks: MediaPipe's 478-point mesh behind one small interface.
 
-The mesh model ships in the mediapipe 0.10.21 wheel. When NumPy 2 is wanted, the newer Tasks
-landmarker (a `.task` file, same 478 indices) takes its place here and nowhere else.
+The mesh model ships in the mediapipe 0.10.21 wheel.
 """
 
 import os

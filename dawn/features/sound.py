@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from dawn.features.samples import Evened
 from dawn.features.video import FPS, VideoInfo, open_media
 
 SAMPLE_RATE = 16_000
@@ -54,8 +55,7 @@ def _native(
         if first_s > 0:
             target = info.start_s + max(0, first_s - _MARGIN_S)
             container.seek(int(target / stream.time_base), stream=stream)
-        convert: Any = None
-        setup: tuple[object, ...] = ()
+        even = Evened(rate)
         expected: int | None = None
         for frame in _decode(container, stream):
             if frame.time is not None:
@@ -65,13 +65,9 @@ def _native(
             position = expected or 0
             if position >= len(samples):
                 break
-            if setup != (setup := (frame.format.name, frame.layout.name, frame.sample_rate)):
-                # Packed: PyAV reads beyond the planes of planar sound with eight channels.
-                convert = av.AudioResampler(format="flt", rate=rate)
-            for part in convert.resample(frame):
-                mono = part.to_ndarray().reshape(part.samples, -1).T.mean(axis=0)
-                _place(samples, mono, position)
-                position += len(mono)
+            for part in even.blocks(frame):
+                _place(samples, part[0], position)
+                position += part.shape[1]
             expected = position
     return samples
 

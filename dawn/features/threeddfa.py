@@ -1,9 +1,9 @@
 """Head pose as DAWN's authors measured it: 3DDFA_V2 (Guo et al. 2020, arXiv 2009.09960).
 
 A MobileNet regresses 62 numbers of a 3D morphable face model from a 120 px crop: a 3x4 scaled
-pose matrix, 40 shape and 10 expression coefficients. Only the pose is used. An optional backend,
-and the yardstick for pose from landmarks. The authors used the full-width network; this is the
-half-width one (mb05), the same recipe in 3 MB.
+pose matrix, 40 shape and 10 expression coefficients. Expression makes a metric (`fd_exp10`); pose
+is the yardstick that pose from landmarks (`dawn.features.pose`) is held against. The authors used
+the full-width network; this is the half-width one (mb05), the same recipe in 3 MB.
 
 Translation and scale live in the crop, which follows the face box, so they hardly move; only the
 three angles carry signal.

@@ -17,6 +17,7 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from dawn.features.extent import Extent
 from manifests.reasons import Quarantine, UnreadableVideoError
 
 FPS = 25
@@ -102,8 +103,8 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
             )
             raise UnreadableVideoError(Quarantine.TOO_LARGE, detail)
         audio = _audio_stream(container)
-        promised_s = container.duration / av.time_base if container.duration else 0.0
-        times, covered_s = _packet_times(container, stream)
+        extent = Extent(container, path)
+        times = _packet_times(container, stream, extent)
         info = {
             "container": container.format.name,
             "codec": stream.codec_context.name,
@@ -118,8 +119,9 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
     if duration_s > limits.max_hours * 3600:
         detail = f"{duration_s / 3600:.1f} h of frames; the limit is {limits.max_hours:g} h"
         raise UnreadableVideoError(Quarantine.TOO_LONG, detail)
-    if covered_s < limits.min_data_share * promised_s and promised_s - covered_s > 1.0:
-        detail = f"the header promises {promised_s:.1f} s, the file ends at {covered_s:.1f} s"
+    if extent.cut_off(limits.min_data_share):
+        promised_s, held_s = extent.promised, extent.held
+        detail = f"the header promises {promised_s:.1f} s, the file ends at {held_s:.1f} s"
         raise UnreadableVideoError(Quarantine.TRUNCATED, detail)
     width, height, rotation = _first_frame_size(path)
     return VideoInfo(
@@ -292,24 +294,18 @@ def _audio_stream(container: Any) -> Any:  # noqa: ANN401 - PyAV is untyped
     return None
 
 
-def _packet_times(container: Any, stream: Any) -> tuple[NDArray[np.float64], float]:  # noqa: ANN401
-    """Sorted presentation times of the stream's packets, and how far the packets of all streams
-    reach (sound may be longer than the pictures), in seconds.
+def _packet_times(container: Any, stream: Any, extent: Extent) -> NDArray[np.float64]:  # noqa: ANN401
+    """Sorted presentation times of the stream's packets in seconds; `extent` sees those of all
+    streams (sound may be longer than the pictures).
     """
     times = []
     untimed = 0
-    first, end = math.inf, 0.0
     try:
         for packet in container.demux():
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            timed = stamp is not None and not packet.is_discard
-            if timed:
-                time = float(stamp * packet.time_base)
-                first = min(first, time)
-                end = max(end, time + float((packet.duration or 0) * packet.time_base))
+            time = extent.add(packet)
             if packet.stream.index != stream.index:
                 continue
-            if timed:
+            if time is not None:
                 times.append(time)
             elif packet.size:
                 untimed += 1
@@ -318,9 +314,7 @@ def _packet_times(container: Any, stream: Any) -> tuple[NDArray[np.float64], flo
     if untimed > len(times):
         detail = f"{untimed} of {untimed + len(times)} packets carry no timestamp"
         raise UnreadableVideoError(Quarantine.NO_TIMESTAMPS, detail)
-    # Matroska counts its duration from time 0, the others from the first packet.
-    begin = 0.0 if "matroska" in container.format.name else first
-    return np.unique(np.asarray(times, dtype=np.float64)), end - begin
+    return np.unique(np.asarray(times, dtype=np.float64))
 
 
 def _first_frame_size(path: Path) -> tuple[int, int, int]:

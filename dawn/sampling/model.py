@@ -17,6 +17,7 @@ from dawn.sampling.conventions import Conventions, conventions_of
 from dawn.sampling.settings import Precision
 from manifests.config import stable_hash
 from manifests.errors import InputError
+from manifests.files import is_hidden
 
 _DTYPES = {
     "float32": torch.float32,
@@ -90,6 +91,8 @@ def _found(path: Path) -> list[Found]:
     found = []
     for folder in places(path):
         for weights in sorted(folder.glob("*.safetensors")):
+            if is_hidden(weights.name):
+                continue
             card_path = weights.with_suffix(".json")
             card = read_card(card_path)
             found.append(Found(folder, card, config_of(card, card_path)))

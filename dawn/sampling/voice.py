@@ -10,7 +10,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.features.extent import Extent
 from dawn.features.mel import log_mel
+from dawn.features.samples import Evened
 from dawn.features.sound import SAMPLE_RATE, SAMPLES_PER_FRAME
 from dawn.features.video import MAX_SAMPLE_RATE, open_media
 from manifests.errors import InputError
@@ -19,6 +21,8 @@ from manifests.reasons import UnreadableVideoError
 AudioKind = Literal["log_mel", "hubert"]
 
 MIN_SECONDS = 0.2
+MAX_WILD = 0.1
+"""Share of the samples that may be beyond ±1 or no numbers: those are clipped, or silent."""
 _PIECE = 500
 """Frames whose features are computed at once."""
 
@@ -45,19 +49,17 @@ def read_voice(path: Path, max_seconds: float | None = None) -> Voice:
     Time 0 is the first sample. What lies beyond `max_seconds` is left out.
     """
     limit = math.inf if max_seconds is None else max_seconds
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     parts: list[NDArray[np.float32]] = []
     length = 0
     with open_sound(path) as sound:
-        for frame in sound.frames():
-            for part in resampler.resample(frame):
-                parts.append(part.to_ndarray()[0].astype(np.float32, copy=False))
-                length += len(parts[-1])
+        for part in sound.blocks(SAMPLE_RATE):
+            parts.append(part[0])
+            length += len(parts[-1])
             if length >= limit * SAMPLE_RATE:
                 break
         else:
-            parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
-            sound.check_whole(sum(map(len, parts)) / SAMPLE_RATE)
+            sound.check_whole()
+        sound.check_range()
     samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     if limit < math.inf:
         samples = samples[: round(limit * SAMPLE_RATE)]
@@ -66,7 +68,7 @@ def read_voice(path: Path, max_seconds: float | None = None) -> Voice:
         raise InputError(
             f"{path}: holds {seconds:.2f} s of sound; at least {MIN_SECONDS} s are needed"
         )
-    samples = np.nan_to_num(np.clip(samples, -1, 1))
+    samples = np.clip(samples, -1, 1)
     missing = -len(samples) % SAMPLES_PER_FRAME
     return Voice(path=path, samples=np.pad(samples, (0, missing)), seconds=seconds)
 
@@ -75,37 +77,65 @@ class Sound:
     """An open file's first sound stream."""
 
     def __init__(self, path: Path, container: Any, stream: Any) -> None:  # noqa: ANN401 - PyAV
-        self._path, self._container, self.stream = path, container, stream
+        self._path, self._container, self._stream = path, container, stream
+        context = stream.codec_context
+        self.rate: int = context.sample_rate
+        self.channels: int = context.layout.nb_channels
+        self._extent = Extent(container, path)
+        self._wild = 0.0
         self._bad = self._packets = 0
 
-    def frames(self) -> Iterator[Any]:
-        """Decoded frames. Raises InputError when too many packets are corrupt."""
+    def blocks(self, rate: int, channels: int = 1) -> Iterator[NDArray[np.float32]]:
+        """All of it as `dawn.features.samples` evens it: (channels, n) in [-1, 1] at this rate.
+
+        Raises InputError when too many packets are corrupt.
+        """
+        even = Evened(rate, channels)
+        for frame in self._frames():
+            yield from even.blocks(frame)
+            self._wild = even.wild
+        yield from even.blocks(None)
+
+    def _frames(self) -> Iterator[Any]:
         try:
-            for packet in self._container.demux(self.stream):
-                self._packets += 1
-                try:
-                    yield from packet.decode()
-                except av.error.InvalidDataError as error:
-                    self._bad += 1
-                    if self._bad > 5 and self._bad > 0.1 * self._packets:
-                        raise InputError(
-                            f"{self._path}: is corrupt: {self._bad} of the first {self._packets} "
-                            "packets of sound cannot be decoded; convert or record it again"
-                        ) from error
+            for packet in self._container.demux():
+                self._extent.add(packet)
+                if packet.stream.index == self._stream.index:
+                    self._packets += 1
+                    yield from self._decoded(packet)
         except (av.error.FFmpegError, NotImplementedError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{self._path}: its sound cannot be decoded ({reason})") from error
 
-    def check_whole(self, seconds: float) -> None:
-        """Raise InputError when the header promises much more than was decoded, or all is bad."""
-        promised = (self._container.duration or 0) / av.time_base
+    def _decoded(self, packet: Any) -> Iterator[Any]:  # noqa: ANN401
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError as error:
+            self._bad += 1
+            if self._bad > 5 and self._bad > 0.1 * self._packets:
+                raise InputError(
+                    f"{self._path}: is corrupt: {self._bad} of the first {self._packets} "
+                    "packets of sound cannot be decoded; convert or record it again"
+                ) from error
+
+    def check_whole(self) -> None:
+        """After all blocks: raise InputError when the header promises much more than there was,
+        or most of it was bad.
+        """
         if self._bad and self._bad * 2 >= self._packets:
             raise InputError(f"{self._path}: is corrupt: its sound cannot be decoded")
-        audio_only = not self._container.streams.video
-        if audio_only and promised - seconds > 1.0 and seconds < 0.9 * promised:
+        if self._extent.cut_off():
             raise InputError(
-                f"{self._path}: is cut off: promises {promised:.1f} s, holds {seconds:.1f} s; "
-                "copy it again, or convert what there is"
+                f"{self._path}: is cut off: promises {self._extent.promised:.1f} s, holds "
+                f"{self._extent.held:.2f} s; copy it again, or convert what there is"
+            )
+
+    def check_range(self) -> None:
+        """After some blocks: raise InputError when they would only hold noise, clipped."""
+        if self._wild > MAX_WILD:
+            raise InputError(
+                f"{self._path}: {self._wild:.0%} of its samples are beyond ±1 or no numbers; "
+                "scale it to ±1, or save it as 16-bit WAV"
             )
 
     def __enter__(self) -> "Sound":

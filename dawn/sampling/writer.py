@@ -97,23 +97,23 @@ class _SoundTrack:
     def __init__(self, container: Any, path: Path, seconds: float) -> None:  # noqa: ANN401 - PyAV
         self._container = container
         self._source = open_sound(path)
-        context = self._source.stream.codec_context
-        rate = context.sample_rate if context.sample_rate in _AAC_RATES else 48_000
-        layout = "mono" if context.layout.nb_channels == 1 else "stereo"
+        rate = self._source.rate if self._source.rate in _AAC_RATES else 48_000
+        channels = min(2, self._source.channels)
+        layout = "mono" if channels == 1 else "stereo"
         self._track = container.add_stream("aac", rate=rate, layout=layout)
         self._rate, self._layout = rate, layout
-        self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
-        self._frames = self._source.frames()
+        self._blocks = self._source.blocks(rate, channels)
         self._at, self._stop = 0, round(seconds * rate)
         self._ended = False
 
     def until(self, seconds: float) -> None:
         """Encode on, at least up to this time."""
         while not self._ended and self._at < min(self._stop, seconds * self._rate):
-            frame = next(self._frames, None)
-            for part in self._resampler.resample(frame):
-                self._encode(part)
-            self._ended = frame is None
+            block = next(self._blocks, None)
+            if block is None:
+                self._ended = True
+            else:
+                self._encode(block)
 
     def finish(self) -> None:
         """Encode what is left."""
@@ -124,8 +124,8 @@ class _SoundTrack:
         """Close the source."""
         self._source.__exit__()
 
-    def _encode(self, part: Any) -> None:  # noqa: ANN401 - PyAV is untyped
-        samples = part.to_ndarray()[:, : self._stop - self._at]
+    def _encode(self, block: NDArray[np.float32]) -> None:
+        samples = block[:, : self._stop - self._at]
         if not samples.shape[1]:
             return
         frame = av.AudioFrame.from_ndarray(

@@ -1,7 +1,7 @@
 """A leaderboard as data: what every page and export is written from."""
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,12 @@ from eval.leaderboard.cells import BY_NAME, Cell, Difference, cell_of, measured,
 from eval.leaderboard.floor import Floor, floor
 from eval.leaderboard.gallery import Picked, choose_metric, gallery
 from eval.leaderboard.groups import BOUNDS, Entry, Group
-from eval.leaderboard.overview import Drift, Failures, Speed, drift, failures, speed
+from eval.leaderboard.overview import Drift, Failures, Speed, drift, failures, same_curves, speed
 from eval.leaderboard.published import PublishedTable, published_tables
 from eval.metrics.catalogue import is_set
-from eval.metrics.interface import Definition
+from eval.metrics.interface import Definition, Status
 from eval.metrics.set_distances import SetDistance
-from eval.scores import Results
+from eval.scores import Results, apart
 from eval.statistics import FEW_SPEAKERS
 from eval.statistics import groups as drawn_together
 from manifests.errors import InputError
@@ -41,6 +41,8 @@ class Column:
     """Of set metrics: what real clips give at the same number of clips."""
     queries: list[tuple[str, str]]
     """What it answers, and the SQL."""
+    conditions: Mapping[str, Any]
+    """What its numbers are made under; empty where there are none."""
 
     @property
     def shown(self) -> bool:
@@ -48,9 +50,12 @@ class Column:
         return any(cell is not None and cell.value is not None for cell in self.cells)
 
     @property
-    def proxy(self) -> bool:
-        """Whether its numbers may not be held against papers': by the metric or its weights."""
-        return any(cell is not None and cell.status == "proxy" for cell in self.cells)
+    def status(self) -> Status:
+        """What its numbers are worth: a single proxy among them, by the metric or by its weights,
+        makes the column one.
+        """
+        proxy = any(cell is not None and cell.status == "proxy" for cell in self.cells)
+        return "proxy" if proxy else self.definition.status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,8 @@ class Sheet:
     main: Entry
     """The row whose clips are the sheet's."""
     apart: list[str]
+    other: list[str]
+    """Numbers that are left out, being made under other conditions."""
     card: dict[str, Any]
     protocol_hash: str
     facts: dict[str, Any]
@@ -134,12 +141,14 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
         columns.append(_column(name, group))
     progress("videos")
     metric = settings.gallery_metric or choose_metric(entries)
-    width, curves = drift(entries)
+    alike = same_curves(entries, group.main)
+    width, curves = drift(alike)
     there = {entry.kind for entry in entries}
     return Sheet(
         entries=entries,
         main=group.main,
         apart=group.apart,
+        other=group.other,
         card=dict(group.main.results.info["protocol"]["card"]),
         protocol_hash=group.protocol,
         facts=_facts(group.main.results),
@@ -153,7 +162,7 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
         missing=[(kind, what) for kind, what in BOUNDS.items() if kind not in there],
         queries={
             "table": queries.table(entries),
-            "drift": queries.drift(entries, width),
+            "drift": queries.drift(alike, width),
             "speed": queries.speed(entries),
             "failures": queries.failures(entries),
         },
@@ -175,7 +184,14 @@ def _column(name: str, group: Group) -> Column:
         slices=parts,
         floor=floor(metric, group) if isinstance(metric, SetDistance) else None,
         queries=_queries(name, group, differences, parts),
+        conditions=_conditions(name, entries),
     )
+
+
+def _conditions(name: str, entries: Sequence[Entry]) -> Mapping[str, Any]:
+    """Those of the rows that are not left out."""
+    found = (e.results.protocol["metrics"].get(name) for e in entries if not apart(name, e.results))
+    return next((conditions for conditions in found if conditions), {})
 
 
 def _queries(
@@ -213,7 +229,6 @@ def _facts(results: Results) -> dict[str, Any]:
         "speakers": len({s for s in results.speakers if s is not None}) or None,
         "caveat": _caveat(results.speakers),
         "seconds": sum(seconds),
-        "weights": dict(results.info.get("weights") or {}),
     }
 
 

@@ -30,6 +30,7 @@ class Cell:
     """A metric's number for one row. Numbers that there are none of are None."""
 
     metric: str
+    conditions_hash: str | None
     status: str
     reason: str | None
     value: float | None = None
@@ -76,6 +77,7 @@ def cell_of(name: str, results: Results) -> Cell | None:
         return None
     cell = Cell(
         metric=name,
+        conditions_hash=row["conditions_hash"],
         status=str(row["status"]),
         reason=row["reason"],
         value=row["value"],
@@ -214,7 +216,9 @@ def _compare_sets(metric: SetMetric, before: Results, after: Results) -> Compari
 
 def _difference(other: Entry, best: Entry, found: Comparison, p: float) -> Difference:
     low, high = found.bounds(ALPHA / 2)
-    wins = None if found.per_clip is None else int((found.per_clip > 0).sum())
+    wins = None
+    if found.per_clip is not None and found.identical is not None:
+        wins = int(((found.per_clip > 0) | (found.identical > 0)).sum())
     return Difference(
         system=other.name, best=best.name, gain=found.gain, low=low, high=high, p=p,
         test=found.test, n=found.n, wins=wins,

@@ -24,10 +24,12 @@ _TEX = {
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
 }  # fmt: skip
 
+STANDINGS = "(own): a measure of ours; (proxy): a stand-in; neither compares with published numbers"
+
 CSV_COLUMNS = (
     "table", "reference", "clip_list_hash", "protocol_hash", "system", "kind", "results",
-    "checkpoint", "metric", "direction", "unit", "value", "low", "high", "real", "n", "n_total",
-    "status", "reason", "rank", "best", "tied",
+    "checkpoint", "metric", "conditions_hash", "direction", "unit", "value", "low", "high", "real",
+    "n", "n_total", "status", "reason", "rank", "best", "tied",
 )  # fmt: skip
 
 
@@ -51,7 +53,8 @@ def as_csv(board: Board) -> str:
                 for value in (
                     table, sheet.facts["reference"], sheet.facts["clip_list_hash"],
                     sheet.protocol_hash, entry.name, entry.kind, entry.where,
-                    entry.results.info.get("checkpoint"), cell.metric, definition.direction,
+                    entry.results.info.get("checkpoint"), cell.metric, cell.conditions_hash,
+                    definition.direction,
                     definition.unit, cell.value, cell.low, cell.high, cell.reference, cell.n,
                     cell.n_total, cell.status, cell.reason, cell.rank, cell.best, cell.tied,
                 )
@@ -85,9 +88,8 @@ def as_markdown(board: Board) -> str:
             f"{sheet.facts['clips']} clips, reference {code(sheet.facts['reference'])}, protocol "
             f"{code(sheet.card['name'])} v{sheet.card['version']}, hash "
             f"{code(sheet.protocol_hash)}{_md_caveat(sheet)}. Numbers with 95 % intervals; "
-            "**bold**: best; =: a paired test does not show it worse than the best; (p): a proxy, "
-            "not comparable with papers; a count: the clips that have a number, where not all "
-            "have.",
+            "**bold**: best; =: a paired test does not show it worse than the best; "
+            f"{STANDINGS}; a count: the clips that have a number, where not all have.",
             "",
             "| system | " + " | ".join(_md_head(column) for column in columns) + " |",
             "|---|" + "--:|" * len(columns),
@@ -98,6 +100,7 @@ def as_markdown(board: Board) -> str:
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         bounds = [entry for entry in sheet.entries if not entry.ranked]
         lines += ["", *(f"- *{md_cell(e.name)}*: {BOUNDS[e.kind]}" for e in bounds), ""]
+        lines += [*(f"- left out: {md_cell(line)}" for line in sheet.other), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -106,8 +109,11 @@ def _md_caveat(sheet: Sheet) -> str:
 
 
 def _md_head(column: Column) -> str:
-    proxy = " (p)" if column.proxy else ""
-    return f"{column.definition.name}{proxy} {ARROWS[column.definition.direction]}"
+    return f"{column.definition.name}{_standing(column)} {ARROWS[column.definition.direction]}"
+
+
+def _standing(column: Column) -> str:
+    return "" if column.status == "paper" else f" ({column.status})"
 
 
 def _md_number(cell: Cell | None) -> str:
@@ -129,8 +135,8 @@ def as_latex(board: Board) -> str:
         caption = (
             f"{_tex(board.title)}: {sheet.facts['clips']} clips, protocol "
             f"{_tex(sheet.card['name'])} ({_tex(sheet.protocol_hash)}). Bold: best; $\\sim$: a "
-            "paired test does not show it worse than the best; (p): a proxy, not comparable with "
-            "papers; $\\dagger$: not all clips have a number."
+            f"paired test does not show it worse than the best; {STANDINGS}; $\\dagger$: not all "
+            "clips have a number."
         )
         parts += [
             r"\begin{table}", r"\centering", f"\\caption{{{caption}}}",
@@ -150,8 +156,8 @@ def as_latex(board: Board) -> str:
 
 
 def _tex_head(column: Column) -> str:
-    proxy = " (p)" if column.proxy else ""
-    return f"{_tex(column.definition.name)}{proxy} {_TEX_ARROWS[column.definition.direction]}"
+    name = _tex(column.definition.name)
+    return f"{name}{_standing(column)} {_TEX_ARROWS[column.definition.direction]}"
 
 
 def _tex(text: object) -> str:
@@ -185,6 +191,7 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
         "protocol_hash": sheet.protocol_hash,
         "protocol": sheet.card,
         "apart": sheet.apart,
+        "other_conditions": sheet.other,
         "facts": sheet.facts,
         "rows": [
             {
@@ -211,6 +218,8 @@ def _column(column: Column, entries: Sequence[Entry]) -> dict[str, Any]:
     pairs = zip(entries, column.cells, strict=True)
     return {
         "metric": column.definition.name,
+        "status": column.status,
+        "conditions": column.conditions,
         "direction": column.definition.direction,
         "unit": column.definition.unit,
         "cells": {entry.name: asdict(cell) for entry, cell in pairs if cell is not None},

@@ -12,7 +12,7 @@ from eval.leaderboard.groups import Group
 from eval.metrics.interface import Features, TooFewError
 from eval.metrics.set_distances import SetDistance
 from eval.protocol import ProtocolCard
-from eval.scores import Results
+from eval.scores import Results, apart
 from manifests.config import load
 
 
@@ -37,7 +37,11 @@ def floor(metric: SetDistance, group: Group) -> Floor | None:
         real = metric.distance([reference[clip] for clip in first], other, card)
     except TooFewError:
         return None
-    values = [_of(metric, entry.results, first, other, card) for entry in group.entries]
+    values = [
+        None if apart(metric.definition.name, entry.results)
+        else _of(metric, entry.results, first, other, card)
+        for entry in group.entries
+    ]  # fmt: skip
     return Floor(n=len(first), real=real, values=values)
 
 

@@ -1,17 +1,21 @@
 """Which results may stand in one table, and why others may not.
 
-Numbers of different conditions, clips or real videos never share a column: they are shown apart,
-each group with the reason.
+Results of different cards, clips or real videos are shown apart, each group with the reason. In a
+group each metric's numbers are of one set of conditions, those of the most rows: a row whose number
+was made under others has none in that column, and says why.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
-from eval.comparable import differences
+from eval.comparable import differences, other_cards
+from eval.conditions import OTHER_CONDITIONS, described
+from eval.report.numbers import number
 from eval.scores import Results
+from manifests.config import diff
 
 Kind = Literal[
     "system", "real", "real-split", "reconstruct", "copy-motion", "static", "shuffled-audio"
@@ -50,10 +54,12 @@ class Group:
     entries: list[Entry]
     apart: list[str]
     """Why it is not one with the first group, one line each; empty for the first."""
+    other: list[str]
+    """Numbers that are left out, being made under other conditions, one line each."""
 
     @property
     def protocol(self) -> str:
-        """The hash that all its numbers were made under."""
+        """The hash of the card that all its numbers were made under."""
         return self.entries[0].results.protocol_hash
 
     @property
@@ -79,9 +85,41 @@ def grouped(results: Sequence[Results], where: Mapping[str, str] | None = None) 
         else:
             home.append(one)
     return [
-        Group(_entries(members, where), [] if place == 0 else _apart(heads[0], members[0]))
+        _group(_entries(members, where), [] if place == 0 else _apart(heads[0], members[0]))
         for place, members in enumerate(heads)
     ]
+
+
+def _group(entries: Sequence[Entry], apart: list[str]) -> Group:
+    """With what was made under other conditions left out."""
+    chosen = _conditions(entries)
+    kept, other = [], []
+    for entry in entries:
+        found = entry.results.protocol["metrics"]
+        differs = {n: lines for n, c in found.items() if (lines := diff(chosen[n], c))}
+        rows = entry.results.set_rows
+        why = {
+            name: f"{number(rows[name]['value'])}, {OTHER_CONDITIONS}: {', '.join(lines)}"
+            for name, lines in differs.items()
+            if name in rows
+        }
+        kept.append(replace(entry, results=entry.results.without(why)) if why else entry)
+        other += [f"{entry.name}: {line}" for line in described(differs)]
+    return Group(kept, apart, other)
+
+
+def _conditions(entries: Sequence[Entry]) -> dict[str, Mapping[str, Any]]:
+    """Of each metric those of the most systems, of the most rows, of the first row."""
+    found: dict[str, list[tuple[bool, Mapping[str, Any]]]] = {}
+    for entry in entries:
+        for name, conditions in entry.results.protocol["metrics"].items():
+            found.setdefault(name, []).append((entry.ranked, conditions))
+    chosen = {}
+    for name, rows in found.items():
+        votes = [(sum(r for r, c in rows if c == own), [c for _, c in rows].count(own))
+                 for _, own in rows]  # fmt: skip
+        chosen[name] = rows[votes.index(max(votes))][1]
+    return chosen
 
 
 def _known(results: Results) -> int:
@@ -112,11 +150,12 @@ def _apart(members: Sequence[Results], other: Results) -> list[str]:
 
 def _differences(first: Results, other: Results) -> list[str]:
     """Of two results. Real halves are of the same clips, paired otherwise."""
+    cards = [f"other cards: {', '.join(changes)}"] if (changes := other_cards(first, other)) else []
     if kind_of(other) != "real-split" or kind_of(first) == "real-split":
-        return differences(first, other)
-    same_protocol = first.protocol_hash == other.protocol_hash
-    if not same_protocol or first.info.get("dataset_hash") != other.info.get("dataset_hash"):
-        return differences(first, other)
+        found = differences(first, other)
+        return cards + [line for line in found if not cards or OTHER_CONDITIONS not in line]
+    if cards or first.info.get("dataset_hash") != other.info.get("dataset_hash"):
+        return cards or differences(first, other)
     whole, half = set(first.clip_ids), set(other.clip_ids)
     if half <= whole and len(half) == len(whole) // 2:
         return []

@@ -56,6 +56,22 @@ class Failures:
     unpaired: dict[str, Any]
 
 
+def same_curves(entries: Sequence[Entry], main: Entry) -> list[Entry]:
+    """Rows whose curves of identity were made as the main row's were, or all where it has none."""
+    own = _curves_made(main.results)
+    return [e for e in entries if own is None or _curves_made(e.results) == own] or [main]
+
+
+def _curves_made(results: Results) -> tuple[Any, ...] | None:
+    """What curves stand on: CSIM's conditions by the better network that was measured."""
+    found = results.protocol["metrics"]
+    for name in ("arcface", "mobilefacenet"):
+        for metric, conditions in found.items():
+            if metric.startswith("csim_") and name in conditions["weights"]:
+                return tuple(conditions[part] for part in ("weights", "libraries", "card"))
+    return None
+
+
 def drift(entries: Sequence[Entry]) -> tuple[float, list[Drift]]:
     """Identity over time of each row that has curves, and the width of a bin in seconds.
 

@@ -49,7 +49,8 @@ def _value(metric: Measure, value: str = "value") -> str:
 def table(entries: Sequence[Entry]) -> str:
     """Every number of the table as it is stored."""
     return (
-        "SELECT results, system, metric, value, reference, n, n_total, status, reason\n"
+        "SELECT results, system, metric, conditions_hash, value, reference, n, n_total, status,\n"
+        "       reason\n"
         f"FROM {_files(_places(entries), 'metrics')}\nWHERE clip_id IS NULL ORDER BY metric, system"
     )
 

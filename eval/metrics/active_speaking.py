@@ -13,8 +13,12 @@ from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Measure, Reason
 from eval.metrics.lip_sync import to_int16
 from eval.metrics.presence import Number, face_fault, filled, of_one, sound_fault
+from eval.steps import LANDMARKS, SOUND, Step
 
 WEIGHTS = "lr_asd"
+LR_ASD = Step(
+    name="lr-asd", libraries=("python_speech_features", "torch"), after=(LANDMARKS, SOUND)
+)
 
 
 @functools.lru_cache(maxsize=1)
@@ -68,6 +72,7 @@ ASD_MARGIN = Measure(
         "clip's in three of four real clips.",
     ),
     of=of_one(asd_margin, against_real=False),
+    steps=(LR_ASD,),
     weights=(WEIGHTS,),
     paired=False,
 )

@@ -6,6 +6,7 @@ from eval.beats import F64, alignment, audio_beats, chance, head_speed, motion_b
 from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Measure, Reason
 from eval.metrics.presence import Number, begin, face_fault, filled, of_one, sound_fault
+from eval.steps import LATER, POSE, SOUND
 
 LEAST_TURN = 12
 """Frames (0.5 s) that beats are turned by at least for the chance level."""
@@ -58,6 +59,7 @@ def beat_alignment(kind: Literal["a2m", "m2a", "null", "gain"]) -> Measure:
                  "s or more, mean over all such turns", "Jitter raises both this and `bas_a2m`. "),
         "gain": ("BAS above chance", "bas_a2m - bas_null", "The part that says something. "),
     }[kind]  # fmt: skip
+    ours = "ours, on " if kind in ("null", "gain") else ""
     return Measure(
         definition=Definition(
             name=f"bas_{kind}",
@@ -67,11 +69,13 @@ def beat_alignment(kind: Literal["a2m", "m2a", "null", "gain"]) -> Measure:
             range="-1 to 1" if kind == "gain" else "0 to 1",
             formula=f"{formula}. Sound beats are onsets: peaks of the rise of log-mel energy. "
             "Motion beats are lulls: minima of the head's angular speed, smoothed by 3 frames",
-            source="Bailando (Siyao et al. 2022), AIST++ (Li et al. 2021), on dawn.features.pose",
-            status="proxy",
+            source=f"{ours}Bailando (Siyao et al. 2022), AIST++ (Li et al. 2021), on "
+            "dawn.features.pose",
+            status="own" if kind in ("null", "gain") else "proxy",
             divergences=f"{extra}SadTalker's and DAWN's code was never published. Dance code runs "
             "at 60 frames/s, where 3 frames are 50 ms, and takes the beats of music.",
         ),
         of=of_one(lambda clip: _of(clip, kind), against_real=True),
+        steps=(POSE, SOUND, LATER),
         paired=False,
     )

@@ -9,6 +9,7 @@ from dawn.features.video import FPS
 from eval.clips import Clip, Pair
 from eval.metrics.interface import Definition, Excluded, Measure, Value, pooled_mean
 from eval.metrics.presence import Number, begin, face_fault, of_one
+from eval.steps import EYES, LATER
 
 
 def blink_rate(clip: Clip) -> Number | Excluded:
@@ -34,7 +35,7 @@ def pooled_distance(values: Sequence[Value]) -> float:
     return float(np.abs(pooled_mean(values)))
 
 
-_SOURCE = "openness as DAWN's code has it; blinks by dawn.features.eyes"
+_SOURCE = "ours: openness as DAWN's code has it, blinks by dawn.features.eyes"
 _OTHERS = (
     "Openness is height over width of the eye by one pair of points, in 3-D, where the EAR of "
     "Soukupova and Cech 2016 has two pairs, in 2-D. Fixed thresholds from 0.2 to 0.33 are common; "
@@ -51,10 +52,11 @@ BLINK_RATE = Measure(
         formula="dips of both eyes' mean openness under 0.65 of the open eye's (90 % of 4 s), at "
         "least 0.25 deep and at most 0.5 s wide / seconds; the set's is all blinks / all seconds",
         source=_SOURCE,
-        status="paper",
+        status="own",
         divergences=_OTHERS + " People blink 0.2 to 0.8 times a second as they talk.",
     ),
     of=of_one(blink_rate, against_real=True),
+    steps=(EYES, LATER),
     paired=False,
     together=pooled_mean,
 )
@@ -68,10 +70,11 @@ BLINK_RATE_DISTANCE = Measure(
         range="0 and up; a clip's own number is signed",
         formula="|blinks / seconds of all generated clips - the same of all real clips|",
         source=_SOURCE,
-        status="paper",
+        status="own",
         divergences="A clip has few blinks: only the pooled number says something.",
     ),
     of=difference,
+    steps=(EYES, LATER),
     paired=False,
     together=pooled_distance,
 )

@@ -32,6 +32,7 @@ from eval.metrics.theval import (
     THL_LIP_DYNAMICS,
     THL_LIPSYNC,
 )
+from eval.steps import Step, all_steps
 from manifests.errors import InputError
 
 FEATURES: tuple[Feature, ...] = (
@@ -122,6 +123,16 @@ def feature_named(name: str) -> Feature:
 def weights_of(metric: SetMetric | ClipMetric) -> tuple[str, ...]:
     """Names of the weights that a metric, or the feature it is computed from, needs."""
     return feature_named(metric.feature).weights if is_set(metric) else metric.weights
+
+
+def steps_of(metric: SetMetric | ClipMetric) -> dict[str, Step]:
+    """All that its numbers are made from, by name; of a set metric its feature is one of them."""
+    return steps_to(feature_named(metric.feature)) if is_set(metric) else all_steps(metric.steps)
+
+
+def steps_to(feature: Feature) -> dict[str, Step]:
+    """The same of a feature, itself among them."""
+    return all_steps([Step(name=feature.name, version=feature.version, after=feature.steps)])
 
 
 def is_set(metric: SetMetric | ClipMetric) -> TypeIs[SetMetric]:

@@ -4,15 +4,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.features.video import FPS
-from eval.clips import Clip, Pair
-from eval.metrics.embeddings import Network, embeddings, source_embedding
+from eval.clips import Clip, NoSourceError, Pair
+from eval.metrics.embeddings import FACES, Network, embeddings, source_embedding
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
 from eval.metrics.presence import face_fault
+from eval.steps import SOURCE
 
 DRIFT_SECONDS = 2.0
 """Length of the beginning and the end that are compared."""
 
 _LABELS: dict[Network, str] = {"mobilefacenet": "mbf128", "arcface": "arcface-w600k_r50"}
+_SOURCES: dict[Network, str] = {
+    "mobilefacenet": "the same with foamliu/MobileFaceNet (Chen et al. 2018, arXiv 1804.07573)",
+    "arcface": "Deng et al. 2019 (arXiv 1801.07698)",
+}
 _TITLES: dict[Network, str] = {"mobilefacenet": "MobileFaceNet", "arcface": "ArcFace R50"}
 
 
@@ -81,7 +86,10 @@ def csim_curve(pair: Pair) -> NDArray[np.float32] | None:
     """
     for name in ("arcface", "mobilefacenet"):
         if name in pair.generated.settings.weights:
-            curve = csim_to_source(pair.generated, pair, name)
+            try:
+                curve = csim_to_source(pair.generated, pair, name)
+            except NoSourceError:
+                return None
             return None if isinstance(curve, Excluded) else curve
     return None
 
@@ -110,10 +118,14 @@ def csim(name: Network, to: str) -> Measure:
     }
     titles = {"src": "CSIM to source", "gt": "CSIM to real", "drift": "CSIM change over time"}
     functions = {"src": source_of, "gt": truth_of, "drift": drift_of}
+    of_source = (
+        "The source image is the picture of the generation run, its largest face cropped as "
+        "generation does, or the real clip's frame 0 where that was animated. "
+    )
     others = {
-        "src": "With reenactment papers CSIM is to the real frames instead.",
+        "src": f"{of_source}With reenactment papers CSIM is to the real frames instead.",
         "gt": "DAWN's CSIM is this one by its tables, where real video scores 1.",
-        "drift": "",
+        "drift": of_source.strip(),
     }
     return Measure(
         definition=Definition(
@@ -123,13 +135,13 @@ def csim(name: Network, to: str) -> Measure:
             unit="",
             range="-2 to 2" if to == "drift" else "-1 to 1",
             formula=formulas[to],
-            source="Deng et al. 2019 (arXiv 1801.07698)"
-            if name == "arcface"
-            else "the same with foamliu/MobileFaceNet (Chen et al. 2018, arXiv 1804.07573)",
-            status="paper" if name == "arcface" else "proxy",
+            source=("ours, on csim_src: " if to == "drift" else "") + _SOURCES[name],
+            status="own" if to == "drift" else "paper" if name == "arcface" else "proxy",
             divergences=f"{others[to]} {_ALIGNED}".strip(),
+            version=1 if to == "gt" else 2,  # 1 took the picture's middle square for the source
         ),
         of=lambda pair: functions[to](pair, name),
+        steps=(FACES[name],) if to == "gt" else (FACES[name], SOURCE),
         weights=(name,),
         paired=True,
     )

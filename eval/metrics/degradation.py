@@ -28,7 +28,7 @@ class Degradation:
             formula=f"FID(last {n} frames) / FID(first {n} frames) - 1, each against all sampled "
             f"frames of the real clips; clips of fewer than {2 * n} frames are left out",
             source="DAWN (arXiv 2410.13726), degradation rate",
-            status="paper",
+            status="proxy",
             divergences="The paper does not say what the two FIDs are taken against, nor how "
             "short clips are treated; this is our reading.",
         )

@@ -18,9 +18,15 @@ from dawn.features.identity import (
 from dawn.features.landmarks import borrow_mesh, return_mesh
 from eval.clips import Clip, Pair
 from eval.metrics.interface import Features
+from eval.steps import LANDMARKS, SAMPLED, Step
 
 Network = Literal["mobilefacenet", "arcface"]
 """Name in the weights' registry."""
+
+FACES: dict[Network, Step] = {
+    name: Step(name=f"faces by {name}", libraries=("onnxruntime",), after=(SAMPLED, LANDMARKS))
+    for name in ("mobilefacenet", "arcface")
+}
 
 _WIDTH = {"mobilefacenet": EMBEDDING, "arcface": ARCFACE}
 

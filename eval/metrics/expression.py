@@ -12,6 +12,7 @@ from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Features, Reason
 from eval.metrics.presence import face_fault
 from eval.metrics.set_distances import SetDistance, frechet
+from eval.steps import LANDMARKS, SAMPLED, Step
 
 FEATURE = "exp10"
 WEIGHTS = ("3ddfa_mb05", "3ddfa_mean_std")
@@ -33,6 +34,9 @@ class ExpressionFeature:
 
     name: str = FEATURE
     weights: tuple[str, ...] = WEIGHTS
+    steps: tuple[Step, ...] = (
+        Step(name="3ddfa", libraries=("torch",), after=(SAMPLED, LANDMARKS)),
+    )
     version: int = 1
 
     def extract(self, clip: Clip) -> Features | Excluded:

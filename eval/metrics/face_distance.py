@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.clips import Clip
-from eval.metrics.embeddings import embeddings
+from eval.metrics.embeddings import FACES, embeddings
 from eval.metrics.interface import Definition, Excluded, Features, Reason
 from eval.metrics.set_distances import SetDistance, frechet
+from eval.steps import Step
 
 FEATURE = "mfn128"
 
@@ -18,6 +19,7 @@ class FaceFeature:
 
     name: str = FEATURE
     weights: tuple[str, ...] = ("mobilefacenet",)
+    steps: tuple[Step, ...] = (FACES["mobilefacenet"],)
     version: int = 1
 
     def extract(self, clip: Clip) -> Features | Excluded:

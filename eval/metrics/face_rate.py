@@ -3,6 +3,7 @@
 from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Measure, pooled_mean
 from eval.metrics.presence import Number, of_one
+from eval.steps import LANDMARKS
 
 
 def face_rate(clip: Clip) -> Number | Excluded:
@@ -19,10 +20,11 @@ FACE_RATE = Measure(
         range="0 to 1",
         formula="frames in which MediaPipe's mesh finds a face / frames",
         source="ours",
-        status="paper",
+        status="own",
         divergences="Face metrics exclude a clip below 0.5: read them together with this one.",
     ),
     of=of_one(face_rate, against_real=False),
+    steps=(LANDMARKS,),
     paired=False,
     together=pooled_mean,
 )

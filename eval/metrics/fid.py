@@ -7,8 +7,9 @@ import torch
 
 from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Features, Reason
-from eval.metrics.networks import BATCH, batches, inception, to_tensor
+from eval.metrics.networks import BATCH, INCEPTION, batches, inception, to_tensor
 from eval.metrics.set_distances import KERNEL_ROWS, SetDistance, frechet, kernel
+from eval.steps import Step
 
 FEATURE = "inception_pool3"
 
@@ -19,6 +20,7 @@ class InceptionPool3:
 
     name: str = FEATURE
     weights: tuple[str, ...] = ("fid_inception",)
+    steps: tuple[Step, ...] = (INCEPTION,)
     version: int = 1
     batch: int = BATCH
 

@@ -11,6 +11,7 @@ from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Features, Reason
 from eval.metrics.networks import torchscript
 from eval.metrics.set_distances import SetDistance, frechet
+from eval.steps import LATER, PICTURES, Step
 
 LOGITS = 400
 
@@ -34,6 +35,7 @@ class I3dLogits:
 
     length: int
     weights: tuple[str, ...] = ("i3d_k400",)
+    steps: tuple[Step, ...] = (Step(name="i3d", libraries=("torch",), after=(PICTURES, LATER)),)
     version: int = 1
 
     @property

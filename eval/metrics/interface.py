@@ -19,8 +19,14 @@ from numpy.typing import NDArray
 
 from eval.clips import Clip, Pair
 from eval.protocol import ProtocolCard
+from eval.steps import Step
 
 Direction = Literal["higher", "lower", "closer"]
+Status = Literal["paper", "own", "proxy"]
+"""`paper`: the definition is a published one, and numbers compare with published numbers. `own`: a
+measure of ours, exactly defined, without a published counterpart. `proxy`: stands in for a
+published measure, under a name of its own.
+"""
 Features = NDArray[np.float32]
 """Rows of one clip, (n, d)."""
 
@@ -38,6 +44,7 @@ class Reason(enum.StrEnum):
     FROZEN = "frozen"
     IDENTICAL = "identical"
     NO_COUNTERPART = "no_counterpart"
+    NO_SOURCE = "no_source"
     NO_GENERATION = "no_generation"
     NOT_GENERATED = "not_generated"
     DIFFERENT_SHAPE = "different_shape"
@@ -62,8 +69,9 @@ _MEANING = {
     Reason.SILENT: "The sound is silent throughout.",
     Reason.NO_EVENTS: "Nothing happened that could be measured, such as no audio beat.",
     Reason.FROZEN: "Nothing moves, and the measure is not defined there.",
-    Reason.IDENTICAL: "Both videos are the same, and the measure has no bound there.",
+    Reason.IDENTICAL: "Both videos are the same: better than any number.",
     Reason.NO_COUNTERPART: "The two videos of the pair do not show the same take.",
+    Reason.NO_SOURCE: "The picture that the video was made from is gone, or has no face.",
     Reason.NO_GENERATION: "There are no generation times: the videos are not of a run.",
     Reason.NOT_GENERATED: "The system made no video for this clip.",
     Reason.DIFFERENT_SHAPE: "The two pictures differ in shape and cannot be laid over each other.",
@@ -107,8 +115,8 @@ class Definition:
     formula: str
     source: str
     """Paper or program that defines it."""
-    status: Literal["paper", "proxy"]
-    """`paper`: comparable with published numbers when its weights are the registered ones."""
+    status: Status
+    """What its numbers are worth when its weights are the registered ones."""
     divergences: str = ""
     """How others compute it differently."""
     version: int = 1
@@ -125,6 +133,10 @@ class ClipMetric(Protocol):
     @property
     def weights(self) -> tuple[str, ...]:
         """Names in dawn.weights_registry, all needed; found in `Clip.settings.weights`."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What its numbers are made from."""
 
     @property
     def paired(self) -> bool:
@@ -149,6 +161,10 @@ class Feature(Protocol):
     @property
     def weights(self) -> tuple[str, ...]:
         """Names in dawn.weights_registry, all needed."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What its rows are made from."""
 
     @property
     def version(self) -> int:
@@ -197,6 +213,7 @@ class Measure:
 
     definition: Definition
     of: Callable[[Pair], Value | Excluded]
+    steps: tuple[Step, ...]
     weights: tuple[str, ...] = ()
     paired: bool = True
     together: Callable[[Sequence[Value]], float] = mean

@@ -8,6 +8,7 @@ from dawn.features.landmarks import to_68
 from eval.clips import Pair
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
 from eval.metrics.presence import face_fault
+from eval.steps import LANDMARKS, LATER
 
 STABLE = (27, 28, 29, 30, 36, 39, 42, 45)
 """Points of the 68 that speech leaves in place: bridge of the nose, corners of the eyes."""
@@ -56,7 +57,7 @@ def _definition(name: str, title: str, points: str) -> Definition:
         formula=f"mean over frames and {points} of |q - p| / |p36 - p45|, p the real point, q the "
         "generated one after the similarity transform that fits nose bridge and eye corners",
         source="Chen et al. 2018 (LMD), normalised; 68 points of MediaPipe's mesh",
-        status="paper",
+        status="proxy",
         divergences="Often in pixels, without alignment, and some take the mean difference of "
         "coordinates. The transform takes out shift, scale and roll, not yaw and pitch: free head "
         "motion is punished.",
@@ -66,8 +67,10 @@ def _definition(name: str, title: str, points: str) -> Definition:
 M_LMD = Measure(
     definition=_definition("m_lmd_iod", "M-LMD", "the 20 mouth points"),
     of=lambda pair: distance_of(pair, MOUTH),
+    steps=(LANDMARKS, LATER),
 )
 F_LMD = Measure(
     definition=_definition("f_lmd_iod", "F-LMD", "all 68 points"),
     of=lambda pair: distance_of(pair, ALL),
+    steps=(LANDMARKS, LATER),
 )

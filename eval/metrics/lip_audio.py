@@ -17,6 +17,7 @@ from eval.metrics.presence import (
     of_one,
     sound_fault,
 )
+from eval.steps import LATER, MOUTH, SOUND
 
 F64 = NDArray[np.float64]
 
@@ -73,10 +74,11 @@ LIP_AUDIO_CORR = Measure(
         range="-1 to 1",
         formula=f"r(0); {_FORMULA}",
         source="ours; no network but the face mesh",
-        status="paper",
+        status="own",
         divergences="Five real clips had -0.3 to 0.6: a mouth that only follows loudness has more.",
     ),
     of=of_one(lip_audio_corr, against_real=True),
+    steps=(MOUTH, SOUND, LATER),
     paired=False,
 )
 
@@ -89,12 +91,13 @@ LIP_AUDIO_LAG = Measure(
         range="-15 to 15; positive: the sound leads the picture",
         formula=f"-argmax_k r(k), k from -15 to 15; {_FORMULA}. The set's is the clips' median",
         source="ours; the sign is SyncNet's",
-        status="paper",
+        status="own",
         divergences="Single clips can be wild: of five real ones three peak within 2 frames of 0, "
         "two at the end of the range. Take many, and hold them against the real clips'. It is no "
         "SyncNet, but needs none.",
     ),
     of=of_one(lip_audio_lag, against_real=True),
+    steps=(MOUTH, SOUND, LATER),
     paired=False,
     together=median,
 )

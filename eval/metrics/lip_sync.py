@@ -24,6 +24,7 @@ from dawn.features.track_crop import crops_of, track_squares
 from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Measure, Reason
 from eval.metrics.presence import Number, of_one, sound_fault
+from eval.steps import PICTURES, SOUND, Step
 
 Variant = Literal["tracked", "wholeframe"]
 
@@ -33,6 +34,15 @@ MIN_FRAMES = 25
 _WEIGHTS: dict[Variant, tuple[str, ...]] = {
     "tracked": ("syncnet_v2", "s3fd"),
     "wholeframe": ("syncnet_v2",),
+}
+
+_STEPS: dict[Variant, Step] = {
+    variant: Step(
+        name=f"syncnet, {variant}",
+        libraries=("python_speech_features", "syncnet-python", "torch"),
+        after=(PICTURES, SOUND),
+    )
+    for variant in _WEIGHTS
 }
 
 
@@ -166,12 +176,13 @@ def lip_sync(kind: Literal["lse_c", "lse_d", "av_offset", "lse_zero"], variant: 
             unit=unit,
             range="0 to 15" if kind == "av_offset" else "0 and up",
             formula=formula,
-            source="Chung and Zisserman 2016; joonson/syncnet_python, with the network of "
-            "syncnet-python 0.2.3",
-            status="paper",
+            source=("ours, on " if kind == "lse_zero" else "") + "Chung and Zisserman 2016; "
+            "joonson/syncnet_python, with the network of syncnet-python 0.2.3",
+            status="own" if kind == "lse_zero" else "paper",
             divergences=f"{_VARIANTS[variant]} {_CODEC}",
         ),
         of=of_one(lambda clip: _of(pick, variant, clip), against_real=False),
+        steps=(_STEPS[variant],),
         weights=_WEIGHTS[variant],
         paired=False,
     )

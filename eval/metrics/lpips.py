@@ -18,6 +18,7 @@ from dawn.weights import load_into, load_state
 from eval.metrics.interface import Definition, Measure
 from eval.metrics.networks import to_tensor
 from eval.metrics.pictures import F64, Pictures, frame_mean
+from eval.steps import SAMPLED, Step
 from manifests.errors import InputError
 
 Net = Literal["alex", "squeeze"]
@@ -25,6 +26,8 @@ Net = Literal["alex", "squeeze"]
 _TRUNK = {"alex": "alexnet", "squeeze": "squeezenet"}
 _TAPS: dict[Net, tuple[int, ...]] = {"alex": (1, 4, 7, 9, 11), "squeeze": (1, 4, 7, 9, 10, 11, 12)}
 """Layers after which features are taken."""
+
+LPIPS = Step(name="lpips", libraries=("torch", "torchmetrics", "torchvision"), after=(SAMPLED,))
 
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
@@ -108,5 +111,6 @@ def lpips(net: Net) -> Measure:
             "reported, vgg in training papers.",
         ),
         of=lambda pair: frame_mean(pair, _distances(net, pair.generated.settings.weights[weights])),
+        steps=(LPIPS,),
         weights=(weights,),
     )

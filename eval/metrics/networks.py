@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dawn.torchvision_import import prepare_torchvision
 from dawn.weights import load_into, load_state
+from eval.steps import SAMPLED, Step
 from manifests.errors import InputError
 
 BATCH = 16
@@ -21,6 +22,11 @@ BATCH = 16
 def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
     """(n, H, W, 3) uint8 to (n, 3, H, W) float32 in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))).float() / 255
+
+
+INCEPTION = Step(
+    name="inception", libraries=("pytorch-fid", "torch", "torchvision"), after=(SAMPLED,)
+)
 
 
 class Inception2015(nn.Module):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eval.clips import Clip, Pair
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
 from eval.metrics.networks import BATCH
+from eval.steps import SAMPLED
 
 Picture = NDArray[np.uint8]
 Pictures = NDArray[np.uint8]
@@ -91,9 +92,11 @@ PSNR = Measure(
         source="torchmetrics 1.9.0 on the whole clip agrees",
         status="paper",
         divergences="The mean of per-frame PSNR is larger; luma alone differs. Identical videos "
-        "have none (excluded); some tools print 100.",
+        "have none (reason `identical`) and count as better than any number where systems are "
+        "compared; some tools print 100.",
     ),
     of=psnr,
+    steps=(SAMPLED,),
 )
 
 
@@ -162,6 +165,7 @@ SSIM = Measure(
         "take luma.",
     ),
     of=ssim_of,
+    steps=(SAMPLED,),
 )
 
 
@@ -186,4 +190,5 @@ MS_SSIM = Measure(
         divergences="Some tools drop scales for small pictures; here they are excluded.",
     ),
     of=ms_ssim_of,
+    steps=(SAMPLED,),
 )

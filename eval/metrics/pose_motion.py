@@ -8,6 +8,7 @@ from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Features, Measure
 from eval.metrics.presence import Number, begin, face_fault, of_one
 from eval.metrics.set_distances import SetDistance, frechet
+from eval.steps import LATER, POSE, Step
 
 FEATURE = "pose3"
 
@@ -18,6 +19,7 @@ class PoseFeature:
 
     name: str = FEATURE
     weights: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = (POSE, LATER)
     version: int = 1
 
     def extract(self, clip: Clip) -> Features | Excluded:
@@ -52,7 +54,7 @@ FD_POSE = SetDistance(
         range="0 and up",
         formula="Fréchet distance over (yaw, pitch, roll) of all frames",
         source="ours, on dawn.features.pose",
-        status="proxy",
+        status="own",
         divergences="Says whether heads are turned as real ones are, not how they move in time: "
         "for that there are `pose_std` and `head_jerk`.",
     ),
@@ -75,5 +77,6 @@ POSE_STD = Measure(
         "not better: jitter counts too.",
     ),
     of=of_one(pose_std, against_real=True),
+    steps=(POSE, LATER),
     paired=False,
 )

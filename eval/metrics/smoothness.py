@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from dawn.features.video import FPS
 from eval.clips import Clip, Pair
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value, pooled_mean
+from eval.steps import LATER, PICTURES, POSE
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -47,11 +48,12 @@ FLICKER = Measure(
         unit="grey levels",
         range="0 to 510",
         formula="mean over pixels and frames of |x(t-1) - 2 x(t) + x(t+1)|, x the luma 0..255",
-        source="second difference in time; ours",
-        status="paper",
+        source="ours: second difference in time",
+        status="own",
         divergences="Motion and film grain count too: hence against the real clip's.",
     ),
     of=flicker_of,
+    steps=(PICTURES, LATER),
     paired=False,
     together=pooled_mean,
 )
@@ -85,11 +87,12 @@ HEAD_JERK = Measure(
         unit="degree/s³",
         range="0 and up",
         formula="mean over frames of |third difference of (yaw, pitch, roll)| x 25³",
-        source="third derivative in time; ours, on dawn.features.pose",
-        status="paper",
+        source="ours: third derivative in time, on dawn.features.pose",
+        status="own",
         divergences="Landmark noise counts too: hence against the real clip's.",
     ),
     of=head_jerk_of,
+    steps=(POSE, LATER),
     paired=False,
     together=pooled_mean,
 )

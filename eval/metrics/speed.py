@@ -4,6 +4,7 @@ import math
 
 from eval.clips import Pair
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value, pooled_mean
+from eval.steps import SHARED
 
 
 def real_time_factor(pair: Pair) -> Value | Excluded:
@@ -24,12 +25,13 @@ REAL_TIME_FACTOR = Measure(
         range="0 and up",
         formula="wall_s / duration_s of the generation, models loaded; the set's is total work "
         "over total duration",
-        source="`generations` of the run",
-        status="paper",
+        source="ours; `generations` of the run",
+        status="own",
         divergences="Depends on the device, which `generations` names. Many papers count the "
         "network alone.",
     ),
     of=real_time_factor,
+    steps=(SHARED,),
     paired=False,
     together=pooled_mean,
 )

@@ -20,6 +20,7 @@ from eval.metrics.presence import (
     sound_fault,
     speech,
 )
+from eval.steps import LANDMARKS, LATER, POSE, SOUND
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -178,6 +179,7 @@ THL_LIP_DYNAMICS = Measure(
         divergences="Theirs takes the first 500 frames at the video's own rate and size.",
     ),
     of=of_one(_lip_dynamics, against_real=True),
+    steps=(LANDMARKS, LATER),
     paired=False,
 )
 
@@ -195,6 +197,7 @@ THL_EYEBROW_DYNAMICS = Measure(
         divergences="Theirs is at the video's own rate, which changes it. Landmark noise counts.",
     ),
     of=of_one(_eyebrow_dynamics, against_real=True),
+    steps=(LANDMARKS, LATER),
     paired=False,
 )
 
@@ -213,6 +216,7 @@ THL_HEAD_MOTION = Measure(
         "the video's own pixels, so that its number grows with the resolution.",
     ),
     of=of_one(_head_motion, against_real=True),
+    steps=(POSE, LATER),
     paired=False,
 )
 
@@ -231,6 +235,7 @@ THL_LIPSYNC = Measure(
         "and widths, so that it depends on the picture's aspect. No lag is compensated.",
     ),
     of=of_one(_lip_sync, against_real=True),
+    steps=(LANDMARKS, SOUND, LATER),
     paired=False,
 )
 
@@ -247,5 +252,6 @@ SILENT_LIP_STABILITY = Measure(
         divergences=f"{_VAD}Clips without a pause are excluded; theirs gives them none either.",
     ),
     of=of_one(_silent_lips, against_real=True),
+    steps=(LANDMARKS, SOUND, LATER),
     paired=False,
 )

@@ -19,6 +19,13 @@ def written(folder: Path, config=PBNET_TINY, name="pbnet"):
     return network, save(folder, name, config, network.state_dict(), {"kind": "test"})
 
 
+def test_hidden_files_are_no_checkpoints(tmp_path):
+    _, card = written(tmp_path)
+    for suffix in ("json", "safetensors"):
+        (tmp_path / f"._pbnet.{suffix}").write_bytes(bytes(4096))
+    assert found(tmp_path) == [(tmp_path, card)]
+
+
 @pytest.mark.parametrize("config", [LFG_TINY, A2V_TINY, PBNET_TINY])
 def test_what_is_saved_comes_back(tmp_path, config):
     network, card = written(tmp_path, config, "net")

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from dawn import weights
+from dawn.recipe import AudioConfig, IngestConfig, Recipe
 from dawn.weights import REGISTRY, State, WeightFile
 from manifests.errors import InputError
 
@@ -172,7 +173,7 @@ def test_registry_has_no_duplicate_files_and_sound_digests() -> None:
         assert set(digest) <= set("0123456789abcdef")
         assert entry.sha256 is None or "…" in entry.sha256 or len(digest) == 64
         assert entry.purpose
-        assert entry.enables
+        assert entry.uses
         assert entry.licence
 
 
@@ -182,8 +183,14 @@ def test_real_files_have_the_registered_digests(
 ) -> None:
     monkeypatch.setenv("DAWN_WEIGHTS", str(shared / "weights"))
     verified = {name for name in REGISTRY if weights.status(name).state is State.VERIFIED}
-    present = {"mobilefacenet", "lr_asd", "3ddfa_mb05", "3ddfa_mean_std", "face_landmarker"}
+    present = {"mobilefacenet", "lr_asd", "3ddfa_mb05", "3ddfa_mean_std"}
     assert verified >= present
+
+
+def test_ingest_says_where_absent_features_come_from() -> None:
+    config = IngestConfig(audio=AudioConfig(features="hubert"))
+    with pytest.raises(InputError, match=r"hubert: hubert-large-ls960-ft is not in .*https://"):
+        Recipe.resolve(config)
 
 
 def test_listing_weights_does_not_import_torch() -> None:

@@ -201,6 +201,98 @@ def test_numbers_that_went_missing(whole: Results, gone: int, verdict: str) -> N
     assert verdict_of(judged, "ms_ssim measured", "validity") == verdict
 
 
+PSNR = np.random.default_rng(8).normal(35, 3, 12)
+"""Of twelve clips, as a coder gives them."""
+
+
+def perfect(values: np.ndarray, *places: int) -> np.ndarray:
+    """With some clips bit for bit the real ones."""
+    found = values.copy()
+    found[list(places)] = np.inf
+    return found
+
+
+@pytest.mark.parametrize("margin", [{"margin": 0.5}, {"relative": 0.01}])
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "says"),
+    [
+        (PSNR, perfect(PSNR, 2, 5), "PASS", "; clips that became identical to the real ones: 2"),
+        (
+            PSNR,
+            perfect(PSNR, *range(11)),
+            "PASS",
+            "; clips that became identical to the real ones: 11",
+        ),
+        (
+            PSNR,
+            perfect(PSNR, *range(12)),
+            "PASS",
+            "; clips that became identical to the real ones: 12",
+        ),
+        (
+            PSNR - 2,
+            perfect(PSNR, 2, 5),
+            "PASS",
+            "; clips that became identical to the real ones: 2",
+        ),
+        (perfect(PSNR, 2, 5), perfect(PSNR, 2, 5), "PASS", "margin"),
+        (perfect(PSNR, *range(12)), perfect(PSNR, *range(12)), "PASS", "margin"),
+        (perfect(PSNR, 2, 5), PSNR, "FAIL", "clips no longer identical to the real ones: 2"),
+        (perfect(PSNR, 2), PSNR, "FAIL", "clips no longer identical to the real ones: 1"),
+        (perfect(PSNR, 2, 5), PSNR + 4, "FAIL", "clips no longer identical to the real ones: 2"),
+        (perfect(PSNR, *range(12)), PSNR, "FAIL", "clips no longer identical to the real ones: 12"),
+        (
+            perfect(PSNR, 2),
+            perfect(PSNR, 5),
+            "PASS",
+            "; clips that became identical to the real ones: 1",
+        ),
+        # What the others lost is not made good by two that became perfect.
+        (PSNR, perfect(PSNR - 5, 2), "FAIL", "worse by more than the margin"),
+    ],
+)
+def test_identical_is_better_than_any_number(
+    tmp_path: Path,
+    margin: dict[str, float],
+    before: np.ndarray,
+    after: np.ndarray,
+    verdict: str,
+    says: str,
+) -> None:
+    gate = replace(GATE, gates=(GateMetric(metric="psnr", **margin),))
+    old, new = (
+        load_results(write_results(tmp_path / name, {"psnr": values}).uri)
+        for name, values in (("old", before), ("new", after))
+    )
+    judged = judge(old, new, gate)
+    (row,) = [f for f in judged.findings if f.kind == "metric"]
+    assert (judged.verdict, row.verdict) == (verdict, verdict)
+    assert says in row.text
+    assert row.n == 12
+    assert row.gain is not None
+    assert np.isfinite([row.gain, row.low, row.high]).all()
+    assert verdict_of(judged, "psnr measured", "validity") == "PASS"
+
+
+def test_a_perfect_baseline_and_candidate_pass_whatever_the_margin(tmp_path: Path) -> None:
+    """A share of a distance of 0 is no margin."""
+    values = {"m_lmd_iod": np.zeros(60), "ms_ssim": np.ones(60)}
+    same = load_results(write_results(tmp_path / "a", values, speakers=SPEAKERS).uri)
+    gate = replace(GATE, gates=(GateMetric(metric="m_lmd_iod", relative=0.1),))
+    assert judge(same, same, gate).verdict == "PASS"
+
+
+def test_clips_as_still_as_the_real_ones_are_not_frozen(whole: Results) -> None:
+    """A still real clip: the baseline's coder moves it a little, a perfect copy does not."""
+    scores, still = dict(whole.scores), np.full(60, 3.0)
+    still[7] = 0.0
+    scores["flicker"] = replace(scores["flicker"], references=still)
+    before = lost(replace(whole, scores=scores), 1, mouth_spread=0.01, mouth_spread_of_real=0.0)
+    scores = scores | {"flicker": replace(scores["flicker"], values=still)}
+    after = lost(replace(whole, scores=scores), 1, mouth_spread=0.0, mouth_spread_of_real=0.0)
+    assert judge(before, after, GATE).verdict == "PASS"
+
+
 def test_a_metric_that_only_the_baseline_has_is_never_passed_over(whole: Results) -> None:
     scores = {n: s for n, s in whole.scores.items() if n != "ms_ssim"}
     judged = judge(whole, replace(whole, scores=scores, set_rows={}), GATE)

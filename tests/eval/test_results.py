@@ -19,7 +19,7 @@ def test_stored_features_are_the_same_each_time_kept_or_not(
             for side in ("generated", "reference"):
                 values = random.normal(size=(3, width)).astype(np.float32)
                 written[clip, feature, side] = values
-                row = {"system": "s", "feature": feature, "protocol_hash": "h", "clip_id": clip}
+                row = {"system": "s", "feature": feature, "conditions_hash": "h", "clip_id": clip}
                 rows.append(row | {"side": side, "shape": [3, width], "values": values.ravel()})
         folder.write("features", clip, rows)
     passes: list[str] = []

@@ -22,7 +22,8 @@ from tests.manifests.test_catalog import REFUSED
 from tests.results_folders import CONDITIONS, write_results
 from tests.run_folders import write_generations, write_training
 
-OTHER = replace(CONDITIONS, card=ProtocolCard(name="other", size=64))
+OTHER = replace(CONDITIONS, card=ProtocolCard(name="other", size=128))
+PSNR = CONDITIONS.standing("psnr").hash
 BLINKS = {"blink_rate": [0.2, 0.2, 0.2]}
 
 
@@ -62,11 +63,11 @@ def test_definitions_are_the_catalogue_s(tmp_path: Path) -> None:
 def test_only_committed_rows_are_seen(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(size=(2, 4, 3))
     folder = psnr(tmp_path / "r", [1.0, 2.0], features={"inception_pool3": (noise, noise)})
-    base = {"system": "r", "protocol_hash": CONDITIONS.hash, "clip_id": "half", "n": 1,
+    base = {"system": "r", "conditions_hash": PSNR, "clip_id": "half", "n": 1,
             "n_total": 1, "status": "paper", "metric": "psnr", "value": 99.0}  # fmt: skip
     folder.write("metrics", "half", [base])
     feature = {"feature": "inception_pool3", "side": "generated", "shape": [1, 1], "values": [1.0]}
-    folder.write("features", "half", [{k: base[k] for k in ("system", "protocol_hash", "clip_id")}
+    folder.write("features", "half", [{k: base[k] for k in ("system", "conditions_hash", "clip_id")}
                                       | feature])  # fmt: skip
     seen = ask("SELECT DISTINCT clip_id FROM metrics ORDER BY ALL NULLS LAST", tmp_path)
     assert [row["clip_id"] for row in seen] == ["clip0000", "clip0001", None]
@@ -121,9 +122,9 @@ def test_ranks_are_within_what_is_comparable(tmp_path: Path) -> None:
     psnr(tmp_path / "e", [15.0])
     whole = "SELECT system, rank FROM leaderboard('') ORDER BY system"
     assert [row["rank"] for row in ask(whole, tmp_path)] == [1, 1, 1, 1, 2]
-    for given in ("other", OTHER.hash, OTHER.hash[:5]):
+    for given in ("other", OTHER.card.hash, OTHER.card.hash[:5]):
         (row,) = ask(f"FROM leaderboard('{given}')", tmp_path)
-        assert (row["system"], row["protocol_hash"]) == ("b", OTHER.hash)
+        assert (row["system"], row["protocol_hash"]) == ("b", OTHER.card.hash)
     with pytest.raises(InputError, match="no results are of the protocol nope"):
         ask("FROM leaderboard('nope')", tmp_path)
 
@@ -137,7 +138,7 @@ def test_compare_is_oriented_and_counts_common_clips(tmp_path: Path) -> None:
     assert found["psnr"] | {"gain": 0} == {
         "metric": "psnr", "clips": 2, "mean_a": 20.5, "mean_b": 20.75, "gain": 0, "b_wins": 1,
         "a_wins": 1, "direction": "higher", "results_a": "a", "results_b": "b",
-        "protocol_hash": CONDITIONS.hash,
+        "conditions_hash": PSNR,
     }  # fmt: skip
     assert found["psnr"]["gain"] == pytest.approx(0.25)
     assert found["blink_rate"]["gain"] == pytest.approx((0.3 - 0.1) / 3)
@@ -163,12 +164,35 @@ def test_compare_never_pairs_across_conditions(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no system and no results are named nope"):
         ask("FROM compare('a', 'nope')", tmp_path)
     # Rows of another hash that lie in a folder are not paired either.
-    rogue = {"system": "b", "protocol_hash": OTHER.hash, "clip_id": "clip0000", "metric": "psnr",
-             "value": 99.0, "n": 1, "n_total": 1, "status": "paper"}  # fmt: skip
+    rogue = {"system": "b", "conditions_hash": OTHER.standing("psnr").hash, "metric": "psnr",
+             "clip_id": "clip0000", "value": 99.0, "n": 1, "n_total": 1,
+             "status": "paper"}  # fmt: skip
     RunFolder(str(tmp_path / "b1"), "results.json").write("metrics", "rogue", [rogue])
     assert ask("SELECT clips, gain FROM compare('a1', 'b1')", tmp_path) == [
         {"clips": 2, "gain": 2.0}
     ]
+
+
+def test_a_metric_is_compared_where_its_own_conditions_agree(tmp_path: Path) -> None:
+    newer = replace(CONDITIONS, libraries={**CONDITIONS.libraries, "mediapipe": "99"})
+    for name, conditions in (("a", CONDITIONS), ("b", newer)):
+        write_results(tmp_path / name, {"psnr": [20.0, 21.0], "face_rate": [0.9, 0.8]},
+                      system=name, conditions=conditions)  # fmt: skip
+    assert [row["metric"] for row in ask("FROM compare('a', 'b')", tmp_path)] == ["psnr"]
+    ranks = ask("SELECT metric, system, rank FROM leaderboard('made') ORDER BY ALL", tmp_path)
+    assert [row["rank"] for row in ranks] == [1, 1, 1, 1]
+    (row,) = ask("FROM differences('a', 'b')", tmp_path)
+    assert row == {
+        "metric": "face_rate", "setting": "libraries.mediapipe", "results_a": "a",
+        "value_a": CONDITIONS.libraries["mediapipe"], "value_b": "99", "results_b": "b",
+    }  # fmt: skip
+    settings = ask("FROM conditions WHERE results = 'b' AND metric = 'psnr'", tmp_path)
+    assert {row["conditions_hash"] for row in settings} == {PSNR}
+    assert {"libraries.av", "card.size", "version", "steps.pictures"} <= {
+        row["setting"] for row in settings
+    }
+    with pytest.raises(InputError, match="no system and no results are named nope"):
+        ask("FROM differences('a', 'nope')", tmp_path)
 
 
 def test_history_is_in_time_and_within_a_protocol(tmp_path: Path) -> None:

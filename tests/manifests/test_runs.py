@@ -14,7 +14,7 @@ from manifests.schema import schema
 
 
 def metric(clip: str | None, value: float | None, **more: Any) -> dict[str, Any]:
-    row = {"system": "ours", "metric": "psnr", "protocol_hash": "p", "clip_id": clip}
+    row = {"system": "ours", "metric": "psnr", "conditions_hash": "p", "clip_id": clip}
     return row | {"value": value, "n": 1, "n_total": 1, "status": "paper"} | more
 
 

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 from dawn.a2v.config import A2V_TINY
 from dawn.a2v.model import A2V
 from dawn.sampling.model import find_model
+from dawn.weights_registry import REGISTRY
 from manifests.errors import InputError
 from pipeline.checkpoint_commands import app
 from tests.models import write_model
@@ -29,6 +30,20 @@ def test_import_then_info(tmp_path):
     result = run("info", to)
     assert result.exit_code == 0
     assert "source file: DAWN.pth" in result.output
+
+
+def test_a_file_among_the_weights_is_imported_by_its_name(tmp_path, monkeypatch):
+    for name in (name for name in REGISTRY if name.startswith("dawn_")):
+        monkeypatch.setenv("DAWN_WEIGHTS", str(tmp_path / name))
+        assert "is not in" in str(run("import", name, "--to", tmp_path / "to").exception)
+        file = tmp_path / name / REGISTRY[name].file_names[0]
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"no checkpoint")
+        assert str(file) in str(run("import", name, "--to", tmp_path / "to").exception)
+    monkeypatch.setenv("DAWN_WEIGHTS", str(tmp_path))
+    official_file(tmp_path / "DAWN_128.pth")
+    result = run("import", "dawn_a2v_128", "--to", tmp_path / "to", "--size", "tiny")
+    assert result.exit_code == 0, result.exception
 
 
 def test_the_default_encoder_is_the_authors_seed(tmp_path):

@@ -11,7 +11,11 @@ import pytest
 import yaml
 
 from eval.clips import Clip, Pair
+from eval.comparable import differences, other_conditions
+from eval.conditions import hash_of
 from eval.measuring import measure
+from eval.scores import load_results
+from eval.steps import installed
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline import evaluate_steps
@@ -21,6 +25,7 @@ from pipeline.executor import InProcess
 from tests.evaluations import content, of_clips, of_set, options, run
 from tests.films import drift, hum, write_film
 from tests.networks import write_i3d
+from tests.onnx_files import write_network
 
 
 def test_numbers_rows_and_conditions(
@@ -60,9 +65,13 @@ def test_numbers_rows_and_conditions(
     written = yaml.safe_load((tmp_path / "out/protocol.yaml").read_text())
     assert written == info["protocol"]
     assert written["card"]["stride"] == 3
-    assert list(written["weights"]) == ["i3d_k400"]
-    hashes = {row["protocol_hash"] for row in folder.read("metrics").to_pylist()}
-    assert hashes == {info["protocol_hash"]}
+    assert list(written["metrics"]["fvd16_i3d400"]["weights"]) == ["i3d_k400"]
+    assert written["metrics"]["psnr"]["weights"] == {}
+    hashes = {row["metric"]: row["conditions_hash"] for row in folder.read("metrics").to_pylist()}
+    assert hashes == {name: told["hash"] for name, told in info["standings"].items()}
+    assert len(set(hashes.values())) == 5
+    (feature,) = {row["conditions_hash"] for row in features}
+    assert feature == hash_of("i3d_logits_16", written["features"]["i3d_logits_16"])
     clips = folder.read("clips").to_pylist()
     assert [row["status"] for row in clips] == ["ok"] * 3
     assert all(len(row["loudness"]) == 20 and row["frames"] == 20 for row in clips)
@@ -266,16 +275,16 @@ def test_other_conditions_take_another_folder(
     real: Path, fake: Path, card: str, tmp_path: Path
 ) -> None:
     folder = run(options(tmp_path / "out", card, real, videos=fake, metrics="psnr"))
-    with pytest.raises(InputError, match=r"protocol\.card\.name: small -> default"):
+    with pytest.raises(InputError, match=r"card\.size: 128 -> 256"):
         run(options(tmp_path / "out", "default", real, videos=fake, metrics="psnr"))
     with pytest.raises(InputError, match=r"system: fake.* -> other"):
         run(options(tmp_path / "out", card, real, videos=fake, system="other"))
     again = options(tmp_path / "again", str(tmp_path / "out/protocol.yaml"), real, videos=fake)
-    assert plan(again).conditions.hash == folder.info()["protocol_hash"]
+    assert plan(again).conditions.of("psnr") == folder.info()["protocol"]["metrics"]["psnr"]
     changed = tmp_path / "changed.yaml"
     text = (tmp_path / "out/protocol.yaml").read_text()
-    changed.write_text(text.replace("psnr: 1", "psnr: 7"))
-    with pytest.raises(InputError, match=r"other conditions \(metrics\.psnr: 7 -> 1\)"):
+    changed.write_text(text.replace("    version: 1\n", "    version: 7\n"))
+    with pytest.raises(InputError, match=r"psnr: made under other conditions \(version: 7 -> 1\)"):
         plan(options(tmp_path / "x", str(changed), real, videos=fake))
     for text, what in (("size: 8", "at least 32"), ("sise: 9", "unknown key"), (": [", "YAML")):
         changed.write_text(f"name: x\n{text}\n")
@@ -299,6 +308,89 @@ def test_a_metric_that_is_unknown_is_refused_from_python_too(
     clips = [Clip(folder / "clip0.mkv", settings) for folder in (fake, real)]
     with pytest.raises(InputError, match="no metric is named 'psnrr'"):
         measure(Pair("clip0", *clips), ["psnrr"])
+
+
+def test_weights_that_nobody_asked_for_change_nothing(
+    real: Path, fake: Path, card: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"videos": fake, "system": "s", "metrics": "psnr,ssim"}
+    one = run(options(tmp_path / "one", card, real, **given))
+    write_network(tmp_path / "MobileFaceNet.onnx", 128)
+    write_i3d(tmp_path)
+    monkeypatch.setenv("DAWN_WEIGHTS", str(tmp_path))
+    trusting = given | {"trust_weights": ("mobilefacenet", "i3d_k400")}
+    two = run(options(tmp_path / "two", card, real, **trusting))
+    assert content(two) == content(one)
+    first, second = load_results(one.uri), load_results(two.uri)
+    assert (differences(first, second), other_conditions(first, second)) == ([], {})
+    # A folder is gone on with, and only what uses them is measured.
+    measured: list[str] = []
+    measure = evaluate_steps.measure
+
+    def watch(pair: Any, wanted: Any, **more: Any) -> Any:
+        measured.extend(wanted)
+        return measure(pair, wanted, **more)
+
+    monkeypatch.setattr(evaluate_steps, "measure", watch)
+    numbers = of_set(
+        run(options(tmp_path / "one", card, real, **trusting | {"metrics": "psnr,fvd16"}))
+    )
+    assert set(measured) == {"fvd16_i3d400"}
+    assert numbers["fvd16_i3d400"]["value"] > 0
+    assert numbers["ssim"] == of_set(two)["ssim"]
+
+
+def test_a_metric_under_other_conditions_is_refused_and_disturbs_no_other(
+    real: Path, fake: Path, card: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"videos": fake, "system": "s"}
+    folder = run(options(tmp_path / "out", card, real, **given, metrics="psnr,real_time_factor"))
+    before = of_set(folder)
+    with monkeypatch.context() as patch:
+        newer = lambda name: "99" if name == "opencv" else installed(name)  # noqa: E731
+        patch.setattr("eval.conditions.installed", newer)
+        with pytest.raises(InputError, match=r"a worker has opencv \S+, not 99: install"):
+            run(options(tmp_path / "mixed", card, real, **given, metrics="ssim"))
+        patch.setattr("pipeline.evaluate_steps.installed", newer)
+        psnr = r"out: psnr: made under other conditions \(libraries\.opencv: \S+ -> 99\); give"
+        with pytest.raises(InputError, match=psnr):
+            run(options(tmp_path / "out", card, real, **given, metrics="psnr,ssim"))
+        assert of_set(folder) == before
+        folder = run(
+            options(tmp_path / "out", card, real, **given, metrics="ssim,real_time_factor")
+        )
+        numbers = of_set(folder)
+    assert numbers["psnr"] == before["psnr"]
+    assert {row["metric"] for row in of_clips(folder).values()} == set(numbers)
+    record = folder.info()["protocol"]["metrics"]
+    assert record["ssim"]["libraries"]["opencv"] == "99" != record["psnr"]["libraries"]["opencv"]
+    results = load_results(folder.uri)
+    assert np.isfinite([results.scores[name].values for name in ("psnr", "ssim")]).all()
+
+
+def test_a_number_outlives_its_weights(
+    real: Path, fake: Path, card: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"videos": fake, "system": "s", "metrics": "fvd16,psnr"}
+    with monkeypatch.context() as patch:
+        write_i3d(tmp_path)
+        patch.setenv("DAWN_WEIGHTS", str(tmp_path))
+        trusting = given | {"trust_weights": ("i3d_k400",)}
+        before = of_set(run(options(tmp_path / "out", card, real, **trusting)))
+    assert before["fvd16_i3d400"]["value"] > 0
+    assert of_set(run(options(tmp_path / "out", card, real, **given))) == before
+
+
+def test_results_of_an_older_version_are_told(
+    real: Path, fake: Path, card: str, tmp_path: Path
+) -> None:
+    given = options(tmp_path / "out", card, real, videos=fake, metrics="psnr")
+    folder = run(given)
+    told = {key: value for key, value in folder.info().items() if key != "standings"}
+    folder.write_info(told)
+    for use in (lambda: load_results(folder.uri), lambda: run(given)):
+        with pytest.raises(InputError, match=r"out: was made by an older version.*evaluate again"):
+            use()
 
 
 def test_a_fault_of_ours_costs_one_metric_and_is_tried_again(

@@ -1,6 +1,7 @@
 """Runs, datasets and folders as what `dawn evaluate` is pointed at."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,60 @@ def test_nothing_that_pairs_is_an_error(real: Path, card: str, tmp_path: Path) -
     odd.rename(videos / "other.mp4")
     with pytest.raises(InputError, match="two videos are named other"):
         plan(options(tmp_path / "out", card, real, videos=videos))
+
+
+def named(folder: Path, *names: str) -> Path:
+    folder.mkdir()
+    for name in names:
+        write_film(folder / f"{name}.mkv", drift(12))
+    return folder
+
+
+def test_names_pair_in_any_unicode_form(card: str, tmp_path: Path) -> None:
+    composed, apart = (
+        [unicodedata.normalize(form, name) for name in ("José", "Zoë é", "ascii")]
+        for form in ("NFC", "NFD")
+    )
+    real, videos = named(tmp_path / "real", *composed), named(tmp_path / "videos", *apart)
+    for one, other in ((real, videos), (videos, real)):
+        pairing = plan(options(tmp_path / "out", card, one, videos=other)).pairing
+        assert [pair.clip_id for pair in pairing.pairs] == sorted(composed)
+        assert (pairing.only_generated, pairing.only_reference) == ([], [])
+    write_film(videos / f"{composed[0]}.mkv", drift(12))
+    with pytest.raises(InputError, match="two videos are named José; keep one"):
+        plan(options(tmp_path / "out", card, real, videos=videos))
+    write_film(real / f"{apart[0]}.mkv", drift(12))
+    with pytest.raises(InputError, match=r"has the same name as .*; rename one of them"):
+        plan(options(tmp_path / "out", card, real, baseline="static"))
+
+
+def test_names_of_a_run_pair_in_any_unicode_form(card: str, tmp_path: Path) -> None:
+    made = RunFolder(str(tmp_path / "run"), "run.json")
+    made.write_info({})
+    real = named(tmp_path / "real", "José")
+    row = {
+        "run": "r", "system": "s", "seed": 0, "settings_hash": "s", "device": "cpu",
+        "dtype": "float32", "image": "/a.png", "audio": "/a.wav", "status": "failed",
+    }  # fmt: skip
+    apart = unicodedata.normalize("NFD", "José ")
+    made.write("generations", apart, [row | {"item": apart}])
+    wanted = options(tmp_path / "out", card, real, run=str(tmp_path / "run"))
+    assert [pair.clip_id for pair in plan(wanted).pairing.pairs] == ["José"]
+    (tmp_path / "run/generations/._part.parquet").write_bytes(bytes(4096))
+    made.write("generations", "José", [row | {"item": "José"}])
+    with pytest.raises(InputError, match="two videos are named José"):
+        plan(wanted)
+
+
+def test_what_macos_writes_beside_videos_is_no_clip(card: str, tmp_path: Path) -> None:
+    real, videos = named(tmp_path / "real", "a", "b"), named(tmp_path / "videos", "a", "b")
+    clean = plan(options(tmp_path / "out", card, real, videos=videos)).pairing
+    for folder in (real, videos):
+        for name in ("a", "b"):
+            (folder / f"._{name}.mkv").write_bytes(bytes(4096))
+    pairing = plan(options(tmp_path / "out", card, real, videos=videos)).pairing
+    assert pairing == clean
+    assert pairing.clip_list_hash == clean.clip_list_hash
 
 
 def test_runs_give_their_rows(real: Path, fake: Path, card: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,13 +226,25 @@ def test_lists(model, inputs, tmp_path):
     [("", "no columns"), ("image,audio\n", "holds no pair"), ("image,sound\na,b\n", "unknown"),
      ("image,audio\na\n", "row 1: give"), ("image,audio\na,b,c\n", "row 1: give"),
      ("image,audio\na.png,b.wav\na.png,b.wav\n", "row 2: a second 'a-b'"),
+     ("image,audio,name\na.png,b.wav,José\na.png,c.wav,Jose\u0301 \n", "row 2: a second 'José'"),
      ("image,audio\na,\x00\n", "image|cannot be read")],
 )  # fmt: skip
 def test_lists_that_cannot_be_used(tmp_path, text, says):
     path = tmp_path / "jobs.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=says):
         list_items(path)
+
+
+def test_a_list_finds_files_in_another_unicode_form(tmp_path):
+    for name in ("José.png", "José.wav"):
+        (tmp_path / unicodedata.normalize("NFD", name)).touch()
+    path = tmp_path / "jobs.csv"
+    path.write_text("image,audio\nJosé.png,José.wav\n", encoding="utf-8")
+    (item,) = list_items(path)
+    assert item.name == "José-José"
+    assert Path(item.image).is_file()
+    assert Path(item.audio).is_file()
 
 
 def single(model: Path, inputs: Path, out: Path, **more) -> Single:

@@ -1,6 +1,7 @@
 """`dawn regress`: exit codes, refusals, reports and the baseline's file."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from typer.testing import CliRunner
 from eval.baseline_file import read_pointer
 from eval.conditions import Conditions
 from eval.protocol import ProtocolCard
+from eval.regression_reports import WRITERS
 from manifests.errors import InputError
 from pipeline.cli import app
 from pipeline.regress import RegressOptions, run_regress
-from tests.results_folders import write_results
+from tests.results_folders import CONDITIONS, write_results
 
 HOSTILE = "<script>alert('1')</script> | `x` \"quoted\" ]]> \x07 ![i](http://x)"
 SPEAKERS = [f"s{i // 2}" for i in range(40)]
@@ -42,8 +44,12 @@ def candidate(tmp_path: Path, name: str = "new", seed: int = 2, **more: Any) -> 
     return made.uri
 
 
+def regress(old: str, new: str, *flags: str) -> Any:
+    return CliRunner().invoke(app, ["regress", "--baseline", old, "--candidate", new, *flags])
+
+
 def code(old: str, new: str, *flags: str) -> int:
-    result = CliRunner().invoke(app, ["regress", "--baseline", old, "--candidate", new, *flags])
+    result = regress(old, new, *flags)
     if isinstance(result.exception, InputError):
         return 2
     return result.exit_code
@@ -94,6 +100,65 @@ def test_what_cannot_be_compared_is_refused_with_the_difference(
     assert "holds no results" in told
     told = refused(str(tmp_path / "none.json"), old, capsys)
     assert "no baseline yet" in told
+
+
+def newer(library: str) -> Conditions:
+    return replace(CONDITIONS, libraries={**CONDITIONS.libraries, library: "99"})
+
+
+def test_what_agrees_is_compared_and_what_differs_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def results(name: str, seed: int, conditions: Conditions = CONDITIONS) -> str:
+        face = {"blink_rate": np.full(40, 0.4), "face_rate": np.full(40, 0.9)}
+        return write_results(
+            tmp_path / name, numbers(seed) | face, speakers=SPEAKERS, system=name,
+            references={"blink_rate": np.full(40, 0.3)}, conditions=conditions,
+        ).uri  # fmt: skip
+
+    old, new = results("old", 1), results("new", 2, newer("mediapipe"))
+    flags = [f for name in WRITERS for f in ("--report", name)]
+    gate = tmp_path / "gate.yaml"
+    gate.write_text("name: x\ngates: [{metric: ms_ssim, margin: 0.01}]")
+    answer = regress(old, new, *flags, "--out", str(tmp_path / "reports"), "--gate", str(gate))
+    assert answer.exit_code == 0
+    said = "blink_rate, face_rate: made under other conditions (libraries.mediapipe: "
+    assert f"not compared: {said}" in " ".join(answer.output.split())
+    content = json.loads((tmp_path / "reports/regression.json").read_text())
+    assert set(content["other_conditions"]) == {"blink_rate", "face_rate"}
+    assert {row["name"] for row in content["watched"]} == {"psnr"}
+    assert "libraries.mediapipe" in (tmp_path / "reports/regression.html").read_text()
+    assert "libraries.mediapipe" in (tmp_path / "reports/regression.md").read_text()
+    # A gate that needs them decides nothing of them, and passes over nothing.
+    both = "{metric: blink_rate, margin: 0.1}, {metric: ms_ssim, margin: 0.01}"
+    gate.write_text(f"name: x\ngates: [{both}]")
+    assert regress(old, new, "--gate", str(gate)).exit_code == 1
+    answer = regress(old, new, "--gate", str(gate), "--report", "json", "--inconclusive", "0")
+    found = {row["name"]: row for row in json.loads(answer.stdout)["findings"]}
+    assert found["ms_ssim"]["verdict"] == "PASS"
+    assert found["blink_rate"]["verdict"] == "INCONCLUSIVE"
+    assert "evaluate the baseline again" in found["blink_rate"]["text"]
+    assert answer.exit_code == 0
+    # With nothing that it needs, it is refused.
+    gate.write_text("name: x\ngates: [{metric: blink_rate, margin: 0.1}]")
+    assert run_regress(RegressOptions(baseline=old, candidate=new, gate=gate)) == 3
+    told = " ".join(capsys.readouterr().err.split())
+    assert "not comparable: blink_rate: made under other conditions (libraries.media" in told
+    assert "face_rate" not in told
+
+
+def test_margins_are_of_what_agrees(tmp_path: Path) -> None:
+    folders = []
+    for seed in (1, 2, 3):
+        conditions = newer("mediapipe") if seed == 2 else CONDITIONS
+        made = numbers(seed) | {"face_rate": np.full(40, 0.9)}
+        folders.append(write_results(tmp_path / str(seed), made, conditions=conditions).uri)
+    answer = CliRunner().invoke(app, ["regress", "calibrate", *folders])
+    rows = [line for line in answer.output.splitlines() if "│" in line]
+    assert {name for name in ("psnr", "ms_ssim", "face_rate") for row in rows if name in row} == {
+        "psnr", "ms_ssim"
+    }  # fmt: skip
+    assert "/2: face_rate: made under other conditions" in answer.output.replace("\n", "")
 
 
 def test_other_numbers_of_the_real_clips_are_other_clips(

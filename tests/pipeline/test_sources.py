@@ -1,6 +1,7 @@
 """Files, folders, globs and lists as sources; what is wrong with them is said in one line."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -129,3 +130,32 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     (tmp_path / name).touch()
     (source,) = find_sources([str(tmp_path)])
     assert source.path.name == name
+
+
+def test_hidden_files_and_folders_are_no_footage(folder: Path) -> None:
+    for name in ("._b.mp4", ".b.mp4", "sub/._c.mkv", ".Trashes/e.mp4", "__MACOSX/._b.mp4"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert names(folder) == ["a.MOV", "b.mp4", "c.mkv", "d.webm"]
+    assert names(folder / "**/*.m*") == ["b.mp4", "c.mkv"]
+    assert names(folder / "._b.mp4") == ["._b.mp4"]  # a user means what he names
+    (folder / "only").mkdir()
+    (folder / "only/._a.mp4").touch()
+    with pytest.raises(InputError, match="holds no video"):
+        names(folder / "only")
+
+
+def test_a_list_finds_files_in_another_unicode_form(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "José é.mp4") for form in ("NFC", "NFD"))
+    for there, said in ((apart, composed), (composed, apart)):
+        folder = tmp_path / unicodedata.normalize("NFD", f"Zoë {len(there)}")
+        folder.mkdir()
+        (folder / there).touch()
+        rows = f"path\n{unicodedata.normalize('NFC', folder.name)}/{said}\n"
+        (tmp_path / "list.csv").write_text(rows, encoding="utf-8")
+        (source,) = find_sources([str(tmp_path / "list.csv")])
+        assert source.path == folder / there
+    # Where both are there, each means itself.
+    (folder / apart).touch()
+    (source,) = find_sources([str(tmp_path / "list.csv")])
+    assert source.path == folder / apart

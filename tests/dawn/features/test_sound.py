@@ -3,12 +3,14 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from dawn.features.encode import read_flac, write_flac
 from dawn.features.sound import SAMPLE_RATE, SAMPLES_PER_FRAME, read_sound
 from dawn.features.video import probe
+from tests.hostile import Film, noise, tone
 from tests.videos import write_counting_video
 
 
@@ -69,6 +71,35 @@ def test_no_sound_is_silence(tmp_path: Path) -> None:
     info = probe(path)
     assert info.sample_rate is None
     assert np.array_equal(read_sound(path, info, 2, 9), np.zeros(7 * SAMPLES_PER_FRAME))
+
+
+@pytest.mark.parametrize("channels", [3, 6, 7, 8, 9, 16])
+def test_many_channels_are_averaged(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "v.mkv"
+    Film(path).pictures(noise(50)).sound(2, "pcm_s16le", 48_000, f"{channels} channels").close()
+    samples = read_sound(path, probe(path), 0, 50)
+    assert samples[1600:30_000].std() == pytest.approx(0.3 / 2**0.5, rel=0.01)
+
+
+def test_samples_that_are_no_numbers_stay_where_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "v.mkv"
+    rows = tone(2, 48_000)
+    rows[0, 24_000:24_010] = np.nan
+    rows[0, 48_000] = np.inf
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mjpeg", rate=25, width=96, height=64, pix_fmt="yuvj420p")
+        sound = container.add_stream("pcm_f32le", rate=48_000, layout="mono")
+        for k, picture in enumerate(noise(50)):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuvj420p")
+            frame.pts = k
+            container.mux(video.encode(frame))
+        frame = av.AudioFrame.from_ndarray(rows, "flt", "mono")
+        frame.sample_rate, frame.pts = 48_000, 0
+        container.mux([*video.encode(None), *sound.encode(frame), *sound.encode(None)])
+    samples, clean = read_sound(path, probe(path), 0, 50), tone(2, 16_000)[0]
+    assert np.isfinite(samples).all()
+    far = np.abs(samples - clean)[100:-100] > 0.02
+    assert far.sum() < 60
 
 
 def test_flac_gives_back_every_sample(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from dawn.sampling.portrait import find_portrait, read_picture
+from dawn.features.picture import read_picture
+from dawn.sampling.portrait import find_portrait
 from manifests.errors import InputError
 from tests.hostile import Film, faces
 
@@ -67,6 +68,49 @@ def test_cameras_rotation_and_transparency_are_undone(tmp_path, person):
         path = tmp_path / f"{mode}.tiff"
         Image.fromarray(person).convert(mode).save(path)
         assert read_picture(path).shape == person.shape
+
+
+GREY = {
+    "16-bit.png": lambda grey: Image.fromarray(grey.astype(np.uint16) * 257),
+    "16-bit.tiff": lambda grey: Image.fromarray(grey.astype(np.uint16) * 257),
+    "16-bit.pgm": lambda grey: Image.fromarray(grey.astype(np.uint16) * 257),
+    "big-endian.tiff": lambda grey: Image.fromarray(grey.astype(">u2") * 257),
+    "32-bit, 8 used.tiff": lambda grey: Image.fromarray(grey.astype(np.int32)),
+    "32-bit, 16 used.tiff": lambda grey: Image.fromarray(grey.astype(np.int32) * 257),
+    "share.tiff": lambda grey: Image.fromarray((grey / 255).astype(np.float32)),
+    "float.tiff": lambda grey: Image.fromarray(grey.astype(np.float32)),
+    "alpha.png": lambda grey: Image.fromarray(grey).convert("LA"),
+}
+
+
+@pytest.mark.parametrize("name", GREY)
+def test_grey_pictures_of_any_depth_are_those_of_8_bits(tmp_path, person, name):
+    grey = np.asarray(Image.fromarray(person).convert("L"))
+    GREY[name](grey).save(tmp_path / name)
+    assert np.array_equal(read_picture(tmp_path / name), np.repeat(grey[..., None], 3, axis=2))
+
+
+def test_16_bit_pictures_are_turned_and_flattened_too(tmp_path, person):
+    grey = np.asarray(Image.fromarray(person).convert("L"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    deep = np.rot90(grey).astype(np.uint16) * 257
+    Image.fromarray(deep).save(tmp_path / "a.png", exif=exif, transparency=int(grey[0, 0]) * 257)
+    read = read_picture(tmp_path / "a.png")[..., 0]
+    assert np.array_equal(read, np.where(grey == grey[0, 0], 255, grey))
+
+
+def test_transparent_palettes_are_white_and_of_an_animation_the_first_picture_counts(
+    tmp_path, person
+):
+    few = Image.fromarray(person).quantize(64)
+    few.save(tmp_path / "a.png", transparency=7)
+    clear = np.asarray(few) == 7
+    assert (read_picture(tmp_path / "a.png")[clear] == 255).all()
+    stills = [Image.fromarray(person), Image.fromarray(person[::-1])]
+    for kind in ("gif", "webp", "png"):
+        stills[0].save(tmp_path / f"b.{kind}", save_all=True, append_images=stills[1:])
+        assert np.abs(read_picture(tmp_path / f"b.{kind}").astype(int) - person).mean() < 5
 
 
 def bad_pictures(folder: Path) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from dawn.features.mel import log_mel
 from dawn.sampling.voice import read_voice, voice_features
 from dawn.sampling.writer import MARK, VideoWriter, video_size
 from manifests.errors import InputError
-from tests.hostile import Film, faces, tone
+from tests.hostile import Film, faces, noise, tone
 
 
 def write_wav(path: Path, sound: np.ndarray, rate: int) -> Path:
@@ -68,19 +68,145 @@ def test_silence_works_and_a_limit_holds(tmp_path):
     assert np.isfinite(voice_features(voice.samples, "log_mel")).all()
 
 
-def test_not_a_number_is_silence(tmp_path):
-    path = tmp_path / "nan.wav"
+def float_wav(path: Path, sound: np.ndarray) -> Path:
+    """(samples,) as 32-bit floats at 16 kHz, whatever they are."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_f32le", rate=16000, layout="mono")
-        sound = np.full((1, 16000), np.nan, np.float32)
-        sound[0, ::2] = 7.0
-        frame = av.AudioFrame.from_ndarray(sound, format="flt", layout="mono")
+        frame = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), "flt", "mono")
         frame.sample_rate = 16000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    samples = read_voice(path).samples
-    assert np.isfinite(samples).all()
-    assert np.abs(samples).max() <= 1
+    return path
+
+
+def in_the_video(path: Path) -> np.ndarray:
+    """The samples of a video with this sound."""
+    voice, out = read_voice(path), path.with_suffix(".out.mp4")
+    with VideoWriter(out, 128, path, voice.seconds, {}) as writer:
+        for _ in range(voice.frames):
+            writer.add(np.zeros((128, 128, 3), np.uint8))
+        writer.finish()
+    return read_voice(out).samples
+
+
+def test_a_few_samples_that_are_no_numbers_or_too_large_are_made_harmless(tmp_path):
+    clean = chirp(1, 16000)[0]
+    bad = clean.copy()
+    bad[3000:3010], bad[5000], bad[6000], bad[7000] = np.nan, np.inf, -np.inf, 7e30
+    path = float_wav(tmp_path / "bad.wav", bad)
+    for samples in (read_voice(path).samples, in_the_video(path)):
+        assert np.isfinite(samples).all()
+        assert np.abs(samples).max() <= 1
+        assert np.corrcoef(samples[8000:15000], clean[8000:15000])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("change", [lambda x: x * 32768, lambda x: x * np.nan, lambda x: x + 7])
+def test_sound_of_another_scale_is_refused(tmp_path, change):
+    path = float_wav(tmp_path / "bad.wav", change(chirp(1, 16000)[0]))
+    with pytest.raises(InputError, match="% of its samples are beyond ±1 or no numbers; scale it"):
+        read_voice(path)
+
+
+def level(samples: np.ndarray) -> float:
+    return float(np.sqrt((samples[1600:14400].astype(float) ** 2).mean()))
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(16000, 3), (44100, 6), (96000, 7), (48000, 8),
+                                                (44100, 9), (16000, 16)])  # fmt: skip
+def test_many_channels_keep_the_level_of_one(tmp_path, rate, channels):
+    sound = np.tile(tone(1, rate), (channels, 1))
+    path = write_wav(tmp_path / "a.wav", sound, rate)
+    assert level(read_voice(path).samples) == pytest.approx(0.3 / 2**0.5, rel=0.01)
+    assert level(in_the_video(path)) == pytest.approx(0.3 / 2**0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("layout", ["3.0", "quad", "5.1", "7.1"])
+@pytest.mark.parametrize("codec", ["flac", "aac", "pcm_s16le"])
+def test_channels_with_a_place_are_averaged_too(tmp_path, layout, codec):
+    path = tmp_path / "a.mka"
+    Film(path, "matroska").sound(1, codec, 48000, layout).close()
+    for samples in (read_voice(path).samples, in_the_video(path)):
+        assert level(samples) == pytest.approx(0.3 / 2**0.5, rel=0.05)
+
+
+def mp3(path: Path, seconds: float, rate: int, layout: str) -> bytes:
+    """A hum without a header, to be put behind another."""
+    Film(path, "mp3", write_xing="0", id3v2_version="0").sound(
+        seconds, "libmp3lame", rate, layout
+    ).close()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((44100, "stereo"), (48000, "stereo")), ((44100, "mono"), (44100, "stereo")),
+     ((48000, "stereo"), (22050, "mono")), ((16000, "mono"), (44100, "stereo"))],
+)  # fmt: skip
+def test_rate_and_channels_may_change_midway(tmp_path, first, second):
+    path = tmp_path / "both.mp3"
+    path.write_bytes(mp3(tmp_path / "1.mp3", 1, *first) + mp3(tmp_path / "2.mp3", 1, *second))
+    voice = read_voice(path)
+    assert voice.seconds == pytest.approx(2.08, abs=0.15)
+    for samples in (voice.samples, in_the_video(path)):
+        for at in (4000, 22000):
+            part = samples[at : at + 8000] * np.hanning(8000)
+            assert np.argmax(np.abs(np.fft.rfft(part))) == pytest.approx(100, abs=1)  # 200 Hz
+            assert level(np.tile(samples[at : at + 8000], 2)) == pytest.approx(0.212, rel=0.1)
+
+
+def quiet_then_loud(path: Path, kind: str, codec: str, **flags: str) -> Path:
+    """4 s of silence and 2 s of noise: a codec's bit rate at the beginning tells nothing."""
+    noise = np.random.default_rng(0).normal(0, 0.2, (1, 2 * 44100))
+    sound = np.concatenate([np.zeros((1, 4 * 44100)), noise], axis=1).astype(np.float32)
+    with av.open(str(path), "w", format=kind, options=flags) as container:
+        options = {"flags": "+qscale", "global_quality": "0"} if codec == "libmp3lame" else {}
+        stream = container.add_stream(codec, rate=44100, layout="mono", options=options)
+        for at in range(0, sound.shape[1], 1024):
+            block = np.ascontiguousarray(sound[:, at : at + 1024])
+            frame = av.AudioFrame.from_ndarray(block, "fltp", "mono")
+            frame.sample_rate, frame.pts = 44100, at
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+BARE = {"write_xing": "0", "id3v2_version": "0"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "flags"),
+    [("mp3", "libmp3lame", BARE), ("mp3", "libmp3lame", {}), ("adts", "aac", {}),
+     ("matroska", "libmp3lame", {"live": "1"}), ("wav", "libmp3lame", {}), ("mp4", "aac", {})],
+)  # fmt: skip
+def test_what_is_whole_is_never_called_cut_off(tmp_path, kind, codec, flags):
+    path = quiet_then_loud(tmp_path / "a.sound", kind, codec, **flags)
+    assert read_voice(path).seconds == pytest.approx(6.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "flags"),
+    [("mp3", "libmp3lame", {}), ("mp4", "aac", {"movflags": "faststart"}),
+     ("matroska", "libmp3lame", {}), ("matroska", "aac", {}), ("flv", "libmp3lame", {}),
+     ("wav", "libmp3lame", {}), ("wav", "pcm_f32le", {}), ("flac", "flac", {})],
+)  # fmt: skip
+def test_a_header_that_promises_more_is_believed(tmp_path, kind, codec, flags):
+    if codec in ("pcm_f32le", "flac"):
+        path = tmp_path / "a.sound"
+        Film(path, kind, **flags).sound(6, codec).close()
+    else:
+        path = quiet_then_loud(tmp_path / "a.sound", kind, codec, **flags)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(InputError, match=r"is cut off: promises 6\.\d s, holds"):
+        read_voice(path)
+
+
+def test_a_film_that_was_cut_off_is_no_voice(tmp_path):
+    path = tmp_path / "film.mkv"
+    Film(path).pictures(noise(150)).sound(4).close()
+    assert read_voice(path).seconds == pytest.approx(4, abs=0.1)  # shorter than its pictures
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"is cut off: promises 6\.\d s"):
+        read_voice(path)
 
 
 def bad_sounds(folder: Path) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 
 from eval.leaderboard.board import Board
 from eval.leaderboard.exports import as_csv, as_json, as_latex, as_markdown
+from eval.leaderboard.page import as_html
 from eval.leaderboard.published import published_tables
+from pipeline.query_command import conventions
 from tests.boards import CLIPS, HOSTILE, board_of, write_all
 from tests.results_folders import write_results
 
@@ -48,8 +51,8 @@ def test_csv_tells_tables_apart(tmp_path: Path) -> None:
 
 def test_printed_tables_mark_proxies_and_missing_clips(board: Board) -> None:
     markdown, latex = as_markdown(board), as_latex(board)
-    assert "| csim_src_mbf128 (p) ↑ |" in markdown
-    assert r"csim\_src\_mbf128 (p) $\uparrow$" in latex
+    assert "| csim_src_mbf128 (proxy) ↑ |" in markdown
+    assert r"csim\_src\_mbf128 (proxy) $\uparrow$" in latex
     assert " psnr " not in markdown  # not of the headline
     few = board_of_few(board)
     (good,) = [line for line in as_markdown(few).splitlines() if line.startswith("| good ")]
@@ -71,7 +74,33 @@ def test_weights_that_are_not_the_registered_ones_make_a_proxy(board: Board) -> 
     assert column.definition.status == "paper"
     trusted = replace(column, cells=[c and replace(c, status="proxy") for c in column.cells])
     text = as_markdown(replace(board, sheets=[replace(sheet, columns=[trusted])]))
-    assert "fid_incep2015 (p)" in text
+    assert "fid_incep2015 (proxy)" in text
+
+
+def test_the_three_standings_are_said_alike_everywhere(board: Board) -> None:
+    (sheet,) = board.sheets
+    said = {column.definition.name: column.status for column in sheet.columns if column.shown}
+    assert said == {
+        "fid_incep2015": "paper", "psnr": "paper", "csim_src_mbf128": "proxy",
+        "m_lmd_iod": "proxy", "blink_rate": "own", "real_time_factor": "own",
+    }  # fmt: skip
+    page, rows = as_html(board), csv.DictReader(io.StringIO(as_csv(board)))
+    heads = re.findall(
+        r'<th scope="col" class="n" [^>]*data-status="(\w+)"[^>]*>.*?<code>(\w+)', page
+    )
+    assert {name: status for status, name in heads} == said
+    assert {r["metric"]: r["status"] for r in rows if r["value"]} == said
+    metrics = json.loads(as_json(board))["sheets"][0]["metrics"]
+    assert {m["metric"]: m["status"] for m in metrics if m["metric"] in said} == said
+    sql = {row["metric"]: row["status"] for row in conventions().definitions}
+    assert {name: sql[name] for name in said} == said
+    markdown, latex = as_markdown(board), as_latex(board)
+    for name in ("blink_rate", "real_time_factor"):
+        assert f"| {name} (own) " in markdown
+        assert f"{name.replace('_', chr(92) + '_')} (own) " in latex
+    assert "| fid_incep2015 ↓ |" in markdown
+    assert "a measure of ours" in markdown
+    assert "a measure of ours" in latex
 
 
 @pytest.mark.parametrize("name", ["[bad]", "*bad*"])

@@ -1,12 +1,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eval.conditions import Conditions
+from eval.leaderboard.exports import as_markdown
 from eval.leaderboard.groups import grouped, kind_of
+from eval.leaderboard.packed import clip_data
+from eval.leaderboard.page import as_html
 from eval.protocol import ProtocolCard
 from eval.scores import load_results
+from tests.boards import board_of
 from tests.results_folders import CONDITIONS, write_results
 
 VALUES = {"psnr": [20.0, 21.0, 22.0]}
@@ -29,6 +34,59 @@ def test_another_protocol_stands_apart_and_says_what_differs(tmp_path: Path) -> 
     assert len(first.entries) == len(second.entries) == 1
     assert "size" in " ".join(second.apart)
     assert "128" in " ".join(second.apart)
+
+
+def newer(library: str) -> Conditions:
+    return replace(CONDITIONS, libraries={**CONDITIONS.libraries, library: "99"})
+
+
+def test_a_number_of_other_conditions_is_left_out_of_its_column_alone(tmp_path: Path) -> None:
+    values = {**VALUES, "face_rate": [0.9, 0.8, 0.7]}
+    noise = np.random.default_rng(0).normal(size=(2, 3, 4, 6))
+    faces = {"mfn128": (noise[0], noise[1])}
+    for name, conditions in (("a", CONDITIONS), ("b", newer("mediapipe")), ("c", CONDITIONS)):
+        write_results(tmp_path / name, values, system=name, conditions=conditions, features=faces,
+                      set_metrics=["fid_mfn128"])  # fmt: skip
+    write_results(tmp_path / "real", values, system="real", baseline="real", features=faces,
+                  set_metrics=["fid_mfn128"])  # fmt: skip
+    board = board_of([tmp_path / n for n in ("b", "a", "real", "c")], gallery=0)
+    (sheet,) = board.sheets
+    (line,) = sheet.other
+    assert line.startswith("b: face_rate, fid_mfn128: made under other conditions (libraries.med")
+    columns = {column.definition.name: column for column in sheet.columns}
+    names = [entry.name for entry in sheet.entries]
+    b = names.index("b")
+    assert all(cell and cell.value == 21.0 for cell in columns["psnr"].cells)
+    for name in ("face_rate", "fid_mfn128"):
+        cells = columns[name].cells
+        cell = cells[b]
+        assert cell is not None
+        assert (cell.value, cell.status, cell.rank) == (None, "apart", None)
+        assert "libraries.mediapipe" in str(cell.reason)
+        assert [c.value is not None for c in cells if c] == [n != "b" for n in names]
+        assert columns[name].conditions["libraries"]["mediapipe"] != "99"
+        assert "b" not in {d.system for d in columns[name].distributions}
+    assert "0.8000, made" in str(columns["face_rate"].cells[b].reason)  # type: ignore[union-attr]
+    text, page = as_markdown(board), as_html(board)
+    assert "left out: b: face" in text
+    assert "fid_mfn128: made under other conditions (libraries.mediapipe" in page
+    assert not clip_data(sheet)["metrics"]["face_rate"]["rows"][b]
+
+
+def test_results_that_share_no_conditions_stand_apart(tmp_path: Path) -> None:
+    write_results(tmp_path / "a", VALUES)
+    write_results(tmp_path / "b", VALUES, conditions=newer("av"))
+    _, apart = grouped([load_results(str(tmp_path / n)) for n in "ab"])
+    (reason,) = apart.apart
+    assert reason.startswith("psnr: made under other conditions (libraries.av: ")
+
+
+def test_a_card_of_another_name_is_the_same_card(tmp_path: Path) -> None:
+    card = replace(CONDITIONS.card, name="mine", metrics=("psnr",))
+    write_results(tmp_path / "a", VALUES)
+    write_results(tmp_path / "b", VALUES, conditions=replace(CONDITIONS, card=card))
+    (group,) = grouped([load_results(str(tmp_path / n)) for n in "ab"])
+    assert group.other == []
 
 
 @pytest.mark.parametrize(

@@ -138,8 +138,8 @@ def pooled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     for i, row in enumerate(rows):
         row["n"] = 1 + 7 * (i % 5)
     folder.write("metrics", "clips", rows)
-    ids = {row["clip_id"] for row in rows}
-    folder.write("metrics", SET, set_rows(folder, CONDITIONS, "system", wanted, ids))
+    ids, standings = {row["clip_id"] for row in rows}, CONDITIONS.standings(wanted)
+    folder.write("metrics", SET, set_rows(folder, CONDITIONS.card, standings, "system", ids))
     return json.loads(as_json(board_of([path], gallery=0)))["sheets"][0]
 
 
