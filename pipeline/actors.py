@@ -4,10 +4,10 @@ Like `pipeline.executor.OnRay`, but each worker is a Ray actor that is set up on
 dies is replaced and its job tried again; a job that hangs takes its worker with it.
 """
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Protocol
 
 from manifests.errors import InputError
@@ -94,7 +94,7 @@ class OnActors:
                 job, tries = waiting.popleft()
                 actor = self._idle.pop(0)
                 reference = actor.do.remote(job)
-                self._running[reference] = _Running(job, actor, tries + 1, time.monotonic())
+                self._running[reference] = _Running(job, actor, tries + 1, monotonic())
             if not self._running:
                 self._wait_for_workers(for_one=True)
                 continue
@@ -182,7 +182,7 @@ class OnActors:
         return Failure("crash", f"its worker died at each of {running.tries} attempts")
 
     def _stop_overdue(self) -> None:
-        now = time.monotonic()
+        now = monotonic()
         for running in self._running.values():
             if not running.overdue and now - running.began > self._timeout_s:
                 running.overdue = True

@@ -1,23 +1,74 @@
 """What all tests share: material beside the checkout, rendered footage, one Ray, one dataset."""
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from filelock import FileLock
 
 from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import write_footage
 from manifests.store import Dataset
+from pipeline import cli
 from pipeline.executor import InProcess, OnRay
 from pipeline.ingest import adopt, ingest
 from pipeline.sources import find_sources
 
 SHARED = Path(__file__).parents[2] / "shared"
+OPTIONAL = {
+    "parity": "parity with the official networks",
+    "gpu": "GPU",
+    "browser": "browser",
+    "shared": "real footage and weights",
+}
+"""Markers of tests that need what a machine may lack; a run without any of them says so."""
+Once = Callable[[str, Callable[[Path], object]], Path]
+Dawn = Callable[..., subprocess.CompletedProcess[str]]
 
 cv2.setNumThreads(1)
 torch.set_num_threads(1)
+os.environ.pop("RAY_ADDRESS", None)  # the user's cluster is not for tests
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers, a module goes to one of them, and all that uses Ray to the same one.
+
+    What lasts longest begins first, so that the workers end together.
+    """
+    no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    groups: dict[pytest.Item, str] = {}
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(no_gpu)
+        module = item.nodeid.split("::")[0]
+        groups[item] = "ray" if "ray_session" in getattr(item, "fixturenames", ()) else module
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    if hasattr(config, "workerinput"):
+        slow = {groups[item] for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: (groups[item] not in slow, groups[item] != "ray"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, object, object]:
+    """Say in one closing line which kinds of tests were all skipped."""
+    result = yield
+    skipped = terminalreporter.getreports("skipped")
+    ran = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    lacking = []
+    for marker, name in OPTIONAL.items():
+        reasons = [r.longrepr[2].removeprefix("Skipped: ") for r in skipped if marker in r.keywords]
+        if reasons and not any(marker in report.keywords for report in ran):
+            lacking.append(f"{name} ({reasons[0]})")
+    if lacking:
+        terminalreporter.write_line(f"not exercised in this run: {', '.join(lacking)}")
+    return result
 
 
 @pytest.fixture(autouse=True)
@@ -35,11 +86,27 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole set of rendered sample videos with their truth."""
-    folder = tmp_path_factory.mktemp("footage")
-    write_footage(folder)
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """`once(name, make)`: a folder that one worker makes and all workers of the run read."""
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        made = run / f"{name}.made"
+        with FileLock(run / f"{name}.lock"):
+            if not made.exists():
+                make(run / name)
+                made.touch()
+        return run / name
+
     return folder
+
+
+@pytest.fixture(scope="session")
+def footage(once: Once) -> Path:
+    """The whole set of rendered sample videos with their truth. Tests must not change it."""
+    return once("footage", write_footage)
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +118,27 @@ def ray_session() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def dataset(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """The sample footage ingested in this process. Tests must not change it."""
-    root = tmp_path_factory.mktemp("dataset") / "root"
-    return ingest_into(root, [footage])
+def dataset(footage: Path, once: Once) -> Dataset:
+    """The sample footage ingested in one process. Tests must not change it."""
+    return Dataset(str(once("dataset", lambda root: ingest_into(root, [footage]))))
+
+
+@pytest.fixture
+def dawn(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Dawn:
+    """`dawn …` in this process, which is seconds quicker than in one of its own."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["dawn", *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            cli.main()
+            code: object = 0
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+
+    return run
 
 
 def ingest_into(

@@ -5,14 +5,18 @@
 A file holds `state/…`, `in/…` and `out/…` tensors and, in its metadata, the module's sizes as
 JSON under `config`. The module is built from those sizes, loads the state strictly, and every
 output is recomputed. Prints the largest difference of each; exits with 1 beyond the tolerance.
+
+An excerpt (`tests.excerpts` makes them) is such a file without the tensors that its seed draws
+again, named under `drawn`, and with every n-th value of the large outputs, n under `strides`.
 """
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +35,7 @@ from dawn.pbnet.model import PBNet
 
 TOLERANCE = 1e-4
 
-RECORDINGS = Path(__file__).parents[2] / "shared" / "parity"
-"""Beside the checkout, where it is there at all."""
+EXCERPTS = Path(__file__).parent / "dawn" / "recordings"
 
 Tensors = dict[str, Tensor]
 
@@ -45,17 +48,49 @@ class Recording:
     state: Tensors
     inputs: Tensors
     outputs: Tensors
+    strides: dict[str, int] = field(default_factory=dict)
+    """Of outputs of which only every n-th value was kept."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Where in the stream of a seed a tensor was drawn, and how."""
+
+    at: int
+    shape: list[int]
+    low: float | None = None
+    """Uniform from `low` to -low, or to 1 where it is 0; None: normal."""
+
+
+def draw(seed: int, draws: dict[str, Draw]) -> Tensors:
+    """What PyTorch's generator for the CPU gives after `manual_seed`."""
+    end = max(d.at + math.prod(d.shape) for d in draws.values())
+    stream = torch.rand(end, generator=torch.Generator().manual_seed(seed))
+    found = {}
+    for name, d in draws.items():
+        if d.low is None:
+            generator = torch.Generator().manual_seed(seed)
+            torch.rand(d.at, generator=generator)
+            found[name] = torch.randn(d.shape, generator=generator)
+        else:
+            part = stream[d.at : d.at + math.prod(d.shape)].view(d.shape)
+            found[name] = part * ((-d.low or 1.0) - d.low) + d.low
+    return found
 
 
 def read(path: Path) -> Recording:
     with safe_open(path, "pt") as file:
-        config = json.loads(file.metadata()["config"])
+        about = {key: json.loads(text) for key, text in file.metadata().items() if key != "mode"}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if "drawn" in about:
+        draws = {name: Draw(*values) for name, values in about["drawn"].items()}
+        tensors |= draw(about["seed"], draws)
     parts = {
         part: {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
         for part in ("state/", "in/", "out/")
     }
-    return Recording(config, parts["state/"], parts["in/"], parts["out/"])
+    strides = about.get("strides", {})
+    return Recording(about["config"], parts["state/"], parts["in/"], parts["out/"], strides)
 
 
 def differences(recording: Recording) -> dict[str, float]:
@@ -69,8 +104,13 @@ def differences(recording: Recording) -> dict[str, float]:
     with torch.no_grad():
         ours = outputs(recording)
     return {
-        name: difference(name, ours[name], expected) for name, expected in recording.outputs.items()
+        name: difference(name, thinned(ours[name], recording.strides.get(name, 1)), expected)
+        for name, expected in recording.outputs.items()
     }
+
+
+def thinned(output: Tensor, stride: int) -> Tensor:
+    return output if stride == 1 else output.flatten()[::stride]
 
 
 def has(state: Tensors, prefix: str) -> bool:

@@ -1,8 +1,6 @@
 """What a newcomer reads must be true: files, commands and examples in the documents exist."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,17 +10,10 @@ from dawn.recipe import IngestConfig
 from manifests.catalog import query
 from manifests.config import load
 from manifests.store import Dataset
+from tests.conftest import Dawn
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("manifests", "dawn", "eval", "pipeline")
-
-
-def dawn(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user does."""
-    command = [sys.executable, "-m", "pipeline.cli", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
-    )
 
 
 def test_what_the_dockerfile_copies_and_calls_exists() -> None:
@@ -62,7 +53,7 @@ def test_ci_runs_the_readme_s_test_command() -> None:
      ("weights", "fetch"), ("weights", "verify")],
     ids=" ".join,
 )  # fmt: skip
-def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
+def test_every_command_explains_itself(command: tuple[str, ...], dawn: Dawn) -> None:
     answer = dawn(*command, "--help")
     assert answer.returncode == 0
     if command and command != ("dataset",):
@@ -104,7 +95,7 @@ def test_the_queries_in_the_documents_run(dataset: Dataset) -> None:
         query(dataset, sql)
 
 
-def test_a_user_error_is_one_line_and_exit_2(tmp_path: Path) -> None:
+def test_a_user_error_is_one_line_and_exit_2(dawn: Dawn, tmp_path: Path) -> None:
     for arguments in (
         ("query", "SELECT 1", "--dataset", str(tmp_path / "none")),
         ("ingest", str(tmp_path / "none.mp4"), "--dataset", str(tmp_path / "d")),
@@ -119,13 +110,13 @@ def test_a_user_error_is_one_line_and_exit_2(tmp_path: Path) -> None:
         assert answer.stderr.startswith("error: ")
 
 
-def test_validate_answers_with_its_exit_code(dataset: Dataset) -> None:
+def test_validate_answers_with_its_exit_code(dawn: Dawn, dataset: Dataset) -> None:
     answer = dawn("dataset", "validate", dataset.path)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "every invariant holds" in answer.stdout
 
 
-def test_dry_run_writes_nothing(footage: Path, tmp_path: Path) -> None:
+def test_dry_run_writes_nothing(dawn: Dawn, footage: Path, tmp_path: Path) -> None:
     answer = dawn("ingest", str(footage), "--dataset", str(tmp_path / "d"), "--dry-run")
     assert answer.returncode == 0, answer.stderr
     assert "11 sources, 2 of them cannot be opened" in answer.stdout

@@ -1,9 +1,8 @@
-"""Imports go one way, heavy libraries stay where they belong, and help is quick."""
+"""Imports go one way, heavy libraries stay where they belong, help is quick."""
 
 import ast
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -36,23 +35,24 @@ def test_imports_go_one_way() -> None:
             assert name not in ONLY_IN_PIPELINE or package == "pipeline", f"{path} imports {name}"
 
 
-def test_the_command_line_starts_without_heavy_libraries() -> None:
-    code = "import sys, pipeline.cli; print(' '.join(m for m in sys.modules if '.' not in m))"
+def test_help_is_quick_for_it_loads_little() -> None:
+    """330 modules when this was written, in 0.4 s of processor time; PyTorch alone is 1500."""
+    code = """if True:
+        import atexit, sys
+        atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+        sys.argv = ["dawn", "--help"]
+        from pipeline.cli import main
+        main()
+    """
     answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
+    assert "Usage" in answer.stdout
+    loaded = set(answer.stderr.split())
     heavy = {"torch", "ray", "mediapipe", "cv2", "pandas", "pyarrow", "duckdb", "scipy", "av"}
-    assert not heavy & set(answer.stdout.split())
-
-
-def test_help_answers_in_under_0_7_seconds() -> None:
-    times = []
-    for _ in range(5):  # the best of several: the machine may be busy with something else
-        begin = time.perf_counter()
-        command = [sys.executable, "-m", "pipeline.cli", "--help"]
-        subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-        times.append(time.perf_counter() - begin)
-    assert min(times) < 0.7
+    assert "typer" in loaded
+    assert not (heavy | {"numpy"}) & loaded
+    assert len(loaded) < 450
 
 
 @pytest.mark.parametrize("package", ORDER)

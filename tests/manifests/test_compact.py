@@ -1,5 +1,6 @@
 """Compaction: nothing changes for readers, before, during and after, killed or not."""
 
+import itertools
 import shutil
 import threading
 from collections.abc import Callable
@@ -91,7 +92,9 @@ def test_readers_see_every_row_once_all_the_time(tmp_path: Path) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    for rows_per_file in (1, 10**6, 2):
+    for number, rows_per_file in enumerate(itertools.cycle((1, 10**6, 2))):
+        if wrong or (number >= 3 and seen >= 3):
+            break
         compact(dataset, rows_per_file)
         with dataset.writing() as session:  # give the next round something to merge
             (old,) = rows(dataset, "FROM videos WHERE video_id = 'v1'")
@@ -99,7 +102,6 @@ def test_readers_see_every_row_once_all_the_time(tmp_path: Path) -> None:
     stop.set()
     reader.join()
     assert wrong == []
-    assert seen > 0
 
 
 @pytest.mark.parametrize("at", [2, 5, 6])

@@ -110,15 +110,15 @@ def test_the_lock_of_a_killed_writer_is_free_and_its_trace_is_seen(tmp_path: Pat
         assert not session.unclean
     code = textwrap.dedent(
         f"""
-        import time
         from manifests.store import Dataset
         with Dataset({root!r}).writing():
             print("holding", flush=True)
-            time.sleep(60)
+            input()
         """
     )
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "holding\n"
         with pytest.raises(InputError, match="another dawn command"), Dataset(root).writing():

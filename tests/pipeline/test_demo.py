@@ -10,7 +10,7 @@ from manifests.runs import RunFolder
 from pipeline import demo_model
 from pipeline.demo import run_demo
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 
 def test_footage_becomes_a_model_and_a_leaderboard_and_again_nothing_is_done(

@@ -62,7 +62,6 @@ def write_small_hubert(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_the_official_files_make_a_video(tmp_path, monkeypatch):
     model, weights = tmp_path / "official-128", tmp_path / "weights"
     for file in write_release(tmp_path):

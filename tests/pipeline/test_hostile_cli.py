@@ -168,9 +168,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def dawn(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=REPOSITORY, capture_output=True, text=True, timeout=60
-    )
+    return subprocess.run(command(*arguments), cwd=REPOSITORY, capture_output=True, text=True)
 
 
 def test_an_address_where_nothing_answers(film: Path) -> None:
@@ -201,12 +199,13 @@ def busy(film: Path, tmp_path: Path) -> Iterator[Path]:
     root = tmp_path / "busy"
     ingest_into(root, [film])
     code = (
-        "import sys, time; from manifests.store import Dataset\n"
-        f"with Dataset({str(root)!r}).writing(): print('held', flush=True); time.sleep(60)"
+        "from manifests.store import Dataset\n"
+        f"with Dataset({str(root)!r}).writing(): print('held', flush=True); input()"
     )
     holder = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     yield root

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -306,10 +307,8 @@ def die() -> None:
     os._exit(1)
 
 
-def sleep_long() -> None:
-    import time
-
-    time.sleep(60)
+def hang() -> None:
+    threading.Event().wait()
 
 
 def succeed() -> int:
@@ -323,7 +322,7 @@ def raise_() -> None:
 @pytest.mark.ray
 def test_jobs_that_die_hang_or_raise_do_not_touch_the_others(ray_session: None) -> None:
     executor = OnRay(2, timeout_s=15.0)
-    for key, job in {"die": die, "hang": sleep_long, "raise": raise_}.items():
+    for key, job in {"die": die, "hang": hang, "raise": raise_}.items():
         executor.submit(key, job)
     for number in range(5):
         executor.submit(number, succeed)

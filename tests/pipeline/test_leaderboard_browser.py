@@ -15,6 +15,11 @@ from tests.browser import DESKTOP, PHONE, chromium, complaints, open_page, reque
 from tests.films import drift, hum, write_film
 from tests.results_folders import write_results
 
+pytestmark = pytest.mark.browser
+
+PATIENCE = 600
+"""Seconds: longer than any machine takes, shorter than for ever."""
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -90,20 +95,20 @@ def test_filters(opened: Chrome) -> None:
 def test_a_video_plays_beside_its_curves(opened: Chrome) -> None:
     press(opened, "figure.clip .curves summary")
     where = (By.CSS_SELECTOR, "figure.clip .plot svg path")
-    paths = WebDriverWait(opened, 20).until(lambda chrome: chrome.find_elements(*where))
+    paths = WebDriverWait(opened, PATIENCE).until(lambda chrome: chrome.find_elements(*where))
     drawn = [path.get_attribute("d") for path in paths if path.get_attribute("class") != "now"]
     assert len(drawn) == 4
     assert all(d and d.count("L") > 5 for d in drawn)
     video = opened.find_element(By.CSS_SELECTOR, "figure.clip video")
     opened.execute_script("arguments[0].play()", video)
-    WebDriverWait(opened, 20).until(
+    WebDriverWait(opened, PATIENCE).until(
         lambda chrome: chrome.execute_script(
             "return arguments[0].currentTime > 0.3 && arguments[0].videoWidth === 384", video
         )
     )
     assert opened.execute_script("return arguments[0].error", video) is None
     line = opened.find_element(By.CSS_SELECTOR, "figure.clip .plot path.now")
-    WebDriverWait(opened, 20).until(lambda _: str(line.get_attribute("d")).startswith("M"))
+    WebDriverWait(opened, PATIENCE).until(lambda _: str(line.get_attribute("d")).startswith("M"))
 
 
 def test_every_clip_can_be_found_and_opened(opened: Chrome) -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,10 +105,10 @@ def test_a_killed_worker_is_replaced_and_goes_on_from_the_last_checkpoint(
     run = replace(SHORT, steps=60, validate_every=10, batch=4)
     out = tmp_path / "run"
     killed: list[int] = []
+    ended = threading.Event()
 
     def kill() -> None:
-        for _ in range(2400):
-            time.sleep(0.1)
+        while not ended.wait(0.1):
             if Checkpoints(RunFolder(str(out), INFO)).steps() and (victim := _worker()):
                 os.kill(victim.pid, signal.SIGKILL)
                 killed.append(victim.pid)
@@ -118,6 +117,7 @@ def test_a_killed_worker_is_replaced_and_goes_on_from_the_last_checkpoint(
     thread = threading.Thread(target=kill)
     thread.start()
     train(lfg_task(dataset, out, run), Resources(workers=1), resume=False)
+    ended.set()
     thread.join()
     assert killed
     rows = pq.read_table(out / "metrics.parquet").to_pylist()
@@ -132,7 +132,6 @@ def test_more_than_the_cluster_has_is_refused_at_once(
     ray_session: None, dataset: Dataset, tmp_path: Path
 ) -> None:
     run = replace(SHORT, batch=64)
-    began = time.monotonic()
     for resources, words in (
         (Resources(workers=64), "needs 64 CPUs"),
         (Resources(workers=1, gpus_per_worker=1), "needs 1 GPUs"),
@@ -140,7 +139,7 @@ def test_more_than_the_cluster_has_is_refused_at_once(
     ):
         with pytest.raises(InputError, match=words):
             train(lfg_task(dataset, tmp_path / "run", run), resources, resume=True)
-    assert time.monotonic() - began < 20
+    assert not (tmp_path / "run").exists(), "something was begun"
 
 
 def test_a_folder_with_a_run_is_not_overwritten_and_another_configuration_refused(

@@ -1,5 +1,6 @@
 """The dataset of the rendered footage, held against what was rendered."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,13 @@ WITH_FACE = [kind.name for kind in footage_kinds() if kind.people and not kind.d
 SIGNS = {"yaw": -1, "pitch": -1, "roll": -1}
 
 
-def clips_of(dataset: Dataset, footage: Path, name: str) -> tuple[Truth, list[dict[str, Any]]]:
-    """The truth of a sample video, and its clips with their frames."""
-    path = footage / f"{name}.mp4"
-    clips = [
-        clip
-        for clip in rows(
-            dataset,
-            "SELECT clips.*, sources FROM clips JOIN videos USING (video_id) ORDER BY clip_id",
-        )
-        if str(path) in clip["sources"]
-    ]
+@cache
+def all_clips(root: str) -> list[dict[str, Any]]:
+    """Clips with their frames and their videos' sources; tests must not change them."""
+    dataset = Dataset(root)
+    clips = rows(
+        dataset, "SELECT clips.*, sources FROM clips JOIN videos USING (video_id) ORDER BY clip_id"
+    )
     frames = rows(
         dataset,
         "SELECT clip_id, frame, time_s, pose, mouth, loudness_db "
@@ -37,6 +34,13 @@ def clips_of(dataset: Dataset, footage: Path, name: str) -> tuple[Truth, list[di
     )
     for clip in clips:
         clip["table"] = [row for row in frames if row["clip_id"] == clip["clip_id"]]
+    return clips
+
+
+def clips_of(dataset: Dataset, footage: Path, name: str) -> tuple[Truth, list[dict[str, Any]]]:
+    """The truth of a sample video, and its clips with their frames."""
+    path = footage / f"{name}.mp4"
+    clips = [clip for clip in all_clips(dataset.path) if str(path) in clip["sources"]]
     return read_truth(truth_path(path)), clips
 
 

@@ -127,7 +127,7 @@ def test_sizes_that_cannot_work_are_refused(wrong):
         UNetConfig(**wrong)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_cuda_agrees_with_cpu(unet):
     given = inputs()
     with torch.inference_mode():

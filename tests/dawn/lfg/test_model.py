@@ -89,7 +89,7 @@ def test_impossible_sizes_are_refused():
         HourglassConfig(block_expansion=8, max_features=8, num_blocks=0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_cuda_agrees_with_cpu(lfg, pair):
     with torch.inference_mode():
         here, there = lfg(*pair).prediction, lfg.cuda()(*pair.cuda()).prediction.cpu()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import av
@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dawn.features.landmarks import FaceMesh
-from dawn.synthetic.footage import footage_kinds, write_footage
+from dawn.synthetic.footage import footage_kinds
 from dawn.synthetic.truth import Truth, read_truth, truth_path
 
 
@@ -54,17 +54,9 @@ class Clip:
 
 
 @pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clip]:
-    """The clip of a kind, rendered at the first call."""
-    folder = tmp_path_factory.mktemp("footage")
-    made: dict[str, Clip] = {}
-
-    def get(kind: str) -> Clip:
-        if kind not in made:
-            made[kind] = Clip(write_footage(folder, kinds=[kind])[0])
-        return made[kind]
-
-    return get
+def clip(footage: Path) -> Callable[[str], Clip]:
+    """The clip of a kind."""
+    return cache(lambda kind: Clip(footage / f"{kind}.mp4"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
