@@ -86,7 +86,8 @@ def split_commands(script: str) -> list[str]:
             found.append(begun.strip())
             begun = ""
     assert not begun, begun
-    return [command for command in found if command and not command.startswith("#")]
+    plain = (re.sub(r"\s+#\s.*$", "", command, flags=re.M) for command in found)
+    return [command for command in plain if command and not command.startswith("#")]
 
 
 def not_run(command: str) -> str | None:
