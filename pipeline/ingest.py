@@ -82,9 +82,10 @@ def ingest(
         run = _Run(session, recipe, executor, summary, judge, retry)
         sources = run.with_stale(sources)
         total = sum(_size(source.path) for source in sources)
-        with IngestProgress(total, len(sources)) as run.progress:
-            for begin in range(0, len(sources), GROUP):
-                run.ingest_group(sources[begin : begin + GROUP])
+        with IngestProgress(total, len(sources) + len(run.behind)) as run.progress:
+            for begin in range(0, max(1, len(sources)), GROUP):
+                last = begin + GROUP >= len(sources)
+                run.ingest_group(sources[begin : begin + GROUP], run.behind if last else [])
             run.unite()
         finish(session)
     return summary
@@ -122,27 +123,32 @@ class _Run:
         self._session, self._recipe, self._executor = session, recipe, executor
         self._summary, self._judge, self._retry = summary, judge, retry
         self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
+        self.behind: list[str] = []
+        """Videos that an older recipe heard or judged: their files need not be there."""
         self.progress: IngestProgress
 
     def with_stale(self, sources: list[Source]) -> list[Source]:
-        """The sources, and those of videos that an older recipe made."""
+        """The sources, and those of videos that an older recipe extracted; notes who is behind."""
         given = {label(source.path) for source in sources}
         stale = []
         for row in self._committed.values():
             labels = _labels(row)
             key = self._recipe.extract_key(labels)
-            fresh = row["extract_key"] == key and row["judge_key"] in (
-                None,
-                self._recipe.judge_key(key, labels),
-            )
-            if not fresh and not given.intersection(row["sources"]):
+            audio, judged = self._recipe.audio_key(key), self._recipe.judge_key(key, labels)
+            if given.intersection(row["sources"]):
+                continue
+            if row["extract_key"] != key:
                 there = (s for s in row["sources"] if Path(s).exists())
                 stale.append(Source(Path(next(there, row["sources"][0]))))
+            elif (row["audio_part"] and row["audio_key"] != audio) or (
+                row["clips_part"] and row["judge_key"] != judged
+            ):
+                self.behind.append(row["video_id"])
         return [*sources, *sorted(stale, key=lambda source: str(source.path))]
 
-    def ingest_group(self, group: list[Source]) -> None:
-        """Take some sources all the way to their rows."""
-        videos = self._identify(group)
+    def ingest_group(self, group: list[Source], behind: list[str]) -> None:
+        """Take some sources, and videos that are in the dataset, all the way to their rows."""
+        videos = {video: self._stored(video) for video in behind} | self._identify(group)
         to_judge = [video for video in videos.values() if self._plan(video)]
         for key, outcome in self._executor.results():
             ready = self._advance(videos, key, outcome)

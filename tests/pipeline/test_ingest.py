@@ -134,6 +134,26 @@ def test_other_audio_features_read_the_sound_alone(
     }
 
 
+def test_videos_that_were_not_named_are_judged_and_heard_again_without_their_files(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, away = tmp_path / "root", tmp_path / "away.mp4"
+    shutil.copy(films / "short.mp4", away)
+    run(root, [away])
+    away.unlink()
+    longer = replace(CONFIG, filters=FilterConfig(min_face_px=40.0, min_seconds=0.5))
+    monkeypatch.setattr(
+        steps, "_features", lambda samples, _: np.ones((len(samples) // 640, 320), np.float32)
+    )
+    recipe = Recipe(longer, {"hubert": "0123456789abcdef"})
+    summary, done = run(root, [films / "none.mp4"], recipe=recipe)
+    assert summary.outcomes == {"ok": 1, "rejected": 1}
+    assert done == {"identify": 1, "prepare": 1, "extract": 1, "finish": 1, "restage_audio": 1}
+    dataset = Dataset(str(root))
+    assert len(rows(dataset, "FROM videos")) == 2
+    assert {tuple(row["features"]) for row in rows(dataset, "FROM audio")} == {(1.0,) * 320}
+
+
 def test_other_spans_redo_everything(films: Path, root: Path, tmp_path: Path) -> None:
     changed = replace(CONFIG, extract=ExtractConfig(span_seconds=5))
     _, done = run(root, [films / "none.mp4"], changed)
