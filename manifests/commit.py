@@ -65,7 +65,9 @@ def forget(session: Session, row: dict[str, Any]) -> None:
     for name in merged(dataset):
         table = dataset.read(f"videos/{name}")
         left = table.filter(pc.not_equal(table["video_id"], video))
-        if left.num_rows < table.num_rows:
+        if left.num_rows == 0:
+            dataset.delete(f"videos/{name}")
+        elif left.num_rows < table.num_rows:
             dataset.publish_table(left, f"videos/{name}", session.scratch)
     dataset.delete(f"videos/{video}.parquet")
     _delete_superseded(session, {}, row)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dawn.curation.splits import EXCLUDED, asked_split, held_out, speaker_identity
@@ -88,7 +89,7 @@ def _refusal(divided: dict[str, dict[str, list[_Claim]]]) -> str:
     if kind == "video":
         correct = "name the speakers of its parts, or give it"
     return (
-        f"{kind} {name}: is asked into more than one split ({asked}){others}; {correct} one split, "
+        f"{kind} {name}: more than one split is asked for ({asked}){others}; {correct} one split, "
         "or set `splits: {on_conflict: exclude}` in --config to keep the held-out split of each "
         "person and leave out the rest"
     )
@@ -113,7 +114,8 @@ def _claims(
 ) -> Iterator[_Claim]:
     """All claims on splits as they will be once the run has ended."""
     for source in sources:
-        said = [f"{where} ({source.path.name})" for where in source.said]
+        name = label(Path(source.path.name))
+        said = [f"{where} ({name})" for where in source.said] or [name] * len(source.labels)
         yield from _asked(label(source.path), zip(source.labels, said, strict=True), recipe)
     anew = _labelled(sources)
     for row in stored:

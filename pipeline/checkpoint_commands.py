@@ -16,11 +16,14 @@ app = typer.Typer(help="Import official checkpoints and inspect ours.", no_args_
 
 
 def _file_or_weights(typed: str) -> Path:
-    """A file, or where the weights of this name lie. Raises InputError when those are absent."""
-    from dawn.weights import require
+    """The path of a file; the name of registered weights as it is."""
+    return Path(typed) if _are_weights(typed) else local_path(typed)
+
+
+def _are_weights(typed: str) -> bool:
     from dawn.weights_registry import REGISTRY
 
-    return require(typed) if typed in REGISTRY and not Path(typed).exists() else local_path(typed)
+    return typed in REGISTRY and not Path(typed).exists()
 
 
 @app.command("import")
@@ -54,9 +57,10 @@ def import_command(
     Example: [bold]dawn checkpoint import DAWN_128.pth LFG_128_1000ep.pth --to official-128[/bold]
     """
     from dawn.official import import_file
+    from dawn.weights import require
 
     wanted, seed = parse_size(size), parse_face_mask_encoder(face_mask_encoder)
-    for file in files:
+    for file in [require(str(file)) if _are_weights(str(file)) else file for file in files]:
         card = import_file(file, to, size=wanted, face_mask_seed=seed)
         typer.echo(f"{file} -> {to / card.name}.safetensors: {summary(card)}")
     typer.echo(f"next: dawn checkpoint info {to}")

@@ -271,10 +271,11 @@ def query(
     Views of --dataset: videos, clips, frames, audio, decisions, timings.
     Macros: funnel(), blinks_per_second(), what_if(filter, threshold).
 
-    Views of --runs: results, metrics, clip_results, features, generations,
-    training, definitions. Macros:
+    Views of --runs: results, metrics, conditions, clip_results, features,
+    generations, training, definitions. Macros:
     leaderboard(protocol): every system's numbers, ranked; name or hash
     compare(a, b): clip by clip, systems or results; gain: b is better
+    differences(a, b): under what conditions their metrics differ
     history(metric): over time, with the change from the one before
 
     Example: [bold]dawn query "SELECT rank, system, value FROM

@@ -19,6 +19,7 @@ from manifests.store import Dataset
 from pipeline.actors import Workers
 from pipeline.evaluate import check_conditions, results_folder
 from pipeline.evaluate_command import EvaluateOptions, run_evaluate, wanted_metrics
+from pipeline.evaluation_inputs import reference_name
 from pipeline.executor import Executor
 from pipeline.generate_items import clip_items
 from pipeline.generate_runs import ManyOptions, generate_many
@@ -159,7 +160,7 @@ def _other_metrics(evaluation: EvaluateOptions, baseline: Results, gate: Gate) -
     conditions, folder = Conditions.resolve(card), results_folder(evaluation.out)
     check_conditions(conditions, wanted, folder)
     if folder.exists:
-        folder.ensure({"reference": evaluation.reference}, ["reference"])
+        folder.ensure({"reference": reference_name(evaluation.reference)}, ["reference"])
     before = baseline.protocol["metrics"]
     asked = before.keys() & {entry.metric for entry in gate.gates}
     lost = {name: s.reason for name, s in conditions.standings(wanted).items() if s.hash is None}

@@ -204,3 +204,6 @@ def test_a_forgotten_row_of_a_merged_part_is_gone(tmp_path: Path) -> None:
         forget(session, row)
     assert rows(dataset, "SELECT video_id FROM videos") == [{"video_id": "a"}]
     assert list(faults(dataset)) == []
+    with dataset.writing() as session:
+        forget(session, rows(dataset, "FROM videos")[0])
+    assert dataset.names("videos") == []

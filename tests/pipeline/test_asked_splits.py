@@ -53,7 +53,7 @@ def stored(tmp_path: Path) -> Path:
 
 def test_a_speaker_in_two_splits_is_refused_with_the_rows(tmp_path: Path) -> None:
     said = refusal(tmp_path, "a.mp4,anna,train,,", "b.mp4, anna ,test,,", "c.mp4,ben,val,,")
-    assert said.startswith("speaker anna: is asked into more than one split")
+    assert said.startswith("speaker anna: more than one split is asked for")
     where = f"{tmp_path}/list.csv"
     assert f"test: {where}: row 2 (b.mp4); train: {where}: row 1 (a.mp4)" in said
     assert "correct the list" in said
@@ -111,7 +111,7 @@ def test_a_split_is_known_before_the_row_that_asks_for_it(tmp_path: Path, stored
 @pytest.mark.parametrize("dry", [False, True])
 def test_the_command_refuses_before_any_work(tmp_path: Path, dry: bool) -> None:
     sources = tuple(listed(tmp_path, "a.mp4,anna,train,,", "b.mp4,anna,test,,"))
-    with pytest.raises(InputError, match="speaker anna: is asked into more than one split"):
+    with pytest.raises(InputError, match="speaker anna: more than one split is asked for"):
         run_ingest(IngestOptions(sources=sources, dataset=str(tmp_path / "d"), dry_run=dry))
     assert not (tmp_path / "d").exists()
 

@@ -304,7 +304,7 @@ def test_a_metric_that_is_unknown_is_refused_from_python_too(
     with pytest.raises(InputError, match=r"no metric is named 'ms_sim'; did you mean .*ms_ssim"):
         evaluate(odd, results_folder(str(tmp_path / "out")), InProcess())
     assert not (tmp_path / "out").exists()
-    settings = job.conditions.settings
+    settings = job.conditions.settings(["psnr"])
     clips = [Clip(folder / "clip0.mkv", settings) for folder in (fake, real)]
     with pytest.raises(InputError, match="no metric is named 'psnrr'"):
         measure(Pair("clip0", *clips), ["psnrr"])
