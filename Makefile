@@ -23,8 +23,7 @@ check: install
 
 # Every test, the slow ones too; the workers share the processors.
 test: check
-	$(BIN)/python -m pytest -m '' --numprocesses logical --maxprocesses 4 --dist loadgroup \
-	  --no-loadscope-reorder
+	$(BIN)/python -m pytest -m '' --numprocesses logical --maxprocesses 4
 
 format: install
 	$(BIN)/ruff format .

@@ -18,6 +18,7 @@ from pipeline import cli
 from pipeline.executor import InProcess, OnRay
 from pipeline.ingest import adopt, ingest
 from pipeline.sources import find_sources
+from tests.scheduling import ByModule, begin_with_the_longest
 
 SHARED = Path(__file__).parents[2] / "shared"
 OPTIONAL = {
@@ -35,22 +36,18 @@ torch.set_num_threads(1)
 os.environ.pop("RAY_ADDRESS", None)  # the user's cluster is not for tests
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers, a module goes to one of them, and all that uses Ray to the same one.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> ByModule:
+    return ByModule(config)
 
-    What lasts longest begins first, so that the workers end together.
-    """
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-    groups: dict[pytest.Item, str] = {}
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(no_gpu)
-        module = item.nodeid.split("::")[0]
-        groups[item] = "ray" if "ray_session" in getattr(item, "fixturenames", ()) else module
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
-    if hasattr(config, "workerinput"):
-        slow = {groups[item] for item in items if item.get_closest_marker("slow")}
-        items.sort(key=lambda item: (groups[item] not in slow, groups[item] != "ray"))
+    if hasattr(config, "workerinput"):  # one of several workers
+        begin_with_the_longest(items)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
