@@ -197,14 +197,21 @@ def before(command: str, work: Path) -> None:
         "runs/mine": lambda: shutil.copytree(work / "runs/dawn", work / "runs/mine"),
         "runs/old": lambda: shutil.copytree(work / "runs/dawn", work / "runs/old"),
         "runs/new": lambda: shutil.copytree(work / "runs/dawn", work / "runs/new"),
-        "theirs/": lambda: shutil.copytree(work / "runs/dawn/videos", work / "theirs"),
-        "real_videos/": lambda: shutil.copytree(work / "runs/dawn/videos", work / "real_videos"),
+        "theirs/": lambda: named_as_clips(work, "theirs"),
+        "real_videos/": lambda: named_as_clips(work, "real_videos"),
         " model ": lambda: shutil.copytree(work / "runs/first/model", work / "model"),
         "LFG_128_1000ep.pth": lambda: official(work),
     }
     for name, make in made.items():
         if name in command and not (work / name.strip()).exists():
             make()
+
+
+def named_as_clips(work: Path, name: str) -> None:
+    """A folder of videos, each named after its clip."""
+    (work / name).mkdir()
+    for video in (work / "runs/dawn/videos").rglob("*.mp4"):
+        shutil.copy(video, work / name / f"{video.stem.rsplit('-', 1)[0]}.mp4")
 
 
 def wait_for_jobs(work: Path, environment: dict[str, str]) -> None:
