@@ -122,7 +122,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "raw": ["ntsc", "second"], "raw/more": ["delayed"],
     }.items():  # fmt: skip
         (work / folder).mkdir()
-        write_footage(work / folder, kinds=kinds, seconds=4.5)
+        write_footage(work / folder, kinds=kinds, seconds=2.4)
     (work / "more/rotated.mp4").rename(work / "more/rotated.mov")
     (work / "list.csv").write_text(
         "path,speaker,split\nraw/ntsc.mp4,anna,val\nraw/second.mp4,ben,test\n"
