@@ -23,7 +23,7 @@ check: install
 
 # Every test, the slow ones too; the workers share the processors.
 test: check
-	$(BIN)/python -m pytest -m '' --numprocesses logical --maxprocesses 4
+	$(BIN)/python -m pytest -m '' --numprocesses auto
 
 format: install
 	$(BIN)/ruff format .

@@ -37,8 +37,14 @@ os.environ.pop("RAY_ADDRESS", None)  # the user's cluster is not for tests
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> ByModule:
-    return ByModule(config)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests with Ray mostly wait."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByModule:
+    return ByModule(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

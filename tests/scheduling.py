@@ -17,9 +17,9 @@ RAY = "ray"
 class ByModule(LoadScopeScheduling):
     """Gives out modules, in the order that `begin_with_the_longest` left them in."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, log: object) -> None:
         config.option.loadscopereorder = False
-        super().__init__(config)
+        super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
         return unit(nodeid)
