@@ -298,6 +298,6 @@ NAMES = (
     "-leading.mp4", "--dataset.mp4", "quote's.mp4", 'double".mp4', "new\nline.mp4", "tab\t.mp4",
     "%s%d.mp4", "{0}.mp4", "[red]x[bold].mp4", "*.mp4", "[a-z].mp4", "🎬 é.mp4", "http:x.mp4",
     "concat:a|b.mp4", "file:x.mp4", "pipe:0.mp4", "$(touch x).mp4", "; DROP TABLE x.mp4", " .mp4",
-    "..mp4", "\\x41.mp4", "a" * 246 + ".mp4", "bell\a\x1b[31m.mp4", "NAME.MP4",
+    "a..mp4", "\\x41.mp4", "a" * 246 + ".mp4", "bell\a\x1b[31m.mp4", "NAME.MP4",
 )  # fmt: skip
 BAD_NAME = b"latin-\xe9\xff.mp4"
