@@ -51,15 +51,15 @@ from dataclasses import replace
 
 from dawn.training import config
 from pipeline import demo_model
+from pipeline.cli import main
 
 for table in (config._LFG, config._PBNET, config._A2V):
     for name, preset in table.items():
         table[name] = replace(preset, run=replace(preset.run, steps=2, validate_every=2))
 demo_model.STEPS.update(lfg=2, pbnet=2, a2v=2)
 
-from pipeline.cli import main
-
-main()
+if __name__ == "__main__":  # not in the processes that read samples
+    main()
 """
 
 
