@@ -268,7 +268,7 @@ def test_the_demo_ends_well_in_a_terminal(tmp_path: Path, environment: dict[str,
     code, text = run_in_terminal("dawn demo", tmp_path, environment)
     assert code == 0, text[-3000:]
     assert (tmp_path / "demo/leaderboard/index.html").is_file()
-    assert "next: dawn dataset validate demo/dataset" in text
+    assert "next: dawn dataset validate" in text
     assert not Path(environment["TOUCHED"]).exists(), "the demo started ffmpeg"
 
 
