@@ -12,7 +12,8 @@ import os, subprocess, sys, termios
 def touch() -> tuple[int, bool]:
     """As ffmpeg does: set standard input's terminal. As ssh does: open the terminal."""
     code = "import termios; termios.tcsetattr(0, termios.TCSANOW, termios.tcgetattr(0))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=False, stderr=-3)
+    command = [sys.executable, "-c", code]
+    answer = subprocess.run(command, stderr=subprocess.DEVNULL)
     try:
         os.close(os.open("/dev/tty", os.O_RDWR))
     except OSError:
