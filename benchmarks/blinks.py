@@ -26,9 +26,9 @@ from dawn import checkpoints
 from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V, flow_and_occlusion
 from dawn.a2v.sampling import SamplerConfig
-from dawn.features.eyes import eye_ratios, find_blinks, mouth_opening
-from dawn.features.landmarks import FaceMesh
-from dawn.features.video import FPS
+from dawn.features.faces.eyes import eye_ratios, find_blinks, mouth_opening
+from dawn.features.faces.landmarks import FaceMesh
+from dawn.features.rates import FPS
 from dawn.lfg.model import LFG
 from dawn.pbnet.model import PBNet
 from dawn.sampling.conventions import Conventions, conventions_of

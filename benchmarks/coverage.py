@@ -16,12 +16,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.comparison import compare_sets
 from eval.metrics.face_distance import FACE_DISTANCE
 from eval.metrics.interface import Features
 from eval.metrics.set_distances import SetDistance, frechet, kernel
-from eval.protocol import ProtocolCard
-from eval.statistics import (
+from eval.protocol.card import ProtocolCard
+from eval.results.comparison import compare_sets
+from eval.statistics.intervals import (
     FEW_SPEAKERS,
     Statistic,
     bounds,

@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from dawn.features.encode import ClipWriter
-from dawn.features.eyes import eye_ratios, find_blinks
-from dawn.features.landmarks import LANDMARKS, borrow_mesh, return_mesh
-from dawn.features.sound import read_sound
-from dawn.features.video import probe, read_frames
-from eval.clips import square
-from eval.conditions import Conditions
+from dawn.features.faces.eyes import eye_ratios, find_blinks
+from dawn.features.faces.landmarks import LANDMARKS, borrow_mesh, return_mesh
+from dawn.features.sound.read import read_sound
+from dawn.features.video.decode import probe, read_frames
+from dawn.features.video.encode import ClipWriter
 from eval.damage import DAMAGES, freeze_mouth, remove_blinks, swap_identity
 from eval.document import updated
 from eval.metrics.catalogue import METRICS, select
-from eval.pairing import Generated, Reference, match
-from eval.protocol import ProtocolCard
-from eval.results import SET
-from pipeline.evaluate import Evaluation, evaluate, results_folder
-from pipeline.executor import InProcess
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import square
+from eval.results.conditions import Conditions
+from eval.results.pairing import Generated, Reference, match
+from eval.results.stored import SET
+from pipeline.cluster.tasks import InProcess
+from pipeline.evaluate.run import Evaluation, evaluate, results_folder
 
 BEGIN, END = "<!-- damage: begin -->", "<!-- damage: end -->"
 CARD = ProtocolCard(name="damage", size=256, stride=2)

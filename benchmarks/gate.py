@@ -25,19 +25,19 @@ import torch
 from damage import CARD, landmarks, read, write
 from numpy.typing import NDArray
 
-from dawn.features.sound import SAMPLES_PER_FRAME
-from dawn.features.video import probe
+from dawn.features.rates import SAMPLES_PER_FRAME
+from dawn.features.video.decode import probe
 from dawn.synthetic.footage import Kind, render_clip
 from eval import damage
-from eval.conditions import Conditions
-from eval.gate import Gate, read_gate
+from eval.gate.margins import Gate, read_gate
+from eval.gate.regression import Judgement, judge
 from eval.metrics.catalogue import METRICS, is_set
-from eval.pairing import Generated, Reference, match
-from eval.regression import Judgement, judge
-from eval.scores import Results, load_results
-from pipeline.evaluate import Evaluation, evaluate, results_folder
-from pipeline.evaluation_inputs import read_references, read_run
-from pipeline.executor import InProcess
+from eval.results.conditions import Conditions
+from eval.results.pairing import Generated, Reference, match
+from eval.results.scores import Results, load_results
+from pipeline.cluster.tasks import InProcess
+from pipeline.evaluate.inputs import read_references, read_run
+from pipeline.evaluate.run import Evaluation, evaluate, results_folder
 
 PEOPLE, PIECES, FRAMES = 20, 3, 50
 DRAWN, FEW = 50, 6

@@ -23,7 +23,7 @@ import torch
 
 from dawn.a2v.config import A2V_128, A2V_256, A2V_TINY
 from dawn.checkpoints import build, save
-from dawn.features.mel import ROW
+from dawn.features.sound.mel import ROW
 from dawn.lfg.config import LFG_128, LFG_256, LFG_TINY
 from dawn.pbnet.config import PBNET_JOINT, PBNET_TINY
 from dawn.sampling.generate import generate
@@ -31,7 +31,7 @@ from dawn.sampling.model import find_model, load_model
 from dawn.sampling.portrait import Portrait
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.voice import read_voice
-from pipeline.generate_worker import peak_memory
+from pipeline.generate.worker import peak_memory
 
 SIZES = {
     "tiny": (LFG_TINY, A2V_TINY, PBNET_TINY),

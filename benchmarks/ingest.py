@@ -22,16 +22,17 @@ import numpy as np
 import psutil
 import torch
 
-from dawn.features.encode import ClipWriter
-from dawn.features.landmarks import FaceMesh
-from dawn.features.video import FPS, probe, read_frames
+from dawn.features.faces.landmarks import FaceMesh
+from dawn.features.rates import FPS
+from dawn.features.video.decode import probe, read_frames
+from dawn.features.video.encode import ClipWriter
 from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import Kind, render_clip
 from manifests.catalog import rows
 from manifests.store import Dataset
-from pipeline.executor import OnRay
-from pipeline.ingest import adopt, ingest
-from pipeline.sources import find_sources
+from pipeline.cluster.tasks import OnRay
+from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.sources import find_sources
 
 
 def render(folder: Path, count: int, seconds: float) -> None:
@@ -102,7 +103,7 @@ def speed(videos: list[Path], rounds: int) -> None:
 
 
 def _peak(path: Path, root: Path, queue: "multiprocessing.Queue[float]") -> None:
-    from pipeline.executor import InProcess, prepare_worker
+    from pipeline.cluster.tasks import InProcess, prepare_worker
 
     prepare_worker()
     torch.set_num_threads(1)

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/ writes results and 
 from eval.metrics.catalogue import METRICS
 from eval.metrics.face_distance import FACE_DISTANCE
 from eval.metrics.interface import Measure
-from pipeline.leaderboard import make_leaderboard
+from pipeline.evaluate.leaderboard import make_leaderboard
 from tests.browser import DESKTOP, PHONE, chromium, open_page, resize
 from tests.results_folders import write_results
 

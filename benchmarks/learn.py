@@ -31,8 +31,8 @@ from dawn import checkpoints
 from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V, flow_and_occlusion
 from dawn.a2v.sampling import SamplerConfig
-from dawn.features.eyes import mouth_opening
-from dawn.features.landmarks import FaceMesh
+from dawn.features.faces.eyes import mouth_opening
+from dawn.features.faces.landmarks import FaceMesh
 from dawn.lfg.model import LFG
 from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import Kind, render_clip
@@ -43,10 +43,10 @@ from dawn.training.order import Samples
 from dawn.training.task import TrainingTask, objective_of, picture_size, plan, sample_maker
 from manifests.runs import RunFolder
 from manifests.store import Dataset
-from pipeline.executor import InProcess
-from pipeline.ingest import adopt, ingest
-from pipeline.sources import find_sources
-from pipeline.train_command import TrainOptions, runs_of
+from pipeline.cluster.tasks import InProcess
+from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.sources import find_sources
+from pipeline.train.command import TrainOptions, runs_of
 
 PEOPLE = 40
 VALIDATION, TEST = (6, 9), (11, 12, 14)

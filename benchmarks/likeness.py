@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from benchmarks.blinks import Floats, Pictures, as_pictures, as_tensor, lfg_of
 from dawn import weights
-from dawn.features.identity import MobileFaceNet, align_112, five_points
-from dawn.features.landmarks import FaceMesh
+from dawn.features.faces.identity import MobileFaceNet, align_112, five_points
+from dawn.features.faces.landmarks import FaceMesh
 from dawn.lfg.model import LFG
 from dawn.training.boxes import box_mask, mean_inside
 from dawn.training.clips import ClipReader, clips_of

@@ -22,7 +22,7 @@ from scipy.io import wavfile
 from syncnet_python.SyncNetInstance import SyncNetInstance
 from syncnet_python.SyncNetModel import S
 
-from dawn.features.sync import SyncNet
+from dawn.features.sync.syncnet import SyncNet
 from tests.films import drift, hum
 
 

@@ -22,17 +22,17 @@ import torch
 from PIL import Image
 
 from dawn.torchvision_import import prepare_torchvision
-from eval.clips import Clip, Pair, Settings
-from eval.conditions import Conditions
-from eval.measuring import measure
 from eval.metrics.catalogue import METRICS
 from eval.metrics.networks import BATCH, Inception2015, to_tensor
-from eval.pairing import Generated, Reference, match
-from eval.protocol import ProtocolCard
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import Clip, Pair, Settings
+from eval.results.conditions import Conditions
+from eval.results.measuring import measure
+from eval.results.pairing import Generated, Reference, match
 from manifests.runs import METRICS as METRIC_COLUMNS
 from manifests.schema import schema
-from pipeline.evaluate import Evaluation, evaluate, results_folder
-from pipeline.executor import InProcess
+from pipeline.cluster.tasks import InProcess
+from pipeline.evaluate.run import Evaluation, evaluate, results_folder
 from tests.films import drift, hum, write_film
 from tests.networks import inception_state
 

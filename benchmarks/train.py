@@ -22,10 +22,10 @@ from dawn.synthetic.footage import Kind, render_clip
 from dawn.training.config import STAGES, preset
 from dawn.training.task import plan
 from manifests.store import Dataset
-from pipeline.executor import InProcess, OnRay
-from pipeline.ingest import adopt, ingest
-from pipeline.sources import find_sources
-from pipeline.train import Resources, train
+from pipeline.cluster.tasks import InProcess, OnRay
+from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.sources import find_sources
+from pipeline.train.run import Resources, train
 
 
 def rendered(folder: Path) -> str:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.landmarks import to_68
-from dawn.features.sound import SAMPLES_PER_FRAME
+from dawn.features.faces.landmarks import to_68
+from dawn.features.rates import SAMPLES_PER_FRAME
 
 Pictures = NDArray[np.uint8]
 """(T, H, W, 3) RGB."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eval.metrics.catalogue import METRICS, is_set, weights_of
 from eval.metrics.interface import ClipMetric, Reason, SetMetric
-from eval.protocol import SHIPPED, shipped_text
+from eval.protocol.card import SHIPPED, shipped_text
 
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 

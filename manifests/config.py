@@ -7,15 +7,17 @@ misspelt setting is an error and never a silent default.
 import dataclasses
 import hashlib
 import json
-import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
 from manifests.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
 
@@ -26,19 +28,32 @@ def load(cls: type[T], values: Mapping[str, Any], where: str = "configuration") 
     `where` names the source in errors, e.g. the file. Raises InputError for an unknown key, a
     missing required key, a value of another type, or whatever `__post_init__` rejects.
     """
-    hints = typing.get_type_hints(cls)
-    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - fields, key=str)
-    if unknown:
-        known = ", ".join(sorted(fields))
-        raise InputError(f"{where}: unknown key {unknown[0]!r}; known keys are {known}")
-    arguments = {
-        name: _coerce(hints[name], value, f"{where}: {name}") for name, value in values.items()
-    }
+    from pydantic import ValidationError
+
     try:
-        return cls(**arguments)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {error}") from error
+        # As JSON: strict, yet a list may stand for a tuple.
+        return _adapter(cls).validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        raise InputError(f"{where}: {_first_fault(cls, error)}") from error
+
+
+def merged(config: T, changes: Mapping[str, Any], where: str = "configuration") -> T:
+    """The configuration with some settings changed, nested as in `load`. Raises InputError."""
+
+    def over(old: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+        return old | {
+            key: over(old[key], value)
+            if isinstance(value, Mapping) and isinstance(old.get(key), dict)
+            else value
+            for key, value in new.items()
+        }
+
+    return load(type(config), over(as_dict(config), changes), where)
+
+
+def json_schema(cls: type) -> dict[str, Any]:
+    """The JSON Schema of a configuration, described by its attributes' docstrings."""
+    return _adapter(cls).json_schema()
 
 
 def load_yaml(cls: type[T], path: Path) -> T:
@@ -89,28 +104,48 @@ def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _coerce(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - driven by annotations
-    """`value` as the annotated type `kind`, or InputError."""
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, Mapping):
-            raise InputError(f"{where}: expected `key: value` settings, got {value!r}")
-        return load(typing.cast("type[Any]", kind), value, where)
-    origin, choices = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Literal:
-        if value not in choices:
-            raise InputError(f"{where}: {value!r} is not one of {', '.join(map(repr, choices))}")
-        return value
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in choices:
-            return None
-        (inner,) = [choice for choice in choices if choice is not type(None)]
-        return _coerce(inner, value, where)
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise InputError(f"{where}: expected a list, got {value!r}")
-        return tuple(_coerce(choices[0], item, where) for item in value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise InputError(f"{where}: expected {kind.__name__}, got {value!r}")
-    return value
+_ADAPTERS: dict[type, Any] = {}
+
+
+def _adapter(cls: type[T]) -> "TypeAdapter[T]":
+    from pydantic import ConfigDict, TypeAdapter
+
+    if cls in _ADAPTERS:
+        return _ADAPTERS[cls]  # type: ignore[no-any-return]
+
+    if not hasattr(cls, "__pydantic_config__"):  # dataclasses within follow it
+        strict = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+        cls.__pydantic_config__ = strict  # type: ignore[attr-defined]
+    return _ADAPTERS.setdefault(cls, TypeAdapter(cls))  # type: ignore[no-any-return]
+
+
+def _first_fault(cls: type, error: "ValidationError") -> str:
+    """What is wrong first, and where, in one line."""
+    fault = error.errors(include_url=False)[0]
+    *outer, name = fault["loc"] or ("",)
+    kind, value = fault["type"], fault["input"]
+    if kind == "unexpected_keyword_argument":
+        known = ", ".join(sorted(_fields(cls, outer)))
+        what = f"unknown key {name!r}; known keys are {known}"
+        return ": ".join([*map(str, outer), what])
+    place = ": ".join(str(part) for part in fault["loc"])
+    if kind == "dataclass_type":
+        what = f"expected `key: value` settings, got {value!r}"
+    elif kind == "literal_error":
+        what = f"{value!r} is not one of {fault['ctx']['expected'].replace(' or ', ', ')}"
+    elif kind == "value_error":
+        what = str(fault["ctx"]["error"])
+    elif kind == "missing_argument":
+        what = "is required"
+    else:
+        expected = kind.removesuffix("_type").replace("tuple", "list").replace("string", "text")
+        what = f"expected {expected}, got {value!r}"
+    return f"{place}: {what}" if place else what
+
+
+def _fields(cls: type, path: Sequence[int | str]) -> list[str]:
+    """The settings of the dataclass that lies at a path of field names."""
+    for name in path:
+        if isinstance(name, str):
+            cls = typing.get_type_hints(cls)[name]
+    return [field.name for field in dataclasses.fields(cls)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from eval.leaderboard.board import Board, BoardSettings, make_board
 from eval.leaderboard.groups import grouped
-from eval.scores import Results, load_results
+from eval.results.scores import Results, load_results
 from tests.results_folders import write_results
 
 CLIPS, FRAMES = 40, 50

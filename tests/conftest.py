@@ -14,13 +14,14 @@ from filelock import FileLock
 from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import write_footage
 from manifests.store import Dataset
-from pipeline import cli
-from pipeline.executor import InProcess, OnRay
-from pipeline.ingest import adopt, ingest
-from pipeline.sources import find_sources
+from pipeline.cli import app as cli
+from pipeline.cluster.tasks import InProcess, OnRay
+from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.sources import find_sources
 from tests.scheduling import ByModule, begin_with_the_longest
 
-SHARED = Path(__file__).parents[2] / "shared"
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
 OPTIONAL = {
     "parity": "parity with the official networks",
     "gpu": "GPU",

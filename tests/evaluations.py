@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eval.results import SET
+from eval.results.stored import SET
 from manifests.runs import RunFolder
-from pipeline.evaluate import evaluate, results_folder
-from pipeline.evaluate_command import EvaluateOptions, announce, plan, report
-from pipeline.executor import InProcess
+from pipeline.cluster.tasks import InProcess
+from pipeline.evaluate.command import EvaluateOptions, announce, plan, report
+from pipeline.evaluate.run import evaluate, results_folder
 
 CHEAP = "psnr,ssim,flicker,real_time_factor,fvd16"
 

@@ -7,7 +7,7 @@ import torch
 
 from dawn.a2v.config import A2V_TINY, A2VConfig
 from dawn.checkpoints import Config, build, save
-from dawn.features.mel import ROW
+from dawn.features.sound.mel import ROW
 from dawn.lfg.config import LFG_TINY
 from dawn.pbnet.config import PBNET_TINY
 

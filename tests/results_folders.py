@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from eval.conditions import Conditions, WeightUse, hash_of
 from eval.metrics.catalogue import METRICS, feature_named, weights_of
-from eval.protocol import ProtocolCard
-from eval.results import INFO, SET, set_rows
+from eval.protocol.card import ProtocolCard
+from eval.results.conditions import Conditions, WeightUse, hash_of
+from eval.results.stored import INFO, SET, set_rows
 from manifests.runs import RunFolder
 
 Numbers = Mapping[str, Sequence[float | None] | np.ndarray]

@@ -51,7 +51,7 @@ from dataclasses import replace
 
 from dawn.training import config
 from pipeline import demo_model
-from pipeline.cli import main
+from pipeline.cli.app import main
 
 for table in (config._LFG, config._PBNET, config._A2V):
     for name, preset in table.items():
@@ -227,7 +227,7 @@ def wait_for_jobs(work: Path, environment: dict[str, str]) -> None:
 
 def official(work: Path) -> None:
     """Random weights in the official layout, under the names that the documents give."""
-    from tests.pipeline.test_generate_official import write_release
+    from tests.pipeline.generate.test_official import write_release
 
     *_, pose, blink = write_release(work)
     for file, name in (

@@ -24,7 +24,7 @@ def test_what_the_dockerfile_copies_and_calls_exists() -> None:
         assert (ROOT / name).exists(), name
     project = (ROOT / "pyproject.toml").read_text()
     (entry,) = re.findall(r'^ENTRYPOINT \["(\w+)"\]', text, re.M)
-    assert f'\n{entry} = "pipeline.cli:main"' in project
+    assert f'\n{entry} = "pipeline.cli.app:main"' in project
     (extras,) = re.findall(r"'\.\[([\w,]+)\]'", text)
     for extra in extras.split(","):
         assert re.search(rf"^{extra} = \[", project, re.M), extra

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dawn.syncnet_import import syncnet_parts
+from dawn.features.sync.package import syncnet_parts
 
 ROOT = Path(__file__).parents[1]
 ORDER = {"manifests": 0, "dawn": 1, "eval": 2, "pipeline": 3}
@@ -41,7 +41,7 @@ def test_help_is_quick_for_it_loads_little() -> None:
         import atexit, sys
         atexit.register(lambda: print(*sys.modules, file=sys.stderr))
         sys.argv = ["dawn", "--help"]
-        from pipeline.cli import main
+        from pipeline.cli.app import main
         main()
     """
     answer = subprocess.run(

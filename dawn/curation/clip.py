@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.crop import CropConfig, Square, cut_square
-from dawn.features.encode import ClipWriter
-from dawn.features.landmarks import LANDMARKS, FaceMesh, borrow_mesh, return_mesh, to_68
+from dawn.features.faces.crop import CropConfig, Square, cut_square
+from dawn.features.faces.landmarks import LANDMARKS, FaceMesh, borrow_mesh, return_mesh, to_68
+from dawn.features.video.encode import ClipWriter
 
 Image = NDArray[np.uint8]
 

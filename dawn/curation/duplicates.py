@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.fingerprint import similarity
+from dawn.features.video.fingerprint import similarity
 
 _MAX_FRAMES_APART = 3
 _BAND_BITS = 16

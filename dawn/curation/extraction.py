@@ -15,16 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.curation.clip import ClipFollower, RawClip, face_boxes
-from dawn.features.crop import CropConfig, Square, still_square
-from dawn.features.encode import ClipWriter, write_flac
-from dawn.features.eyes import BlinkConfig, eye_ratios, find_blinks, mouth_opening
-from dawn.features.faces import FaceConfig, FaceDetector, Track, link
-from dawn.features.fingerprint import difference_hash, hash_frames, motion_signature
-from dawn.features.pose import head_pose
+from dawn.features.faces.crop import CropConfig, Square, still_square
+from dawn.features.faces.detection import FaceConfig, FaceDetector, Track, link
+from dawn.features.faces.eyes import BlinkConfig, eye_ratios, find_blinks, mouth_opening
+from dawn.features.faces.pose import head_pose
 from dawn.features.quality import brightness, face_patch, sharpness, voiced_share
-from dawn.features.shots import ShotConfig, ShotDetector, shots
-from dawn.features.sound import SAMPLES_PER_FRAME, read_sound
-from dawn.features.video import FPS, FrameMemory, Limits, VideoInfo, read_frames
+from dawn.features.rates import FPS, SAMPLES_PER_FRAME
+from dawn.features.sound.read import read_sound
+from dawn.features.video.decode import FrameMemory, Limits, VideoInfo, read_frames
+from dawn.features.video.encode import ClipWriter, write_flac
+from dawn.features.video.fingerprint import difference_hash, hash_frames, motion_signature
+from dawn.features.video.shots import ShotConfig, ShotDetector, shots
 
 VERSION = 1
 """Raised when the same video and configuration would give other results."""

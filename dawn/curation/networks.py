@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.curation.extraction import Clip
-from dawn.features.identity import MobileFaceNet, align_112, clip_embedding, five_points
-from dawn.features.sound import SAMPLES_PER_FRAME
-from dawn.features.video import probe, read_frames
+from dawn.features.faces.identity import MobileFaceNet, align_112, clip_embedding, five_points
+from dawn.features.rates import SAMPLES_PER_FRAME
+from dawn.features.video.decode import probe, read_frames
 from dawn.weights import require
 
 _LEAST_FRAMES = 45
@@ -44,7 +44,7 @@ def _embedding(clip: Clip) -> NDArray[np.float32]:
 
 
 def _lr_asd_agreement(clip: Clip) -> dict[str, Any]:
-    from dawn.features.active_speaker import speaker_crops
+    from dawn.features.sync.active_speaker import speaker_crops
 
     if clip.frames < _LEAST_FRAMES or not np.any(clip.samples):
         return {}
@@ -63,7 +63,7 @@ def _int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
 
 
 def _syncnet_agreement(clip: Clip) -> dict[str, Any]:
-    from dawn.features.track_crop import track_crops
+    from dawn.features.sync.track_crop import track_crops
 
     if clip.frames < _LEAST_FRAMES or not np.any(clip.samples):
         return {}
@@ -92,20 +92,20 @@ def _mobilefacenet() -> MobileFaceNet:
 
 @lru_cache(maxsize=1)
 def _lr_asd() -> Any:  # noqa: ANN401 - imported late, torch is heavy
-    from dawn.features.active_speaker import ActiveSpeaker
+    from dawn.features.sync.active_speaker import ActiveSpeaker
 
     return ActiveSpeaker(require("lr_asd"))
 
 
 @lru_cache(maxsize=1)
 def _syncnet() -> Any:  # noqa: ANN401 - imported late, torch is heavy
-    from dawn.features.sync import SyncNet
+    from dawn.features.sync.syncnet import SyncNet
 
     return SyncNet(require("syncnet_v2"))
 
 
 @lru_cache(maxsize=1)
 def _hubert() -> Any:  # noqa: ANN401 - imported late, transformers is heavy
-    from dawn.features.hubert import Hubert
+    from dawn.features.sound.hubert import Hubert
 
     return Hubert(require("hubert_large"))

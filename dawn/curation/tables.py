@@ -7,10 +7,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dawn.curation.extraction import Clip
-from dawn.features.landmarks import to_68
-from dawn.features.mel import loudness_db
-from dawn.features.video import FPS
-from manifests.identity import clip_id
+from dawn.features.faces.landmarks import to_68
+from dawn.features.rates import FPS
+from dawn.features.sound.mel import loudness_db
+from manifests.content_ids import clip_id
 from manifests.names import label_text
 from manifests.schema import EXTRACTED, FRAMES, audio_columns, schema
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.mel import loudness_db
-from dawn.features.sound import SAMPLE_RATE, SAMPLES_PER_FRAME
+from dawn.features.rates import SAMPLE_RATE, SAMPLES_PER_FRAME
+from dawn.features.sound.mel import loudness_db
 
 _FACE_SIDE = 128
 

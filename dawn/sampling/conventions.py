@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.checkpoints import Card
-from dawn.features.mel import ROW
+from dawn.features.sound.mel import ROW
 from dawn.sampling.voice import AudioKind
 from manifests.errors import InputError
 

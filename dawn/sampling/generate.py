@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dawn.a2v.face_mask import face_box_mask
-from dawn.features.video import FPS
+from dawn.features.rates import FPS
 from dawn.sampling import flow
 from dawn.sampling.drive import Changes, complete
 from dawn.sampling.model import Model

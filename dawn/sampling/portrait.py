@@ -1,7 +1,7 @@
 """The portrait: a picture to a square crop, first pose, eye openness and face box.
 
-Found and cropped as clips of a dataset are (`dawn.features.crop`), so that the networks see what
-they were trained on.
+Found and cropped as clips of a dataset are (`dawn.features.faces.crop`), so that the networks see
+what they were trained on.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.curation.clip import face_boxes
-from dawn.features.crop import cut_square
-from dawn.features.eyes import eye_ratios
-from dawn.features.landmarks import borrow_mesh, return_mesh
-from dawn.features.picture import face_square
-from dawn.features.pose import head_pose
+from dawn.features.faces.crop import cut_square
+from dawn.features.faces.eyes import eye_ratios
+from dawn.features.faces.landmarks import borrow_mesh, return_mesh
+from dawn.features.faces.picture import face_square
+from dawn.features.faces.pose import head_pose
 from manifests.errors import InputError
 
 POSE_DIM = 6
@@ -30,7 +30,7 @@ class Portrait:
     picture: NDArray[np.uint8]
     """The crop, RGB (S, S, 3), at the size of the video."""
     pose: NDArray[np.float32]
-    """(6,): degrees, 3DDFA's scale, pixels; see `dawn.features.pose`."""
+    """(6,): degrees, 3DDFA's scale, pixels; see `dawn.features.faces.pose`."""
     eyes: NDArray[np.float32]
     """(2,): openness of the left and the right eye."""
     box: NDArray[np.float32]

@@ -10,11 +10,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.extent import Extent
-from dawn.features.mel import log_mel
-from dawn.features.samples import Evened
-from dawn.features.sound import SAMPLE_RATE, SAMPLES_PER_FRAME
-from dawn.features.video import MAX_SAMPLE_RATE, open_media
+from dawn.features.rates import SAMPLE_RATE, SAMPLES_PER_FRAME
+from dawn.features.sound.mel import log_mel
+from dawn.features.sound.samples import Evened
+from dawn.features.video.decode import MAX_SAMPLE_RATE, open_media
+from dawn.features.video.extent import Extent
 from manifests.errors import InputError
 from manifests.reasons import UnreadableVideoError
 
@@ -86,7 +86,7 @@ class Sound:
         self._bad = self._packets = 0
 
     def blocks(self, rate: int, channels: int = 1) -> Iterator[NDArray[np.float32]]:
-        """All of it as `dawn.features.samples` evens it: (channels, n) in [-1, 1] at this rate.
+        """All of it as `dawn.features.sound.samples` evens it: (channels, n) in [-1, 1].
 
         Raises InputError when too many packets are corrupt.
         """

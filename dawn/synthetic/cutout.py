@@ -12,7 +12,7 @@ import numpy as np
 import skimage.data
 from numpy.typing import NDArray
 
-from dawn.features.landmarks import FaceMesh
+from dawn.features.faces.landmarks import FaceMesh
 
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]

@@ -14,7 +14,7 @@ import pyarrow as pa
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from dawn.features.video import FPS
+from dawn.features.rates import FPS
 from dawn.training.boxes import MOUTH, box_of, eye_boxes
 from manifests.errors import InputError
 from manifests.parquet import read_parquet

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dawn.lfg.blocks import AntiAliasedDownsample
 from dawn.lfg.model import LFG, Reconstruction
 from dawn.lfg.regions import Regions
-from dawn.training.blinks import blink_pair
+from dawn.training.blink_frames import blink_pair
 from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import LFGTraining

@@ -1,6 +1,6 @@
 """The training loop: one process of one or several, exactly resumable.
 
-Nothing here knows Ray. `pipeline.train` runs it in Ray Train's workers, tests and the demo in
+Nothing here knows Ray. `pipeline.train.run` runs it in Ray Train's workers, tests and the demo in
 their own process.
 """
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.leaderboard.groups import Entry
-from eval.scores import Results, Scores, statistic_of
-from eval.statistics import F64
+from eval.results.scores import Results, Scores, statistic_of
+from eval.statistics.intervals import F64
 
 BINS = 24
 SPEAKERS = 30

@@ -16,9 +16,9 @@ from eval.leaderboard.published import PublishedTable, published_tables
 from eval.metrics.catalogue import is_set
 from eval.metrics.interface import Definition, Status
 from eval.metrics.set_distances import SetDistance
-from eval.scores import Results, apart
-from eval.statistics import FEW_SPEAKERS
-from eval.statistics import groups as drawn_together
+from eval.results.scores import Results, apart
+from eval.statistics.intervals import FEW_SPEAKERS
+from eval.statistics.intervals import groups as drawn_together
 from manifests.errors import InputError
 
 Progress = Callable[[str], None]

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval.comparison import Comparison, compare_scores, compare_sets, set_replicates
 from eval.leaderboard.groups import Entry
 from eval.metrics.catalogue import METRICS, is_set
 from eval.metrics.interface import Features, SetMetric, TooFewError
-from eval.protocol import ProtocolCard
-from eval.scores import Results, Scores, statistic_of
-from eval.set_statistics import REPLICATES, about
-from eval.statistics import bounds, draws, groups, holm, interval
+from eval.protocol.card import ProtocolCard
+from eval.results.comparison import Comparison, compare_scores, compare_sets, set_replicates
+from eval.results.scores import Results, Scores, statistic_of
+from eval.statistics.intervals import bounds, draws, groups, holm, interval
+from eval.statistics.set_replicates import REPLICATES, about
 from manifests.config import load
 
 ALPHA = 0.05

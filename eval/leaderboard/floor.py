@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from eval.leaderboard.groups import Group
 from eval.metrics.interface import Features, TooFewError
 from eval.metrics.set_distances import SetDistance
-from eval.protocol import ProtocolCard
-from eval.scores import Results, apart
+from eval.protocol.card import ProtocolCard
+from eval.results.scores import Results, apart
 from manifests.config import load
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eval.leaderboard.groups import Entry
 from eval.leaderboard.side_by_side import Shown, side_by_side
-from eval.scores import Results, Scores
+from eval.results.scores import Results, Scores
 from manifests.files import local_copy, protocols
 
 PREFERRED = (

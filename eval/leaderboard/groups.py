@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
-from eval.comparable import differences, other_cards
-from eval.conditions import OTHER_CONDITIONS, described
 from eval.report.numbers import number
-from eval.scores import Results
+from eval.results.comparable import differences, other_cards
+from eval.results.conditions import OTHER_CONDITIONS, described
+from eval.results.scores import Results
 from manifests.config import diff
 
 Kind = Literal[

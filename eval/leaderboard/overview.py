@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.leaderboard.groups import Entry
 from eval.metrics.interface import Reason
-from eval.scores import Results
+from eval.results.scores import Results
 
 DRIFT_BINS = 40
 FAILURES = 100

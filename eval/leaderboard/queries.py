@@ -16,7 +16,7 @@ from eval.leaderboard.groups import Entry
 from eval.metrics.blinks import pooled_distance
 from eval.metrics.catalogue import METRICS
 from eval.metrics.interface import Measure, mean, pooled_mean
-from eval.statistics import REPLICATES, groups, reach
+from eval.statistics.intervals import REPLICATES, groups, reach
 from manifests.safe_sql import parts_of, quoted
 
 _COLUMNS = {**COLUMNS, "speaker": "speaker"}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dawn.features.encode import ClipWriter
-from dawn.features.video import FPS
-from eval.clips import Clip, Settings
-from eval.protocol import ProtocolCard
+from dawn.features.rates import FPS
+from dawn.features.video.encode import ClipWriter
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import Clip, Settings
 from manifests.reasons import UnreadableVideoError
 
 SIZE = 192

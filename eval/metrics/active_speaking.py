@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.active_speaker import FACE, LEAST_FRAMES, ActiveSpeaker
-from dawn.features.track_crop import SIZE, crops_of, track_squares
-from eval.clips import Clip
+from dawn.features.sync.active_speaker import FACE, LEAST_FRAMES, ActiveSpeaker
+from dawn.features.sync.track_crop import SIZE, crops_of, track_squares
 from eval.metrics.interface import Definition, Excluded, Measure, Reason
 from eval.metrics.lip_sync import to_int16
 from eval.metrics.presence import Number, face_fault, filled, of_one, sound_fault
-from eval.steps import LANDMARKS, SOUND, Step
+from eval.metrics.steps import LANDMARKS, SOUND, Step
+from eval.protocol.clips import Clip
 
 WEIGHTS = "lr_asd"
 LR_ASD = Step(
@@ -47,7 +47,7 @@ def grey_crops(clip: Clip) -> NDArray[np.uint8]:
 
 
 def asd_margin(clip: Clip) -> Number | Excluded:
-    """See `dawn.features.active_speaker`."""
+    """See `dawn.features.sync.active_speaker`."""
     fault = sound_fault(clip) or face_fault(clip)
     if fault is not None:
         return Excluded(fault)

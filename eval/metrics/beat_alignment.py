@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from eval.beats import F64, alignment, audio_beats, chance, head_speed, motion_beats
-from eval.clips import Clip
+from eval.metrics.beats import F64, alignment, audio_beats, chance, head_speed, motion_beats
 from eval.metrics.interface import Definition, Excluded, Measure, Reason
 from eval.metrics.presence import Number, begin, face_fault, filled, of_one, sound_fault
-from eval.steps import LATER, POSE, SOUND
+from eval.metrics.steps import LATER, POSE, SOUND
+from eval.protocol.clips import Clip
 
 LEAST_TURN = 12
 """Frames (0.5 s) that beats are turned by at least for the chance level."""
@@ -70,7 +70,7 @@ def beat_alignment(kind: Literal["a2m", "m2a", "null", "gain"]) -> Measure:
             formula=f"{formula}. Sound beats are onsets: peaks of the rise of log-mel energy. "
             "Motion beats are lulls: minima of the head's angular speed, smoothed by 3 frames",
             source=f"{ours}Bailando (Siyao et al. 2022), AIST++ (Li et al. 2021), on "
-            "dawn.features.pose",
+            "dawn.features.faces.pose",
             status="own" if kind in ("null", "gain") else "proxy",
             divergences=f"{extra}SadTalker's and DAWN's code was never published. Dance code runs "
             "at 60 frames/s, where 3 frames are 50 ms, and takes the beats of music.",

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dawn.features.eyes import find_blinks
-from dawn.features.video import FPS
-from eval.clips import Clip, Pair
+from dawn.features.faces.eyes import find_blinks
+from dawn.features.rates import FPS
 from eval.metrics.interface import Definition, Excluded, Measure, Value, pooled_mean
 from eval.metrics.presence import Number, begin, face_fault, of_one
-from eval.steps import EYES, LATER
+from eval.metrics.steps import EYES, LATER
+from eval.protocol.clips import Clip, Pair
 
 
 def blink_rate(clip: Clip) -> Number | Excluded:
@@ -35,7 +35,7 @@ def pooled_distance(values: Sequence[Value]) -> float:
     return float(np.abs(pooled_mean(values)))
 
 
-_SOURCE = "ours: openness as DAWN's code has it, blinks by dawn.features.eyes"
+_SOURCE = "ours: openness as DAWN's code has it, blinks by dawn.features.faces.eyes"
 _OTHERS = (
     "Openness is height over width of the eye by one pair of points, in 3-D, where the EAR of "
     "Soukupova and Cech 2016 has two pairs, in 2-D. Fixed thresholds from 0.2 to 0.33 are common; "

@@ -25,6 +25,7 @@ from eval.metrics.pictures import MS_SSIM, PSNR, SSIM
 from eval.metrics.pose_motion import FD_POSE, POSE_STD, PoseFeature
 from eval.metrics.smoothness import FLICKER, HEAD_JERK
 from eval.metrics.speed import REAL_TIME_FACTOR
+from eval.metrics.steps import Step, all_steps
 from eval.metrics.theval import (
     SILENT_LIP_STABILITY,
     THL_EYEBROW_DYNAMICS,
@@ -32,7 +33,6 @@ from eval.metrics.theval import (
     THL_LIP_DYNAMICS,
     THL_LIPSYNC,
 )
-from eval.steps import Step, all_steps
 from manifests.errors import InputError
 
 FEATURES: tuple[Feature, ...] = (

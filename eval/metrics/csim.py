@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.video import FPS
-from eval.clips import Clip, NoSourceError, Pair
+from dawn.features.rates import FPS
 from eval.metrics.embeddings import FACES, Network, embeddings, source_embedding
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
 from eval.metrics.presence import face_fault
-from eval.steps import SOURCE
+from eval.metrics.steps import SOURCE
+from eval.protocol.clips import Clip, NoSourceError, Pair
 
 DRIFT_SECONDS = 2.0
 """Length of the beginning and the end that are compared."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from eval.metrics.fid import FEATURE
 from eval.metrics.interface import Definition, Features, TooFewError
 from eval.metrics.set_distances import frechet
-from eval.protocol import ProtocolCard
+from eval.protocol.card import ProtocolCard
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.identity import (
+from dawn.features.faces.identity import (
     ARCFACE,
     EMBEDDING,
     ArcFace,
@@ -15,10 +15,10 @@ from dawn.features.identity import (
     align_112,
     five_points,
 )
-from dawn.features.landmarks import borrow_mesh, return_mesh
-from eval.clips import Clip, Pair
+from dawn.features.faces.landmarks import borrow_mesh, return_mesh
 from eval.metrics.interface import Features
-from eval.steps import LANDMARKS, SAMPLED, Step
+from eval.metrics.steps import LANDMARKS, SAMPLED, Step
+from eval.protocol.clips import Clip, Pair
 
 Network = Literal["mobilefacenet", "arcface"]
 """Name in the weights' registry."""

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dawn.features.landmarks import to_68
-from dawn.features.threeddfa import ThreeDDFA, face_crop
-from eval.clips import Clip
+from dawn.features.faces.landmarks import to_68
+from dawn.features.faces.threeddfa import ThreeDDFA, face_crop
 from eval.metrics.interface import Definition, Excluded, Features, Reason
 from eval.metrics.presence import face_fault
 from eval.metrics.set_distances import SetDistance, frechet
-from eval.steps import LANDMARKS, SAMPLED, Step
+from eval.metrics.steps import LANDMARKS, SAMPLED, Step
+from eval.protocol.clips import Clip
 
 FEATURE = "exp10"
 WEIGHTS = ("3ddfa_mb05", "3ddfa_mean_std")

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.clips import Clip
 from eval.metrics.embeddings import FACES, embeddings
 from eval.metrics.interface import Definition, Excluded, Features, Reason
 from eval.metrics.set_distances import SetDistance, frechet
-from eval.steps import Step
+from eval.metrics.steps import Step
+from eval.protocol.clips import Clip
 
 FEATURE = "mfn128"
 

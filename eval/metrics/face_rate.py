@@ -1,9 +1,9 @@
 """In how many frames a face is found: what all other face metrics leave out."""
 
-from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Measure, pooled_mean
 from eval.metrics.presence import Number, of_one
-from eval.steps import LANDMARKS
+from eval.metrics.steps import LANDMARKS
+from eval.protocol.clips import Clip
 
 
 def face_rate(clip: Clip) -> Number | Excluded:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Features, Reason
 from eval.metrics.networks import BATCH, INCEPTION, batches, inception, to_tensor
 from eval.metrics.set_distances import KERNEL_ROWS, SetDistance, frechet, kernel
-from eval.steps import Step
+from eval.metrics.steps import Step
+from eval.protocol.clips import Clip
 
 FEATURE = "inception_pool3"
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Features, Reason
 from eval.metrics.networks import torchscript
 from eval.metrics.set_distances import SetDistance, frechet
-from eval.steps import LATER, PICTURES, Step
+from eval.metrics.steps import LATER, PICTURES, Step
+from eval.protocol.clips import Clip
 
 LOGITS = 400
 

@@ -17,9 +17,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.clips import Clip, Pair
-from eval.protocol import ProtocolCard
-from eval.steps import Step
+from eval.metrics.steps import Step
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import Clip, Pair
 
 Direction = Literal["higher", "lower", "closer"]
 Status = Literal["paper", "own", "proxy"]

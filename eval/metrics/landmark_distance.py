@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.alignment import similarity
-from dawn.features.landmarks import to_68
-from eval.clips import Pair
+from dawn.features.faces.alignment import similarity
+from dawn.features.faces.landmarks import to_68
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
 from eval.metrics.presence import face_fault
-from eval.steps import LANDMARKS, LATER
+from eval.metrics.steps import LANDMARKS, LATER
+from eval.protocol.clips import Pair
 
 STABLE = (27, 28, 29, 30, 36, 39, 42, 45)
 """Points of the 68 that speech leaves in place: bridge of the nose, corners of the eyes."""

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.clips import Clip
-from eval.lag import MIN_SHARED, lagged_correlation, offset_of, speech_loudness
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
+from eval.metrics.lag import MIN_SHARED, lagged_correlation, offset_of, speech_loudness
 from eval.metrics.presence import (
     Number,
     begin,
@@ -17,7 +16,8 @@ from eval.metrics.presence import (
     of_one,
     sound_fault,
 )
-from eval.steps import LATER, MOUTH, SOUND
+from eval.metrics.steps import LATER, MOUTH, SOUND
+from eval.protocol.clips import Clip
 
 F64 = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""LSE-C, LSE-D and the offset: lip sync by SyncNet v2 (see dawn.features.sync)."""
+"""LSE-C, LSE-D and the offset: lip sync by SyncNet v2 (see dawn.features.sync.syncnet)."""
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.s3fd import SIDE, S3fd, longest_track
-from dawn.features.sync import (
-    SAMPLES_PER_FRAME,
+from dawn.features.rates import SAMPLES_PER_FRAME
+from dawn.features.sync.s3fd import SIDE, S3fd, longest_track
+from dawn.features.sync.syncnet import (
     SIZE,
     Lse,
     SyncNet,
@@ -19,12 +19,12 @@ from dawn.features.sync import (
     lse_of,
     shift_distances,
 )
-from dawn.features.syncnet_towers import FRAMES
-from dawn.features.track_crop import crops_of, track_squares
-from eval.clips import Clip
+from dawn.features.sync.towers import FRAMES
+from dawn.features.sync.track_crop import crops_of, track_squares
 from eval.metrics.interface import Definition, Excluded, Measure, Reason
 from eval.metrics.presence import Number, of_one, sound_fault
-from eval.steps import PICTURES, SOUND, Step
+from eval.metrics.steps import PICTURES, SOUND, Step
+from eval.protocol.clips import Clip
 
 Variant = Literal["tracked", "wholeframe"]
 

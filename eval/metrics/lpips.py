@@ -18,7 +18,7 @@ from dawn.weights import load_into, load_state
 from eval.metrics.interface import Definition, Measure
 from eval.metrics.networks import to_tensor
 from eval.metrics.pictures import F64, Pictures, frame_mean
-from eval.steps import SAMPLED, Step
+from eval.metrics.steps import SAMPLED, Step
 from manifests.errors import InputError
 
 Net = Literal["alex", "squeeze"]

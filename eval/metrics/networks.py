@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dawn.torchvision_import import prepare_torchvision
 from dawn.weights import load_into, load_state
-from eval.steps import SAMPLED, Step
+from eval.metrics.steps import SAMPLED, Step
 from manifests.errors import InputError
 
 BATCH = 16

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.clips import Clip, Pair
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
 from eval.metrics.networks import BATCH
-from eval.steps import SAMPLED
+from eval.metrics.steps import SAMPLED
+from eval.protocol.clips import Clip, Pair
 
 Picture = NDArray[np.uint8]
 Pictures = NDArray[np.uint8]

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Features, Measure
 from eval.metrics.presence import Number, begin, face_fault, of_one
 from eval.metrics.set_distances import SetDistance, frechet
-from eval.steps import LATER, POSE, Step
+from eval.metrics.steps import LATER, POSE, Step
+from eval.protocol.clips import Clip
 
 FEATURE = "pose3"
 
@@ -53,7 +53,7 @@ FD_POSE = SetDistance(
         unit="degree²",
         range="0 and up",
         formula="Fréchet distance over (yaw, pitch, roll) of all frames",
-        source="ours, on dawn.features.pose",
+        source="ours, on dawn.features.faces.pose",
         status="own",
         divergences="Says whether heads are turned as real ones are, not how they move in time: "
         "for that there are `pose_std` and `head_jerk`.",

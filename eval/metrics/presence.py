@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.mel import loudness_db
-from eval.clips import Clip, Pair
+from dawn.features.sound.mel import loudness_db
 from eval.metrics.interface import Excluded, Reason, Value
+from eval.protocol.clips import Clip, Pair
 
 MIN_SHARE = 0.5
 """Share of the frames in which a face must be found."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.frechet import Sample, frechet_distance
 from eval.metrics.interface import Definition, Features, TooFewError
-from eval.protocol import ProtocolCard
+from eval.protocol.card import ProtocolCard
+from eval.statistics.frechet import Sample, frechet_distance
 
 KERNEL_ROWS = 5_000
 """Rows a side from which the kernel distance takes evenly spaced ones only."""

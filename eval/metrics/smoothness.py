@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.video import FPS
-from eval.clips import Clip, Pair
+from dawn.features.rates import FPS
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value, pooled_mean
-from eval.steps import LATER, PICTURES, POSE
+from eval.metrics.steps import LATER, PICTURES, POSE
+from eval.protocol.clips import Clip, Pair
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -87,7 +87,7 @@ HEAD_JERK = Measure(
         unit="degree/s³",
         range="0 and up",
         formula="mean over frames of |third difference of (yaw, pitch, roll)| x 25³",
-        source="ours: third derivative in time, on dawn.features.pose",
+        source="ours: third derivative in time, on dawn.features.faces.pose",
         status="own",
         divergences="Landmark noise counts too: hence against the real clip's.",
     ),

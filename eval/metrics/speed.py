@@ -2,9 +2,9 @@
 
 import math
 
-from eval.clips import Pair
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value, pooled_mean
-from eval.steps import SHARED
+from eval.metrics.steps import SHARED
+from eval.protocol.clips import Pair
 
 
 def real_time_factor(pair: Pair) -> Value | Excluded:

@@ -7,7 +7,6 @@ Its score of a system is 1 - |m - real| / |real|: each is held against the real 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.clips import Clip
 from eval.metrics.interface import Definition, Excluded, Measure, Reason
 from eval.metrics.presence import (
     PAUSE_FRAMES,
@@ -20,7 +19,8 @@ from eval.metrics.presence import (
     sound_fault,
     speech,
 )
-from eval.steps import LANDMARKS, LATER, POSE, SOUND
+from eval.metrics.steps import LANDMARKS, LATER, POSE, SOUND
+from eval.protocol.clips import Clip
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

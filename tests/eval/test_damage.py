@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dawn.features.eyes import mouth_opening
-from dawn.features.landmarks import LANDMARKS, MESH_TO_68, borrow_mesh, return_mesh, to_68
-from dawn.features.video import probe
-from dawn.features.video import read_frames as read_frames_of
+from dawn.features.faces.eyes import mouth_opening
+from dawn.features.faces.landmarks import LANDMARKS, MESH_TO_68, borrow_mesh, return_mesh, to_68
+from dawn.features.video.decode import probe
+from dawn.features.video.decode import read_frames as read_frames_of
 from eval import damage
-from eval.clips import Clip, Pair, Settings, square
 from eval.metrics.face_distance import FACE_DISTANCE, FaceFeature
 from eval.metrics.interface import Excluded, Value
 from eval.metrics.pictures import PSNR, SSIM
 from eval.metrics.smoothness import FLICKER
-from eval.protocol import ProtocolCard
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import Clip, Pair, Settings, square
 from tests.films import drift, hum, write_film
 from tests.footage import read_frames
 

@@ -1,14 +1,13 @@
 import ast
-from pathlib import Path
 
 from dawn import recipe
 from dawn.weights_registry import REGISTRY
-from eval.conditions import Conditions
 from eval.document import lists, updated
 from eval.metrics.catalogue import FEATURES, METRICS, SET_METRICS, names, select, weights_of
-from eval.protocol import SHIPPED, read_card
+from eval.protocol.card import SHIPPED, read_card
+from eval.results.conditions import Conditions
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/metrics.md"
 PACKAGES = ("manifests", "dawn", "eval", "pipeline")
 

@@ -10,6 +10,7 @@ from dawn.recipe import IngestConfig, Recipe
 from manifests.config import as_dict, diff, load, load_yaml, stable_hash
 from manifests.document import tables
 from manifests.errors import InputError
+from tests.conftest import ROOT
 
 BAD = {
     "filters: {min_face: 3}": "filters: unknown key 'min_face'",
@@ -86,5 +87,5 @@ def test_keys_follow_what_a_stage_depends_on() -> None:
 
 
 def test_the_document_of_the_tables_is_current() -> None:
-    document = (Path(__file__).parents[2] / "docs" / "dataset.md").read_text()
+    document = (ROOT / "docs" / "dataset.md").read_text()
     assert tables() in document, "run `make docs`"

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from eval.protocol import ProtocolCard
-from eval.results import SET
+from eval.protocol.card import ProtocolCard
+from eval.results.stored import SET
 from manifests.errors import InputError
 from manifests.run_catalog import DEFINITIONS, RESULTS, names_in, query_runs
 from manifests.runs import RUN_TABLES, RunFolder
 from manifests.store import Dataset
-from pipeline.query_command import conventions
+from pipeline.query import conventions
 from tests.evaluations import of_set
 from tests.manifests.rows import add, written
 from tests.manifests.test_catalog import REFUSED

@@ -15,9 +15,8 @@ from manifests.catalog import rows
 from manifests.errors import InputError
 from manifests.parquet import write_parquet
 from manifests.store import Dataset
+from tests.conftest import ROOT
 from tests.manifests.rows import RECIPE, add, clip, written
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_a_new_dataset_remembers_its_recipe(tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ class Killer:
 
 
 def planned(old: Row | None, video: str, outcome: Any, recipe: Row, mark: int) -> Row:
-    """The row that an ingest commits of a source, as `pipeline.ingest` plans it, and under `new`
-    the tables that are made anew.
+    """The row that an ingest commits of a source, as `pipeline.ingest.run` plans it, and under
+    `new` the tables that are made anew.
     """
     extract, audio, judge = recipe["extract"], recipe["audio"], recipe["judge"]
     keys = {"extract_key": f"e{extract}000000", "audio_key": f"a{extract}{audio}00000",
@@ -236,7 +236,7 @@ class OnDisk(RuleBasedStateMachine):
         return any(f"holds rows of {video}, which has none in videos/" in fault for video in gone)
 
     def commit(self, session: Session, row: Row, old: Row | None) -> None:
-        """Stage what is new of a video and commit it, as workers and `pipeline.ingest` do."""
+        """Stage what is new of a video and commit it, as workers and `pipeline.ingest.run` do."""
         clips, stage = clips_of(row), f"{STAGED}/{row['video_id']}-{row['extract_key']}"
         new, staged = row.pop("new"), {}
         if "frames" in new:

@@ -12,7 +12,7 @@ from dawn.curation.conventions import HDTF_EXCLUDED, HDTF_TEST, crema_d_split, h
 from dawn.curation.duplicates import KeptFootage, mark_duplicates
 from dawn.curation.filters import RULES, FilterConfig, judge, why_none_passed
 from dawn.curation.splits import Identities, SplitConfig, assign, hashed_split
-from dawn.features.fingerprint import difference_hash, hash_frames, motion_signature
+from dawn.features.video.fingerprint import difference_hash, hash_frames, motion_signature
 
 GOOD: dict[str, Any] = {
     "clip_id": "v-0000000-0", "video_id": "v", "duration_s": 3.0, "landmarks_found": 1.0,

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from dawn.features.picture import read_picture
+from dawn.features.faces.picture import read_picture
 from dawn.sampling.portrait import find_portrait
 from manifests.errors import InputError
 from tests.hostile import Film, faces

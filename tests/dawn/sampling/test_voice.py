@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dawn.features.mel import log_mel
+from dawn.features.sound.mel import log_mel
 from dawn.sampling.voice import read_voice, voice_features
 from dawn.sampling.writer import MARK, VideoWriter, video_size
 from manifests.errors import InputError

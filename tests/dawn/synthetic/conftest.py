@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dawn.features.landmarks import FaceMesh
+from dawn.features.faces.landmarks import FaceMesh
 from dawn.synthetic.footage import footage_kinds
 from dawn.synthetic.truth import Truth, read_truth, truth_path
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dawn.features.landmarks import FaceMesh
+from dawn.features.faces.landmarks import FaceMesh
 from dawn.synthetic import head as head_module
 from dawn.synthetic.head import HeadState, render
 from dawn.synthetic.identity import make_identity

@@ -106,7 +106,7 @@ def test_sound_delay_is_measured_back(clip, kind):
 
 
 def test_no_face_is_found_where_there_is_none(clip):
-    from dawn.features.landmarks import FaceMesh
+    from dawn.features.faces.landmarks import FaceMesh
 
     with FaceMesh(still=True) as finder:
         assert all(finder.detect(frame) is None for frame in clip("faceless").frames[::10])

@@ -12,7 +12,7 @@ from dawn.lfg.model import LFG
 from dawn.pbnet.config import PBNET_TINY
 from dawn.pbnet.model import PBNet
 from dawn.training.a2v import latent_motion
-from dawn.training.blinks import blink_pair, closed_frames
+from dawn.training.blink_frames import blink_pair, closed_frames
 from dawn.training.boxes import box_mask, eye_boxes, eyes_mask, mean_inside
 from dawn.training.config import LFGTraining, PBNetTraining
 from dawn.training.jitter import jittered

@@ -18,7 +18,7 @@ from manifests.compact import compact
 from manifests.config import diff
 from manifests.errors import InputError
 from manifests.store import Dataset
-from pipeline.train import Resources, train
+from pipeline.train.run import Resources, train
 from tests.small import SMALL_LFG
 
 PBNET = preset("pbnet", "tiny")

@@ -11,7 +11,7 @@ from eval.leaderboard.board import Board
 from eval.leaderboard.exports import as_csv, as_json, as_latex, as_markdown
 from eval.leaderboard.page import as_html
 from eval.leaderboard.published import published_tables
-from pipeline.query_command import conventions
+from pipeline.query import conventions
 from tests.boards import CLIPS, HOSTILE, board_of, write_all
 from tests.results_folders import write_results
 

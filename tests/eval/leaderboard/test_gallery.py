@@ -6,11 +6,11 @@ import fsspec
 import numpy as np
 import pytest
 
-from dawn.features.video import probe, read_frames
+from dawn.features.video.decode import probe, read_frames
 from eval.leaderboard.gallery import choose_metric, gallery
 from eval.leaderboard.groups import Entry, grouped
 from eval.leaderboard.side_by_side import SECONDS, SIZE, side_by_side
-from eval.scores import load_results
+from eval.results.scores import load_results
 from tests.films import drift, hum, write_film
 from tests.results_folders import write_results
 

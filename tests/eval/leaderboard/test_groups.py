@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.conditions import Conditions
 from eval.leaderboard.exports import as_markdown
 from eval.leaderboard.groups import grouped, kind_of
 from eval.leaderboard.packed import clip_data
 from eval.leaderboard.page import as_html
-from eval.protocol import ProtocolCard
-from eval.scores import load_results
+from eval.protocol.card import ProtocolCard
+from eval.results.conditions import Conditions
+from eval.results.scores import load_results
 from tests.boards import board_of
 from tests.results_folders import CONDITIONS, write_results
 

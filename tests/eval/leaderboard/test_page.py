@@ -134,8 +134,8 @@ def test_curves_stop_at_the_budget_and_the_gallery_comes_first(board: Board) -> 
 
 
 def test_two_protocols_stand_apart_on_the_page(tmp_path: Path) -> None:
-    from eval.conditions import Conditions
-    from eval.protocol import ProtocolCard
+    from eval.protocol.card import ProtocolCard
+    from eval.results.conditions import Conditions
     from tests.results_folders import CONDITIONS, write_results
 
     other = Conditions(ProtocolCard(name="made", size=128), CONDITIONS.weights, {})

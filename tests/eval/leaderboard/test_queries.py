@@ -11,7 +11,7 @@ import pytest
 from eval.leaderboard.board import Board
 from eval.leaderboard.exports import as_json
 from eval.leaderboard.queries import MEASURES
-from eval.results import SET, set_rows
+from eval.results.stored import SET, set_rows
 from tests.boards import board_of, write_all
 from tests.results_folders import CONDITIONS, write_results
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dawn.features.eyes import find_blinks
-from dawn.features.identity import ARCFACE, ArcFace
+from dawn.features.faces.eyes import find_blinks
+from dawn.features.faces.identity import ARCFACE, ArcFace
 from eval import damage
-from eval.clips import Clip, Pair, Settings
 from eval.metrics.catalogue import CLIP_METRICS
 from eval.metrics.csim import csim_curve
 from eval.metrics.interface import Excluded, Value
-from eval.protocol import ProtocolCard
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import Clip, Pair, Settings
 from manifests.errors import InputError
 from tests.films import write_film
 from tests.onnx_files import weights as projection

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dawn.features.eyes import eye_ratios
-from dawn.features.landmarks import MESH_TO_68
-from eval.clips import Clip, Pair, Settings
+from dawn.features.faces.eyes import eye_ratios
+from dawn.features.faces.landmarks import MESH_TO_68
 from eval.metrics import theval
 from eval.metrics.blinks import BLINK_RATE, BLINK_RATE_DISTANCE
 from eval.metrics.catalogue import CLIP_METRICS, FEATURES
@@ -15,7 +14,8 @@ from eval.metrics.interface import Excluded, Reason, Value
 from eval.metrics.landmark_distance import ALL, MOUTH, landmark_distance
 from eval.metrics.pose_motion import POSE_STD
 from eval.metrics.presence import filled, of_one, speech
-from eval.protocol import ProtocolCard
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import Clip, Pair, Settings
 from tests.films import drift, hum, write_film
 
 SETTINGS = Settings(card=ProtocolCard(name="test", size=128))

@@ -6,14 +6,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from eval.clips import Clip, Settings
 from eval.metrics import networks
 from eval.metrics.degradation import Degradation
 from eval.metrics.fid import FID, KID, InceptionPool3
 from eval.metrics.interface import TooFewError
 from eval.metrics.networks import Inception2015
 from eval.metrics.set_distances import kernel
-from eval.protocol import ProtocolCard
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import Clip, Settings
 from tests.films import drift, write_film
 from tests.networks import inception_state
 

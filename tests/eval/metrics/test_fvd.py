@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from eval.clips import Clip, Settings
 from eval.metrics.fvd import I3dLogits, fvd, windows
 from eval.metrics.interface import Excluded, Reason
 from eval.metrics.networks import torchscript
-from eval.protocol import ProtocolCard
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import Clip, Settings
 from manifests.errors import InputError
 from tests.films import drift, write_film
 from tests.networks import write_i3d
@@ -23,7 +23,7 @@ def test_windows_adjoin_and_leave_the_rest(tmp_path: Path, monkeypatch: pytest.M
     settings = Settings(card=CARD, weights={"i3d_k400": write_i3d(tmp_path)})
     expected = np.stack(pictures[1:65]).reshape(4, 16, 128, 128, 3)
     np.testing.assert_array_equal(np.stack(list(windows(Clip(film, settings), 16))), expected)
-    monkeypatch.setattr("eval.clips.FRAME_BUDGET", 0)
+    monkeypatch.setattr("eval.protocol.clips.FRAME_BUDGET", 0)
     clip = Clip(film, settings)
     np.testing.assert_array_equal(np.stack(list(windows(clip, 16))), expected)
     rows = I3dLogits(16).extract(clip)

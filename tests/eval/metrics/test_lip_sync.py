@@ -14,15 +14,15 @@ from syncnet_python.syncnet_pipeline import PipelineConfig, SyncNetPipeline
 from syncnet_python.SyncNetInstance import SyncNetInstance
 from syncnet_python.SyncNetModel import S
 
-from dawn.features.s3fd import S3fd, longest_track
-from dawn.features.sync import Lse, SyncNet
-from dawn.features.track_crop import track_crops
-from eval.clips import Clip, Pair, Settings
+from dawn.features.sync.s3fd import S3fd, longest_track
+from dawn.features.sync.syncnet import Lse, SyncNet
+from dawn.features.sync.track_crop import track_crops
 from eval.damage import delay_sound
 from eval.metrics import lip_sync
 from eval.metrics.catalogue import CLIP_METRICS
 from eval.metrics.interface import Excluded, Reason, Value
-from eval.protocol import ProtocolCard
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import Clip, Pair, Settings
 from tests.films import drift, hum, write_film
 
 CARD = ProtocolCard(name="test", size=128)

@@ -7,13 +7,13 @@ from skimage.metrics import structural_similarity
 
 from dawn.torchvision_import import prepare_torchvision
 from dawn.weights import load_state
-from eval.clips import Clip, Pair, Settings
 from eval.metrics.interface import Excluded, Reason, Value
 from eval.metrics.lpips import Lpips, lpips
 from eval.metrics.networks import to_tensor
 from eval.metrics.pictures import MS_SSIM, PSNR, SSIM, ms_ssim
 from eval.metrics.smoothness import FLICKER
-from eval.protocol import ProtocolCard
+from eval.protocol.card import ProtocolCard
+from eval.protocol.clips import Clip, Pair, Settings
 from tests.films import drift, write_film
 from tests.networks import write_squeezenet
 
@@ -120,7 +120,7 @@ def test_long_clips_are_streamed_to_the_same_numbers(
     a, b = drift(40, 0), drift(40, 1)
     kept = pair(tmp_path, a, b)
     expected = [metric.measure(kept) for metric in (PSNR, SSIM, FLICKER)]
-    monkeypatch.setattr("eval.clips.FRAME_BUDGET", 0)
+    monkeypatch.setattr("eval.protocol.clips.FRAME_BUDGET", 0)
     streamed = pair(tmp_path, a, b)
     assert [metric.measure(streamed) for metric in (PSNR, SSIM, FLICKER)] == expected
     assert streamed.generated._kept is None

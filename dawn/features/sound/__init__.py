@@ -1,0 +1,1 @@
+"""Sound: samples at 16 kHz, mel spectra, HuBERT."""

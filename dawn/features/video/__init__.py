@@ -1,0 +1,1 @@
+"""Video files: frames at 25 a second, cuts, fingerprints, encoding."""

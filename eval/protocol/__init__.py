@@ -1,0 +1,1 @@
+"""How videos are looked at: protocol cards, and clips as metrics see them."""

@@ -1,0 +1,1 @@
+"""Results: measured, stored, read again, compared."""

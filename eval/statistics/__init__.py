@@ -1,0 +1,1 @@
+"""Statistics on plain arrays: intervals, tests, Fréchet distances, bootstraps of sets."""

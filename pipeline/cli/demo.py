@@ -1,0 +1,27 @@
+"""`dawn demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manifests.location import local_path
+from pipeline.cli.options import Workers
+
+
+def demo(
+    out: Annotated[Path, typer.Option(parser=local_path, help="Where to write everything.")] = Path(
+        "demo"
+    ),
+    workers: Workers = None,
+    model: Annotated[
+        bool, typer.Option(help="Go on to train a tiny model, and to measure what it makes.")
+    ] = True,
+) -> None:
+    """Render sample footage, ingest it, train a tiny model on it, and open a leaderboard of it.
+
+    Needs no network and no file. Example: [bold]dawn demo --out demo[/bold]
+    """
+    from pipeline.demo.run import run_demo
+
+    run_demo(out, workers, model=model)

@@ -1,0 +1,59 @@
+"""`dawn evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manifests.location import local_path, location
+from pipeline.cli.options import Address, Metrics, Reference, System, Timeout, Workers
+
+
+def evaluate(
+    reference: Reference,
+    out: Annotated[
+        str,
+        typer.Option(metavar="RESULTS", parser=location, help="Where to write; also to go on."),
+    ],
+    run: Annotated[
+        str | None, typer.Option(parser=location, help="A folder that `dawn generate` made.")
+    ] = None,
+    videos: Annotated[
+        Path | None,
+        typer.Option(
+            parser=local_path, help="A folder of any system's videos, named as the clips are."
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="real, real-split, static or shuffled-audio.")
+    ] = None,
+    metrics: Metrics = None,
+    protocol: Annotated[
+        str, typer.Option(help="A card: default, dawn-paper, or a YAML file.")
+    ] = "default",
+    system: System = None,
+    trust_weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Use this file though it is not the registered one (a proxy then)."
+        ),
+    ] = None,
+    address: Address = None,
+    workers: Workers = None,
+    timeout_seconds: Timeout = 900.0,
+) -> None:
+    """Measure generated videos against real ones: FID, FVD, sync, identity, motion and more.
+
+    What is measured already is not done again; a stopped run goes on where it was.
+    Example: [bold]dawn evaluate --run runs/a --reference data:test --out results/a[/bold]
+    """
+    from pipeline.evaluate.command import EvaluateOptions, run_evaluate
+
+    run_evaluate(
+        EvaluateOptions(
+            reference=reference, out=out, run=run, videos=videos, baseline=baseline,
+            metrics=metrics, protocol=protocol, system=system,
+            trust_weights=tuple(trust_weights or ()), address=address, workers=workers,
+            timeout_s=timeout_seconds,
+        )
+    )  # fmt: skip

@@ -1,0 +1,212 @@
+"""`dawn generate`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from manifests.errors import InputError
+from manifests.location import local_path, location
+from pipeline.cli.options import (
+    Address,
+    Device,
+    Limit,
+    MaxSeconds,
+    OptionalDataset,
+    Retry,
+    Seed,
+    Split,
+    System,
+    Timeout,
+    Workers,
+    check_seconds,
+)
+
+if TYPE_CHECKING:
+    from dawn.sampling.settings import GenerateConfig
+
+
+def _flag(panel: str, text: str, *names: str, **more: Any) -> Any:  # noqa: ANN401 - Typer's own
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
+
+
+_ONE, _MANY, _HOW = "One video", "Many videos", "How"
+
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", parser=local_path, help="Model: a folder with lfg, pbnet and a2v."),
+]
+Out = Annotated[
+    str | None, typer.Option(parser=location, help="The video (.mp4), or the folder of a run.")
+]
+
+Image = Annotated[Path | None, _flag(_ONE, "Portrait.", parser=local_path)]
+Audio = Annotated[Path | None, _flag(_ONE, "Voice: any sound or video file.", parser=local_path)]
+PoseFrom = Annotated[
+    Path | None, _flag(_ONE, "Head motion of this video.", metavar="CLIP", parser=local_path)
+]
+BlinkFrom = Annotated[
+    Path | None, _flag(_ONE, "Blinks of this video.", metavar="CLIP", parser=local_path)
+]
+
+List = Annotated[
+    Path | None,
+    _flag(
+        _MANY, "Pairs: columns image, audio and, if wanted, name, speaker.", "--list",
+        metavar="CSV", parser=local_path,
+    ),
+]  # fmt: skip
+Baseline = Annotated[
+    str | None,
+    _flag(
+        _MANY,
+        "Instead of a model's videos: static (frozen portrait), copy-motion (another clip's motion "
+        "through LFG) or reconstruct (its own).",
+    ),
+]
+
+Steps = Annotated[int, _flag(_HOW, "Denoising steps.")]
+Guidance = Annotated[float, _flag(_HOW, "Classifier-free guidance; 1: none.")]
+Eta = Annotated[float, _flag(_HOW, "Fresh noise in each step, 0 … 1.")]
+Method = Annotated[str, _flag(_HOW, "ddim-official or ddim.")]
+Window = Annotated[int | None, _flag(_HOW, "Frames to each side that attention sees.")]
+Stretch = Annotated[int, _flag(_HOW, "Frames denoised at once: memory.")]
+Drive = Annotated[str, _flag(_HOW, "net, still, or real: of --dataset's clip.")]
+Dtype = Annotated[str, _flag(_HOW, "float32, bfloat16 or float16.")]
+
+
+def generate(
+    checkpoint: Checkpoint = None,
+    out: Out = None,
+    image: Image = None,
+    audio: Audio = None,
+    pose_from: PoseFrom = None,
+    blink_from: BlinkFrom = None,
+    dataset: OptionalDataset = None,
+    split: Split = "test",
+    list_: List = None,
+    baseline: Baseline = None,
+    system: System = None,
+    workers: Workers = None,
+    address: Address = None,
+    limit: Limit = None,
+    timeout_seconds: Timeout = 3600.0,
+    retry: Retry = False,
+    seed: Seed = 0,
+    steps: Steps = 20,
+    guidance: Guidance = 1.0,
+    eta: Eta = 1.0,
+    method: Method = "ddim-official",
+    window: Window = None,
+    stretch: Stretch = 240,
+    pose: Drive = "net",
+    blink: Drive = "net",
+    max_seconds: MaxSeconds = None,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+) -> None:
+    """Make a portrait speak: one video, or every clip of a test set on a cluster.
+
+    A run over many is resumable: the same command goes on where it was.
+
+    Example: [bold]dawn generate --checkpoint run/model --image face.png --audio voice.wav --out
+    talking.mp4[/bold]
+    """
+    config = _config(
+        method=method, steps=steps, guidance=guidance, eta=eta, window=window, stretch=stretch,
+        overlap=max(1, min(40, stretch // 2)), dtype=dtype, pose=pose, blink=blink,
+    )  # fmt: skip
+    check_seconds(max_seconds)
+    files = _Files(checkpoint, out, image, audio, pose_from, blink_from, dataset, list_)
+    how: dict[str, Any] = {"seed": seed, "max_seconds": max_seconds, "device": device}
+    if files.many():
+        _generate_many(
+            files, config, how, split=split, baseline=baseline, system=system, workers=workers,
+            address=address, limit=limit, timeout_s=timeout_seconds, retry=retry,
+        )  # fmt: skip
+    elif baseline is not None:
+        raise InputError("--baseline goes with --dataset")
+    else:
+        _generate_one(files, config, how)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What is read and written."""
+
+    checkpoint: Path | None
+    out: str | None
+    image: Path | None
+    audio: Path | None
+    pose_from: Path | None
+    blink_from: Path | None
+    dataset: str | None
+    list_: Path | None
+
+    def many(self) -> bool:
+        """Whether a run is asked for. Raises InputError unless one thing is."""
+        if self.out is None:
+            raise InputError("--out: say where to write, a video or the folder of a run")
+        given = {
+            "--image and --audio": self.image or self.audio,
+            "--dataset": self.dataset,
+            "--list": self.list_,
+        }
+        kinds = [name for name, value in given.items() if value]
+        if len(kinds) != 1:
+            both = f"; not {' and '.join(kinds)} together" if kinds else ""
+            raise InputError(f"give one of --image with --audio, --dataset, or --list{both}")
+        if kinds == ["--image and --audio"]:
+            return False
+        if self.pose_from or self.blink_from:
+            raise InputError("--pose-from and --blink-from go with --image and --audio")
+        return True
+
+
+def _config(**settings: Any) -> "GenerateConfig":  # noqa: ANN401 - checked by load
+    from dawn.sampling.settings import GenerateConfig
+    from manifests.config import load
+
+    return load(GenerateConfig, settings, "dawn generate")
+
+
+def _generate_one(files: _Files, config: "GenerateConfig", how: dict[str, Any]) -> None:
+    if files.checkpoint is None or files.image is None or files.audio is None:
+        raise InputError("give --checkpoint, --image and --audio")
+    from pipeline.generate.single import Single, generate_one
+    from pipeline.progress import console
+
+    made = generate_one(
+        Single(
+            checkpoint=files.checkpoint, image=files.image, audio=files.audio,
+            out=Path(str(files.out)), config=config, pose_from=files.pose_from,
+            blink_from=files.blink_from, **how,
+        )
+    )  # fmt: skip
+    console.print(
+        f"{files.out}: {made.frames} frames of {made.size} pixels, {made.duration_s:.2f} s, made "
+        f"in {made.wall_s:.1f} s (network {made.network_s:.1f}, rendering {made.render_s:.1f}, "
+        f"encoding {made.encode_s:.1f}; {made.wall_s / made.duration_s:.1f} times its length)",
+        markup=False,
+    )
+    console.print(
+        "next: play it, or try another --seed; many at once: dawn generate --dataset or --list",
+        markup=False,
+    )
+
+
+def _generate_many(
+    files: _Files,
+    config: "GenerateConfig",
+    how: dict[str, Any],
+    **flags: Any,  # noqa: ANN401 - the fields of ManyOptions
+) -> None:
+    from pipeline.generate.command import ManyOptions, generate_many
+
+    generate_many(
+        ManyOptions(
+            config=config, checkpoint=files.checkpoint, out=str(files.out), dataset=files.dataset,
+            list_=files.list_, **how, **flags,
+        )
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""`dawn train`."""
+
+from typing import Annotated
+
+import typer
+
+from manifests.location import location
+from pipeline.cli.options import Address, Dataset
+
+
+def train(
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="lfg, pbnet, a2v, or all.")],
+    dataset: Dataset,
+    out: Annotated[
+        str, typer.Option(metavar="RUN", parser=location, help="The run: a folder or s3://… URI.")
+    ],
+    preset: Annotated[str, typer.Option(help="Network and schedule: tiny, 128 or 256.")] = "tiny",
+    source: Annotated[
+        str, typer.Option(help="Losses as the released code has them, or the paper: code, paper.")
+    ] = "code",
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
+    ] = None,
+    lfg: Annotated[
+        str | None,
+        typer.Option(
+            parser=location, help="For a2v: the flow generator, RUN/model or RUN/model/lfg."
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            parser=location,
+            help="Begin from this checkpoint's weights: RUN/model or RUN/model/STAGE.",
+        ),
+    ] = None,
+    curriculum: Annotated[
+        str | None,
+        typer.Option(
+            help="For lfg: faces, eyes from --init, or auto for both. For a2v: short clips, long "
+            "from --init, or auto. Default with the preset tiny: auto, short; else: faces, auto."
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share each batch.")] = 1,
+    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs of each.")] = 0.0,
+    address: Address = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from RUN's last checkpoint.")
+    ] = False,
+) -> None:
+    """Train DAWN's networks on a dataset, on this machine or a cluster.
+
+    Exact to resume: add --resume to the same command.
+    Example: [bold]dawn train all --dataset data/ --out runs/first --preset tiny[/bold]
+    """
+    from pipeline.train.command import TrainOptions, run_train
+    from pipeline.train.run import Resources
+
+    run_train(
+        TrainOptions(
+            stage=stage, dataset=dataset, out=out, preset=preset, source=source,
+            changes=tuple(change or ()), lfg=lfg, init=init, curriculum=curriculum,
+            resources=Resources(
+                workers=workers, gpus_per_worker=gpus_per_worker, address=address
+            ),
+            resume=resume,
+        )
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""All that knows Ray: tasks, actors, and workers without a terminal."""

@@ -1,0 +1,208 @@
+"""Workers that hold something costly, such as a model, and do one job after the other.
+
+Like `pipeline.cluster.tasks.OnRay`, but each worker is a Ray actor that is set up once. A worker
+that dies is replaced and its job tried again; a job that hangs takes its worker with it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol
+
+from manifests.errors import InputError
+from pipeline.cluster.tasks import Failure, OnRay, prepare_worker, require_ray
+
+
+class Worker(Protocol):
+    """What does the jobs."""
+
+    def do(self, job: Any) -> Any:  # noqa: ANN401 - any job, any result
+        """One job's result."""
+
+
+class Workers(Protocol):
+    """Gives (job, result or Failure) for each job, in the order they finish."""
+
+    def results(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """Do the jobs."""
+
+    def close(self) -> None:
+        """Give back what was started."""
+
+
+class OneHere:
+    """One worker in this process: for tests, debuggers and profilers."""
+
+    def __init__(self, make: Callable[..., Worker], *arguments: object) -> None:
+        self._worker = make(*arguments)
+
+    def results(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """See Workers. An exception is not caught."""
+        for job in jobs:
+            yield job, self._worker.do(job)
+
+    def close(self) -> None:
+        """See Workers."""
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Any
+    actor: Any
+    tries: int
+    began: float
+    overdue: bool = False
+
+
+class OnActors:
+    """Workers as Ray actors of one CPU, or of one GPU each."""
+
+    def __init__(
+        self,
+        ray: OnRay,
+        make: Callable[..., Worker],
+        *arguments: object,
+        gpus: bool = False,
+        timeout_s: float = 3600.0,
+        attempts: int = 3,
+    ) -> None:
+        """Start the workers. Raises InputError when they cannot be set up."""
+        import ray as module
+
+        self._ray, self._owner = module, ray
+        self._make, self._arguments = make, arguments
+        self._timeout_s, self._attempts = timeout_s, attempts
+        resources = module.cluster_resources()
+        self._gpus = gpus
+        count = int(resources.get("GPU", 0)) if gpus else ray.workers
+        if count < 1:
+            raise InputError("--device cuda: the cluster has no GPU; use --device cpu")
+        self._starting: dict[Any, Any] = {}
+        self._idle: list[Any] = []
+        self._running: dict[Any, _Running] = {}
+        self._failed_starts = 0
+        for _ in range(min(count, ray.workers)):
+            self._start()
+        self._wait_for_workers(for_one=True)
+
+    def results(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """See Workers."""
+        waiting = deque((job, 0) for job in jobs)
+        while waiting or self._running:
+            while waiting and self._idle:
+                job, tries = waiting.popleft()
+                actor = self._idle.pop(0)
+                reference = actor.do.remote(job)
+                self._running[reference] = _Running(job, actor, tries + 1, monotonic())
+            if not self._running:
+                self._wait_for_workers(for_one=True)
+                continue
+            done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=1.0)
+            for reference in done:
+                running = self._running.pop(reference)
+                outcome = self._outcome(reference, running)
+                if outcome is None:
+                    waiting.appendleft((running.job, running.tries))
+                else:
+                    yield running.job, outcome
+            self._stop_overdue()
+            self._wait_for_workers(for_one=False)
+
+    def close(self) -> None:
+        """Stop the workers and what started them."""
+        busy = (running.actor for running in self._running.values())
+        actors = [*self._idle, *self._starting.values(), *busy]
+        for actor in actors:
+            self._ray.kill(actor)
+        self._owner.close()
+
+    def _start(self) -> None:
+        options = {"num_gpus": 1} if self._gpus else {"num_cpus": 1}
+        actor = self._ray.remote(_Actor).options(max_restarts=0, **options)
+        handle = actor.remote(self._make, self._arguments)
+        self._starting[handle.ready.remote()] = handle
+
+    def _wait_for_workers(self, *, for_one: bool) -> None:
+        """Count workers that are set up as idle: a job's time does not begin before.
+
+        On a busy cluster some may wait for their turn; the others begin.
+        """
+        if not self._starting:
+            return
+        while for_one and not self._ray.wait(list(self._starting), num_returns=1, timeout=5)[0]:
+            if not any(node["Alive"] for node in self._ray.nodes()):
+                raise InputError("the Ray cluster is gone; run the same command again to go on")
+        done, _ = self._ray.wait(list(self._starting), num_returns=len(self._starting), timeout=0)
+        for reference in done:
+            actor = self._starting.pop(reference)
+            try:
+                self._ray.get(reference)
+            except self._ray.exceptions.RayError as error:
+                self._start_again(error)
+                continue
+            self._idle.append(actor)
+            self._failed_starts = 0
+        if for_one and not self._idle:
+            self._wait_for_workers(for_one=True)
+
+    def _start_again(self, error: Exception) -> None:
+        """A worker could not be set up: it was killed meanwhile, or it never can be."""
+        self._failed_starts += 1
+        if self._failed_starts >= self._attempts:
+            self.close()
+            cause = getattr(error, "cause", None) or error
+            reason = str(cause).strip().splitlines()[-1]
+            raise InputError(f"the workers cannot be set up: {reason}") from error
+        self._start()
+
+    def _outcome(self, reference: Any, running: _Running) -> Any:  # noqa: ANN401 - any result
+        """The result, a Failure, or None: to be tried again."""
+        errors = self._ray.exceptions
+        try:
+            result = self._ray.get(reference)
+        except errors.RayTaskError as error:
+            if isinstance(error, errors.RayActorError):
+                return self._after_death(running)
+            self._idle.append(running.actor)
+            return Failure("error", str(error.cause))
+        except errors.RayError:
+            return self._after_death(running)
+        self._idle.append(running.actor)
+        return result
+
+    def _after_death(self, running: _Running) -> Failure | None:
+        self._ray.kill(running.actor)  # it may hang half dead
+        self._start()
+        if running.overdue:
+            return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
+        if running.tries < self._attempts:
+            return None
+        require_ray()
+        return Failure("crash", f"its worker died at each of {running.tries} attempts")
+
+    def _stop_overdue(self) -> None:
+        now = monotonic()
+        for running in self._running.values():
+            if not running.overdue and now - running.began > self._timeout_s:
+                running.overdue = True
+                self._ray.kill(running.actor)
+
+
+class _Actor:
+    """In the worker's process: one thread for every library, then the worker itself."""
+
+    def __init__(self, make: Callable[..., Worker], arguments: tuple[object, ...]) -> None:
+        import torch
+
+        prepare_worker()
+        torch.set_num_threads(1)
+        self._worker = make(*arguments)
+
+    def ready(self) -> bool:
+        """Answers once the worker is set up."""
+        return True
+
+    def do(self, job: Any) -> Any:  # noqa: ANN401 - any job, any result
+        """See Worker."""
+        return self._worker.do(job)

@@ -1,0 +1,289 @@
+"""Running many small jobs: on Ray, or one after another in this process.
+
+Jobs are plain functions of plain arguments. At most `workers` run at once, so that memory does
+not grow with their number. A job that raises, hangs or kills its process gives a `Failure`; it
+never stops the others.
+"""
+
+import functools
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from time import monotonic
+from typing import Any, Literal, Protocol
+
+from manifests.errors import InputError
+from pipeline.cluster.terminal import leave_terminal, processes_without_terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job gave no result."""
+
+    kind: Literal["timeout", "crash", "error"]
+    detail: str
+
+
+class Executor(Protocol):
+    """Takes jobs and gives their results in the order they finish."""
+
+    workers: int
+
+    def submit(self, key: Hashable, job: Callable[..., Any], *arguments: object) -> None:
+        """Queue a job."""
+
+    def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
+        """Forget the queued jobs whose keys are unwanted; those that run go on."""
+
+    def results(self) -> Iterator[tuple[Hashable, Any]]:
+        """Yield (key, result or Failure) until no job is left; more may be submitted meanwhile."""
+
+    def close(self) -> None:
+        """Give back what was started."""
+
+
+class InProcess:
+    """Runs each job here. For tests, debuggers and profilers."""
+
+    workers = 1
+
+    def __init__(self) -> None:
+        self._jobs: deque[tuple[Hashable, Callable[..., Any], tuple[object, ...]]] = deque()
+
+    def submit(self, key: Hashable, job: Callable[..., Any], *arguments: object) -> None:
+        """See Executor."""
+        self._jobs.append((key, job, arguments))
+
+    def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
+        """See Executor."""
+        self._jobs = deque(job for job in self._jobs if not unwanted(job[0]))
+
+    def results(self) -> Iterator[tuple[Hashable, Any]]:
+        """See Executor. An exception is not caught: jobs return their own failures."""
+        while self._jobs:
+            key, job, arguments = self._jobs.popleft()
+            yield key, job(*arguments)
+
+    def close(self) -> None:
+        """See Executor."""
+
+
+class OnRay:
+    """Runs jobs as Ray tasks of one CPU, on a local Ray or on the cluster at `address`.
+
+    A job's time begins when a worker begins it: what waits in Ray's queue is never overdue.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        address: str | None = None,
+        timeout_s: float = 900.0,
+        attempts: int = 3,
+    ) -> None:
+        import ray
+
+        self._ray = ray
+        self._started = join_or_start(address, workers)
+        total = int(ray.cluster_resources().get("CPU", 0))
+        if workers is not None and workers > total:
+            raise InputError(
+                f"--workers {workers}: the cluster has {total} CPUs; ask for at most that many"
+            )
+        self.workers = workers or max(1, total)
+        self._timeout_s, self._attempts = timeout_s, attempts
+        self._waiting: deque[_Job] = deque()
+        self._running: dict[Any, _Job] = {}
+
+    def submit(self, key: Hashable, job: Callable[..., Any], *arguments: object) -> None:
+        """See Executor."""
+        self._waiting.append(_Job(key, job, arguments))
+
+    def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
+        """See Executor."""
+        self._waiting = deque(job for job in self._waiting if not unwanted(job.key))
+
+    def results(self) -> Iterator[tuple[Hashable, Any]]:
+        """See Executor."""
+        while self._waiting or self._running:
+            while self._waiting and len(self._running) < self.workers:
+                self._start_job(self._waiting.popleft())
+            ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=1.0)
+            for stream in ready:
+                job = self._running[stream]
+                outcome = self._next(stream, job)
+                if outcome is _Signal.BEGUN:
+                    job.begun = monotonic()
+                    continue
+                del self._running[stream]
+                if outcome is _Signal.RETRY:
+                    self._waiting.appendleft(job)
+                else:
+                    yield job.key, outcome
+            self._stop_overdue()
+
+    def close(self) -> None:
+        """Stop what runs; stop Ray if it was started here."""
+        for stream in self._running:
+            self._ray.cancel(stream, force=True)
+        self._running.clear()
+        if self._started:
+            self._ray.shutdown()
+
+    def _start_job(self, job: "_Job") -> None:
+        job.tries += 1
+        job.begun = None
+        self._running[_task().remote(job.function, job.arguments)] = job
+
+    def _next(self, stream: Any, job: "_Job") -> Any:  # noqa: ANN401 - any result
+        """What a job has sent: that it began, then its result."""
+        errors = self._ray.exceptions
+        try:
+            return self._ray.get(next(stream))
+        except errors.RayTaskError as error:
+            return Failure("error", str(error.cause))
+        except errors.RayError as error:
+            if job.overdue:
+                return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
+            if job.tries < self._attempts:
+                return _Signal.RETRY
+            require_ray()  # else Ray itself is dying, which is no fault of the job
+            return Failure("crash", f"{type(error).__name__} at each of {job.tries} attempts")
+
+    def _stop_overdue(self) -> None:
+        now = monotonic()
+        for stream, job in self._running.items():
+            late = job.begun is not None and now - job.begun > self._timeout_s
+            if late and not job.overdue:
+                job.overdue = True
+                self._ray.cancel(stream, force=True)
+
+
+@dataclass(slots=True)
+class _Job:
+    key: Hashable
+    function: Callable[..., Any]
+    arguments: tuple[object, ...]
+    tries: int = 0
+    begun: float | None = None
+    """When a worker said that it began; None while Ray has it in a queue."""
+    overdue: bool = False
+
+
+class _Signal(Enum):
+    """What comes in a result's place."""
+
+    BEGUN = "begun"
+    RETRY = "retry"
+
+
+_CALLS = 500
+"""Jobs after which a worker process is replaced: decoders and models may leak a little."""
+
+
+@functools.cache
+def _task() -> Any:  # noqa: ANN401 - Ray's remote functions are untyped
+    """The one remote function of all jobs: Ray counts a worker's calls by function, and keeps
+    every function that it was ever given.
+    """
+    import ray
+
+    remote = ray.remote(max_calls=_CALLS)(_call)
+    return remote.options(num_cpus=1, max_retries=0, num_returns="streaming")
+
+
+def _call(function: Callable[..., Any], arguments: tuple[object, ...]) -> Iterator[Any]:
+    """In the worker: prepare it, say that the job begins, then give its result."""
+    prepare_worker()
+    yield _Signal.BEGUN
+    yield function(*arguments)
+
+
+def prepare_worker() -> None:
+    """No terminal, and one thread for every library in every worker."""
+    import cv2
+
+    leave_terminal()
+    cv2.setNumThreads(1)
+
+
+def require_ray() -> None:
+    """See that Ray still runs tasks. Raises InputError when it does not."""
+    import ray
+
+    try:
+        ray.get(ray.remote(num_cpus=0)(_answer).remote(), timeout=_PROBE_S)
+    except ray.exceptions.RayError as error:
+        raise InputError("Ray is gone; run the same command again to go on") from error
+
+
+_PROBE_S = 300.0
+"""For Ray to start a process on a busy machine; a Ray that is gone answers at once."""
+
+
+def _answer() -> None:
+    """A task that does nothing."""
+
+
+def _knock(address: str) -> None:
+    """Raise OSError when nobody listens there; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def check_workers(workers: int | None, address: str | None) -> None:
+    """Raise InputError for more workers than this machine has processors, where the work would run
+    on it: before Ray starts, which takes seconds.
+    """
+    cpus = os.cpu_count() or 1
+    if address is None and not os.environ.get("RAY_ADDRESS") and (workers or 1) > cpus:
+        raise InputError(f"--workers {workers}: this machine has {cpus} CPUs")
+
+
+def join_or_start(address: str | None, workers: int | None) -> bool:
+    """Use the Ray that runs, join the one at `address`, or start one; True: it is ours to stop."""
+    import ray
+
+    if ray.is_initialized():
+        return False
+    _start(address, workers)
+    return True
+
+
+def _start(address: str | None, workers: int | None) -> None:
+    """Join the cluster at `address`, else the one that RAY_ADDRESS names, as Ray's own programs
+    do; or start a Ray on this machine that ends with us.
+    """
+    import logging
+
+    import ray
+
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    named = f"--address {address}"
+    if address is None:
+        address = os.environ.get("RAY_ADDRESS") or "local"
+        named = f"RAY_ADDRESS={address}"
+    if address == "local":
+        with processes_without_terminal():
+            ray.init(
+                "local",
+                num_cpus=workers,
+                include_dashboard=False,
+                object_store_memory=256 * 2**20,
+                _metrics_export_port=None,
+                **quiet,
+            )
+        return
+    try:
+        _knock(address)
+        ray.init(address, **quiet)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{named}: no Ray cluster answers ({reason}); where it asks for a token, set "
+            "RAY_AUTH_MODE=token"
+        ) from error

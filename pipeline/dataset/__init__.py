@@ -1,0 +1,1 @@
+"""`dawn dataset …`: what a dataset holds, whether it is whole, exports."""

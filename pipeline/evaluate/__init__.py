@@ -1,0 +1,1 @@
+"""Videos to numbers to verdicts: evaluation, leaderboards, the gate."""

@@ -1,0 +1,176 @@
+"""The job of an evaluation: one pair of videos to its committed rows.
+
+A plain function that runs in any process. It writes features, then metrics, then the row in
+`clips`: that last one is the commit. What was committed of the clip under the same conditions
+and is of the same files is kept, so that more metrics can be added to a results folder.
+"""
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from eval.metrics.interface import Excluded, Reason
+from eval.metrics.steps import installed
+from eval.protocol.clips import Clip, Pair, Settings
+from eval.results.conditions import Standing
+from eval.results.measuring import (
+    Measured,
+    clip_facts,
+    excluded,
+    feature_rows,
+    guarded,
+    measure,
+    metric_rows,
+    nothing,
+)
+from eval.results.pairing import PairSpec
+from eval.results.stored import INFO
+from manifests.errors import InputError
+from manifests.files import is_local, local_copy
+from manifests.runs import RunFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a job needs to know."""
+
+    results: str
+    system: str
+    protocol_hash: str
+    """Of the card."""
+    settings: Settings
+    standings: dict[str, Standing]
+    """Of the metrics to measure."""
+    features: dict[str, str]
+    """Hash of the conditions of each feature that is measured."""
+    libraries: dict[str, str]
+    """Versions that the conditions say: a worker with others would make other numbers."""
+    spec: PairSpec
+    same_take: bool
+    keep: bool
+    """Whether rows are committed that stay valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a job ended; `fatal` is a fault of the set-up, which stops the run."""
+
+    status: str
+    detail: str | None = None
+    fatal: str | None = None
+
+
+def evaluate_clip(work: Work) -> Done:
+    """Measure a pair and commit its rows."""
+    spec, facts = work.spec, {"status": "ok", "reason": None}
+    other = [f"{n} {installed(n)}, not {v}" for n, v in work.libraries.items() if installed(n) != v]
+    if other:
+        return Done("failed", fatal=f"a worker has {', '.join(other)}: install one version on all")
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            measured = _measure(work, Path(scratch), facts)
+    except InputError as error:
+        return Done("failed", fatal=str(error))
+    inputs = spec_inputs(spec)
+    commit(work, measured, {**facts, "inputs": inputs})
+    faults = dict.fromkeys(measured.faults)  # several metrics may stumble over one thing
+    return Done(str(facts["status"]), "; ".join(faults) or None)
+
+
+def give_up(work: Work, reason: Reason) -> None:
+    """Commit that nothing could be measured of a pair."""
+    measured = excluded(work.standings, reason)
+    inputs = spec_inputs(work.spec)
+    commit(work, measured, {"status": "failed", "reason": str(reason), "inputs": inputs})
+
+
+def _measure(work: Work, scratch: Path, facts: dict[str, Any]) -> Measured:
+    spec, wanted = work.spec, work.standings
+    if spec.video is None:
+        facts |= {"status": "failed", "reason": str(Reason.NOT_GENERATED)}
+        return excluded(wanted, Reason.NOT_GENERATED)
+    trouble = Measured()
+    pair = guarded(lambda: _pair(spec, work.settings, scratch), "reading", trouble)
+    if isinstance(pair, Excluded):
+        facts |= {"status": "excluded", "reason": str(pair.reason)}
+        return replace(excluded(wanted, pair.reason), faults=trouble.faults)
+    measured = measure(pair, wanted, same_take=work.same_take)
+    known = guarded(lambda: clip_facts(pair, measured), "facts", measured)
+    facts |= {} if isinstance(known, Excluded) else known
+    reason = nothing(measured)
+    if reason is not None:
+        facts |= {"status": "excluded", "reason": str(reason)}
+    return measured
+
+
+def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Pair:
+    """The pair's videos, fetched first where they lie in an object store."""
+    if spec.video is None:
+        raise AssertionError("a pair without a video")
+    sound = None if spec.sound is None else local_copy(spec.sound, scratch / "sound")
+    video = local_copy(spec.video, scratch / "generated")
+    generated = Clip(video, settings, sound=sound, still=spec.still)
+    reference = Clip(local_copy(spec.reference.video, scratch / "reference"), settings)
+    image = Path(spec.image) if spec.image else None
+    return Pair(spec.clip_id, generated, reference, image, spec.row)
+
+
+def commit(work: Work, measured: Measured, facts: dict[str, Any]) -> None:
+    """Write the rows of one clip; its row in `clips` goes last and makes them count."""
+    folder, spec = RunFolder(work.results, INFO), work.spec
+    key = {"system": work.system, "clip_id": spec.clip_id}
+    speaker = {"speaker": spec.reference.speaker}
+    metrics = metric_rows(measured, work.standings, key | speaker)
+    features = feature_rows(measured, work.features, key)
+    if work.keep:
+        metrics += _kept(folder, "metrics", spec.clip_id, "metric", {r["metric"] for r in metrics})
+        made = {r["feature"] for r in features}
+        features += _kept(folder, "features", spec.clip_id, "feature", made)
+    if features:
+        folder.write("features", spec.clip_id, features)
+    else:
+        folder.remove("features", spec.clip_id)
+    folder.write("metrics", spec.clip_id, sorted(metrics, key=lambda row: row["metric"]))
+    known_angles = {"yaw_p95": spec.reference.yaw_p95, "pitch_p95": spec.reference.pitch_p95}
+    row = dict.fromkeys(("speaker", "split", "video")) | speaker | known_angles
+    row |= {"split": spec.reference.split, "video": spec.video, "reference": spec.reference.video}
+    before = _kept(folder, "clips", spec.clip_id, "clip_id", set()) if work.keep else []
+    curves = {name: value for old in before for name, value in old.items() if value is not None}
+    known = {name: value for name, value in (row | facts).items() if value is not None}
+    own = {"protocol_hash": work.protocol_hash, "reason": facts.get("reason")}
+    row = curves | row | known | key | own
+    folder.write("clips", spec.clip_id, [row])
+
+
+def _kept(
+    folder: RunFolder, table: str, item: str, column: str, renewed: set[str]
+) -> list[dict[str, Any]]:
+    """The committed rows of an item that are not renewed."""
+    if not folder.has(table, item):
+        return []
+    rows = folder.read_item(table, item).to_pylist()
+    return [row for row in rows if row[column] not in renewed]
+
+
+def spec_inputs(spec: PairSpec) -> str:
+    """Sizes and times of the pair's files: when they change, the clip is measured again."""
+    image = spec.image if spec.image and Path(spec.image).is_absolute() else None
+    names = [spec.video, spec.reference.video, spec.sound, image]
+    return " ".join(_stamp(name) for name in names)
+
+
+def _stamp(uri: str | None) -> str:
+    if uri is None:
+        return "-"
+    try:
+        fs, path = fsspec.core.url_to_fs(uri)
+        if is_local(fs):
+            stat = Path(path).stat()
+            return f"{stat.st_size}@{stat.st_mtime_ns}"
+        info = fs.info(path)
+    except OSError:
+        return "absent"
+    return f"{info.get('size')}@{info.get('ETag') or info.get('LastModified') or info.get('mtime')}"

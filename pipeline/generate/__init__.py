@@ -1,0 +1,1 @@
+"""`dawn generate`: one video, or a resumable run of many."""

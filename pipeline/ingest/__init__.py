@@ -1,0 +1,1 @@
+"""`dawn ingest`: from videos to committed rows."""

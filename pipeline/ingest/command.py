@@ -1,0 +1,126 @@
+"""What `dawn ingest` prints and decides around the ingest itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from dawn.features.video.decode import open_media
+from dawn.recipe import IngestConfig, Recipe
+from manifests.catalog import rows
+from manifests.config import load_yaml
+from manifests.content_ids import label
+from manifests.reasons import UnreadableVideoError
+from manifests.store import Dataset
+from pipeline.cluster.tasks import OnRay, check_workers
+from pipeline.ingest.asked_splits import refuse_conflicts
+from pipeline.ingest.run import Summary, adopt, ingest
+from pipeline.ingest.sources import Source, find_sources
+from pipeline.progress import console
+
+# Of one core and one minute of footage, where a dataset has no timings of its own yet; from
+# docs/performance.md.
+SECONDS_PER_MINUTE = 16.0
+BYTES_PER_MINUTE = 8.6e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestOptions:
+    """The flags of `dawn ingest`."""
+
+    sources: tuple[str, ...]
+    dataset: str
+    config: Path | None = None
+    address: str | None = None
+    workers: int | None = None
+    limit: int | None = None
+    timeout_s: float = 900.0
+    dry_run: bool = False
+    update_recipe: bool = False
+    retry: bool = False
+
+
+def run_ingest(options: IngestOptions) -> None:
+    """Ingest, then say what there is now and what to do next."""
+    sources = find_sources(options.sources, options.limit)
+    config = load_yaml(IngestConfig, options.config) if options.config else IngestConfig()
+    recipe = Recipe.resolve(config)
+    check_workers(options.workers, options.address)
+    dataset = Dataset(options.dataset)
+    refuse_conflicts(sources, dataset, recipe)
+    if options.dry_run:
+        _plan(sources, dataset, options.workers)
+        return
+    # Refuse before Ray starts, which takes seconds.
+    for change in adopt(dataset, recipe, update=options.update_recipe):
+        console.print(f"recipe: {change}", markup=False)
+    networks = ", ".join(sorted(recipe.weights)) or "none (no weights found)"
+    console.print(f"{len(sources)} sources; optional networks: {networks}", markup=False)
+    executor = OnRay(options.workers, options.address, options.timeout_s)
+    try:
+        summary = ingest(sources, dataset, recipe, executor, retry=options.retry)
+    finally:
+        executor.close()
+    report(dataset, summary)
+
+
+def report(dataset: Dataset, summary: Summary) -> None:
+    """What this run did, why videos are missing, and what to run next."""
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(summary.outcomes.items()))
+    console.print(f"done: {counts or 'nothing to do'}; {summary.clips} clips accepted")
+    lost = rows(
+        dataset,
+        "SELECT status, reason, detail, sources[1] AS source FROM videos WHERE status <> 'ok' "
+        "ORDER BY status, reason, source LIMIT 20",
+    )
+    for row in lost:
+        line = f"  {row['status']}: {row['source']}: {row['detail']} [{row['reason']}]"
+        console.print(line, markup=False)
+    console.print(f'next: dawn query "FROM funnel()" --dataset {dataset.uri}', markup=False)
+    console.print(f"      dawn dataset info {dataset.uri}", markup=False)
+
+
+def _plan(sources: list[Source], dataset: Dataset, workers: int | None) -> None:
+    """What would be read, and an estimate of its cost."""
+    there: set[str] = set()
+    rate, size = SECONDS_PER_MINUTE, BYTES_PER_MINUTE
+    basis = "this project's reference machine"
+    if dataset.exists:
+        there = {s for row in rows(dataset, "SELECT sources FROM videos") for s in row["sources"]}
+        measured = rows(
+            dataset,
+            "SELECT sum(seconds) / sum(footage_s) * 60 AS rate FROM timings WHERE step = 'total'",
+        )
+        if measured and measured[0]["rate"]:
+            rate, basis = measured[0]["rate"], "this dataset's own timings"
+    seconds, unreadable = 0.0, 0
+    table = Table("source", "minutes", "state")
+    for source in sources:
+        length = _promised_seconds(source.path)
+        name = label(source.path)
+        known = name in there
+        state = "known" if known else "to do" if length is not None else "cannot be opened"
+        unreadable += length is None
+        seconds += 0 if known else length or 0
+        table.add_row(escape(name), f"{(length or 0) / 60:.2f}", state)
+    console.print(table)
+    cores = workers or 1
+    console.print(
+        f"{len(sources)} sources, {unreadable} of them cannot be opened; "
+        f"{seconds / 60:.1f} minutes of footage to do: about {seconds / 60 * rate / cores:.0f} s "
+        f"on {cores} core(s) and {seconds / 60 * size / 1e6:.0f} MB (from {basis}). "
+        "Nothing was written.",
+        markup=False,
+    )
+
+
+def _promised_seconds(path: Path) -> float | None:
+    """What the header says; good enough for an estimate."""
+    if not path.is_file():
+        return None  # opening a pipe would wait for whoever writes to it
+    try:
+        with open_media(path) as container:
+            return (container.duration or 0) / 1e6
+    except UnreadableVideoError:
+        return None

@@ -1,0 +1,392 @@
+"""`dawn ingest`: decides what is to be done for each source, has it done, judges, commits.
+
+Sources go through in groups. Within a group everything expensive runs in parallel and in any
+order; the judge (duplicates, identities, splits) then sees the whole group at once, sorted, so
+that the result does not depend on who finished first.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dawn.curation.tables import Label
+from dawn.recipe import Recipe
+from manifests.catalog import rows
+from manifests.commit import NewParts, commit, finish, forget
+from manifests.content_ids import absent_id, label
+from manifests.errors import InputError
+from manifests.reasons import Quarantine
+from manifests.store import Dataset, Session
+from pipeline.cluster.tasks import Executor, Failure
+from pipeline.ingest import steps as steps
+from pipeline.ingest.asked_splits import asks_of
+from pipeline.ingest.judging import Judge
+from pipeline.ingest.sources import Source
+from pipeline.ingest.steps import Identified, Quarantined, Work
+from pipeline.progress import Progress
+
+GROUP = 512
+"""Videos that are judged and committed together."""
+
+_TRY_AGAIN = {Quarantine.NOT_FOUND, Quarantine.CHANGED}
+"""What may have passed by the next run."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What an ingest did."""
+
+    outcomes: dict[str, int] = field(default_factory=dict)
+    """ok, rejected, quarantined, unchanged -> videos."""
+    clips: int = 0
+
+
+@dataclass(slots=True)
+class _Video:
+    """One content of this run, under all its names."""
+
+    work: Work
+    sources: list[str]
+    old: dict[str, Any] | None
+    facts: dict[str, Any] | None = None
+    """Columns of `videos` from a fresh extraction."""
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    open_spans: int = 0
+    bytes_left: float = 0.0
+    """What the progress bar has not counted yet."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    audio_staged: bool = False
+    ended: bool = False
+    """Quarantined; what jobs of it still say is of no use."""
+
+
+def ingest(
+    sources: list[Source],
+    dataset: Dataset,
+    recipe: Recipe,
+    executor: Executor,
+    *,
+    retry: bool = False,
+) -> Summary:
+    """Bring the dataset to hold the sources under the recipe; what is there is not redone.
+
+    The dataset must have the recipe (`adopt` sees to that). Raises InputError when it is being
+    written to or the disk is full. Videos never raise: they end as rows. `retry` looks again at
+    quarantined ones.
+    """
+    summary = Summary()
+    dataset.ensure(recipe.as_dict())
+    with dataset.writing() as session:
+        judge = Judge(dataset, recipe, asks_of(sources, dataset, recipe))
+        run = _Run(session, recipe, executor, summary, judge, retry)
+        sources = run.with_stale(sources)
+        total = sum(_size(source.path) for source in sources)
+        with Progress("ingest", total, items=len(sources) + len(run.behind)) as run.progress:
+            for begin in range(0, max(1, len(sources)), GROUP):
+                last = begin + GROUP >= len(sources)
+                run.ingest_group(sources[begin : begin + GROUP], run.behind if last else [])
+            run.unite()
+        finish(session)
+    return summary
+
+
+def adopt(dataset: Dataset, recipe: Recipe, *, update: bool) -> list[str]:
+    """Create the dataset, or check that it has this recipe; with `update`, change it to this one.
+
+    Returns the settings that changed. Raises InputError, before anything is changed, when the
+    recipes differ without `update`, or when a video would have to be read again and is gone.
+    """
+    if update and dataset.exists:
+        for row in rows(dataset, "SELECT extract_key, labels, sources FROM videos"):
+            stale = row["extract_key"] != recipe.extract_key(_labels(row))
+            if stale and not any(Path(source).exists() for source in row["sources"]):
+                raise InputError(
+                    f"{row['sources'][0]}: the changed recipe must read it again, but it is gone; "
+                    "put it back, or use another --dataset"
+                )
+    return dataset.ensure(recipe.as_dict(), update=update)
+
+
+class _Run:
+    """One ingest: the dataset as it is, and the group that is worked on."""
+
+    def __init__(
+        self,
+        session: Session,
+        recipe: Recipe,
+        executor: Executor,
+        summary: Summary,
+        judge: Judge,
+        retry: bool,
+    ) -> None:
+        self._session, self._recipe, self._executor = session, recipe, executor
+        self._summary, self._judge, self._retry = summary, judge, retry
+        self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
+        self.behind: list[str] = []
+        """Videos that an older recipe heard or judged: their files need not be there."""
+        self.progress: Progress
+
+    def with_stale(self, sources: list[Source]) -> list[Source]:
+        """The sources, and those of videos that an older recipe extracted; notes who is behind."""
+        given = {label(source.path) for source in sources}
+        stale = []
+        for row in self._committed.values():
+            labels = _labels(row)
+            key = self._recipe.extract_key(labels)
+            audio, judged = self._recipe.audio_key(key), self._recipe.judge_key(key, labels)
+            if given.intersection(row["sources"]):
+                continue
+            if row["extract_key"] != key:
+                there = (s for s in row["sources"] if Path(s).exists())
+                stale.append(Source(Path(next(there, row["sources"][0]))))
+            elif (row["audio_part"] and row["audio_key"] != audio) or (
+                row["clips_part"] and row["judge_key"] != judged
+            ):
+                self.behind.append(row["video_id"])
+        return [*sources, *sorted(stale, key=lambda source: str(source.path))]
+
+    def ingest_group(self, group: list[Source], behind: list[str]) -> None:
+        """Take some sources, and videos that are in the dataset, all the way to their rows."""
+        videos = {video: self._stored(video) for video in behind} | self._identify(group)
+        to_judge = [video for video in videos.values() if self._plan(video)]
+        for key, outcome in self._executor.results():
+            ready = self._advance(videos, key, outcome)
+            if ready is not None:
+                to_judge.append(ready)
+        for video, row, new in self._judged(sorted(to_judge, key=lambda v: v.work.video_id)):
+            self._commit(video, row, new)
+            self._count(row, video)
+
+    def unite(self) -> None:
+        """Judge together who is in two splits, so that nobody is: older versions let lists do it,
+        and a list may have called for what another file of the same name is already.
+        """
+        divided = [self._stored(video) for video in sorted(self._judge.divided())]
+        for video, row, new in self._judged(divided):
+            self._commit(video, row, new)
+            self._end("judged again")
+
+    def _stored(self, video: str) -> _Video:
+        """A video as its row has it; nothing of its file is looked at."""
+        old = self._committed[video]
+        work = Work(
+            self._session.dataset.uri, str(self._session.scratch), self._recipe,
+            video, Path(old["sources"][0]), old["bytes"], 0, _labels(old),
+        )  # fmt: skip
+        return _Video(work, old["sources"], old)
+
+    def _identify(self, group: list[Source]) -> dict[str, _Video]:
+        """Hash the group's files and gather the names and labels of each content."""
+        for source in group:
+            self._executor.submit(source.path, steps.identify, source.path)
+        found: dict[Any, Any] = dict(self._executor.results())
+        videos: dict[str, _Video] = {}
+        for source in group:
+            outcome = found[source.path]
+            if not isinstance(outcome, Identified):
+                self._quarantine_absent(source, outcome)
+                continue
+            self._drop_absent(source.path)
+            known = videos.get(outcome.video_id)
+            old = self._committed.get(outcome.video_id)
+            labels = source.labels or (known.work.labels if known else _labels(old))
+            if known is not None:
+                labels = tuple(sorted({*known.work.labels, *source.labels}, key=repr))
+            path, mtime_ns = source.path, outcome.mtime_ns
+            if known is not None:
+                path, mtime_ns = known.work.path, known.work.mtime_ns
+            before = known.sources if known else list((old or {}).get("sources", []))
+            work = Work(
+                self._session.dataset.uri, str(self._session.scratch), self._recipe,
+                outcome.video_id, path, outcome.size, mtime_ns, labels,
+            )  # fmt: skip
+            names = sorted({*before, label(source.path)})
+            videos[outcome.video_id] = _Video(work, names, old, bytes_left=outcome.size)
+            if known is not None:
+                self.progress.count("unchanged")
+        return videos
+
+    def _plan(self, video: _Video) -> bool:
+        """Submit what is missing; True when only judging is."""
+        old, key = video.old, video.work.key
+        again = old is not None and old["status"] == "quarantined" and self._tries_again(old)
+        if old is None or old["extract_key"] != key or again:
+            self._executor.submit(("prepare", video.work.video_id), steps.prepare, video.work)
+            return False
+        if old["audio_part"] and old["audio_key"] != self._recipe.audio_key(key):
+            clips = self._judge.clips_of(old["video_id"], old["clips_part"])
+            sounds = [(clip["clip_id"], clip["sound_path"]) for clip in clips]
+            job = steps.restage_audio
+            self._executor.submit(("audio", video.work.video_id), job, video.work, sounds)
+            return False
+        if old["clips_part"] and old["judge_key"] != self._recipe.judge_key(key, video.work.labels):
+            return True
+        if old["sources"] != video.sources:
+            row = old | {"sources": video.sources}
+            self._committed[row["video_id"]] = commit(self._session, row, NewParts(), old)
+        self._end("unchanged", video)
+        return False
+
+    def _tries_again(self, old: dict[str, Any]) -> bool:
+        return self._retry or old["reason"] in _TRY_AGAIN
+
+    def _advance(self, videos: dict[str, _Video], key: Any, outcome: Any) -> _Video | None:  # noqa: ANN401
+        """Take in one finished job; the video when it is ready to be judged."""
+        step, video = key[0], videos[key[1]]
+        if video.ended:
+            return None
+        outcome = _failed(outcome, step)
+        if isinstance(outcome, Quarantined):
+            self._quarantine(video, outcome)
+        elif step == "prepare":
+            info, video.spans = outcome
+            video.facts, video.open_spans = info, len(video.spans)
+            for start, stop in video.spans:
+                job = ("extract", key[1], start, stop)
+                self._executor.submit(job, steps.extract, video.work, info, start, stop)
+            if not video.spans:
+                self._submit_finish(video)
+        elif step == "extract":
+            for name, seconds in outcome.items():
+                video.seconds[name] = video.seconds.get(name, 0.0) + seconds
+            video.open_spans -= 1
+            self._advance_bar(video, video.work.size / len(video.spans))
+            if video.open_spans == 0 and video.facts is not None:
+                self._submit_finish(video)
+        elif step == "finish":
+            video.facts, video.audio_staged = outcome, outcome["clips_total"] > 0
+            return video
+        else:
+            video.audio_staged = True
+            return video
+        return None
+
+    def _submit_finish(self, video: _Video) -> None:
+        key = ("finish", video.work.video_id)
+        self._executor.submit(key, steps.finish, video.work, video.facts, video.spans)
+
+    def _judged(self, videos: list[_Video]) -> Iterator[tuple[_Video, dict[str, Any], NewParts]]:
+        """Judge the clips of some videos together; each video's row and new parts."""
+        judged = self._judge.judge(
+            [
+                (v.work, v.sources, None if v.facts else (v.old or {}).get("clips_part"))
+                for v in videos
+                if (v.facts or v.old or {}).get("clips_total")
+            ]
+        )
+        for video in videos:
+            clips, decisions = judged.get(video.work.video_id, ([], []))
+            row = self._judge.video_row(
+                video.work, video.sources, video.facts or video.old or {}, clips, decisions
+            )
+            staged = {}
+            if video.facts is not None:
+                row["step_seconds"] = _step_seconds(video)
+            if video.facts is not None and clips:
+                staged["frames"] = f"{video.work.stage}/frames.parquet"
+            if video.audio_staged:
+                audio = self._recipe.audio_key(video.work.key)
+                staged["audio"] = f"{video.work.stage}/audio-{audio}.parquet"
+            yield video, row, NewParts(clips, decisions, staged)
+
+    def _commit(self, video: _Video, row: dict[str, Any], new: NewParts) -> None:
+        keep = {} if video.facts is not None else _parts(video.old)
+        self._committed[row["video_id"]] = commit(self._session, keep | row, new, video.old)
+        self._session.dataset.delete(video.work.stage)
+
+    def _count(self, row: dict[str, Any], video: _Video) -> None:
+        self._summary.clips += row["clips_accepted"]
+        self._end(row["status"], video)
+
+    def _quarantine(self, video: _Video, why: Quarantined) -> None:
+        row = {
+            "video_id": video.work.video_id,
+            "sources": video.sources,
+            "status": "quarantined",
+            "reason": str(why.reason),
+            "detail": why.detail,
+            "bytes": video.work.size,
+            "labels": _label_rows(video.work.labels),
+            "clips_total": 0,
+            "clips_accepted": 0,
+            "extract_key": video.work.key,
+        }
+        video.facts, video.ended = {}, True
+        self._executor.withdraw(lambda key: key[1:2] == (video.work.video_id,))
+        if video.spans:
+            self._session.unclean = True  # spans that were done left media behind
+        self._commit(video, row, NewParts())
+        self._count(row, video)
+
+    def _quarantine_absent(self, source: Source, outcome: Any) -> None:  # noqa: ANN401 - a failure
+        """A source whose bytes cannot be read is known by its path."""
+        why = _failed(outcome, "identify")
+        name = label(source.path)
+        row = {
+            "video_id": absent_id(name),
+            "sources": [name],
+            "status": "quarantined",
+            "reason": str(why.reason),
+            "detail": why.detail,
+            "labels": _label_rows(source.labels),
+            "clips_total": 0,
+            "clips_accepted": 0,
+            "extract_key": self._recipe.extract_key(source.labels),
+        }
+        old = self._committed.get(row["video_id"])
+        self._committed[absent_id(name)] = commit(self._session, row, NewParts(), old)
+        self._end("quarantined")
+
+    def _drop_absent(self, path: Path) -> None:
+        """The file is there now: what was said of its absence no longer holds."""
+        old = self._committed.pop(absent_id(label(path)), None)
+        if old is not None:
+            forget(self._session, old)
+
+    def _end(self, outcome: str, video: _Video | None = None) -> None:
+        self._summary.outcomes[outcome] = self._summary.outcomes.get(outcome, 0) + 1
+        self.progress.count(outcome)
+        if video is not None:
+            self._advance_bar(video, video.bytes_left)
+
+    def _advance_bar(self, video: _Video, size: float) -> None:
+        video.bytes_left -= size
+        self.progress.advance(size)
+
+
+def _failed(outcome: Any, step: str) -> Any:  # noqa: ANN401 - any job's result
+    """A job's result, with what befell its process as a quarantine. Our own faults stop the run."""
+    if not isinstance(outcome, Failure):
+        return outcome
+    if outcome.kind == "error":
+        raise InputError(f"{step} failed: {outcome.detail}; free or mend it, then run again")
+    reason = Quarantine.TIMEOUT if outcome.kind == "timeout" else Quarantine.WORKER_CRASHED
+    return Quarantined(reason, f"{step}: {outcome.detail}")
+
+
+def _labels(row: dict[str, Any] | None) -> tuple[Label, ...]:
+    return tuple(Label(**entry) for entry in (row or {}).get("labels") or ())
+
+
+def _label_rows(labels: tuple[Label, ...]) -> list[dict[str, Any]]:
+    return [
+        {name: getattr(entry, name) for name in ("start", "stop", "speaker", "licence", "split")}
+        for entry in labels
+    ]
+
+
+def _parts(old: dict[str, Any] | None) -> dict[str, Any]:
+    """The parts that a row keeps when its video was not extracted again."""
+    return {key: value for key, value in (old or {}).items() if key.endswith("_part")}
+
+
+def _step_seconds(video: _Video) -> list[dict[str, Any]]:
+    return [{"step": step, "seconds": value} for step, value in sorted(video.seconds.items())]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,170 @@
+"""What the user points at: files, folders, globs and lists become sources with labels."""
+
+import csv
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from dawn.curation.tables import Label
+from dawn.features.rates import FPS
+from manifests.errors import InputError
+from manifests.files import is_hidden, on_disk
+from manifests.location import local_path
+from manifests.names import label_text
+from manifests.parquet import read_parquet
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
+    | {".flv", ".wmv", ".3gp", ".ogv", ".mxf"}
+)
+LIST_SUFFIXES = (".csv", ".parquet")
+LIST_COLUMNS = ("path", "speaker", "licence", "split", "start", "end")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One path to ingest and what is known of it."""
+
+    path: Path
+    labels: tuple[Label, ...] = ()
+    said: tuple[str, ...] = ()
+    """Where each label stands: the list and its row."""
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file in a folder is a video, by its name."""
+    return path.suffix.lower() in VIDEO_SUFFIXES and not is_hidden(path.name)
+
+
+def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Source]:
+    """Sources of files, folders (with their subfolders), globs and CSV or Parquet lists.
+
+    Sorted by path, each path once. Raises InputError for an argument that names nothing.
+    """
+    labels: dict[Path, dict[Label, str]] = {}
+    for argument in arguments:
+        for path, said in _expand(argument):
+            found = labels.setdefault(path, {})
+            if said is not None:
+                found.setdefault(*said)
+    if not labels:
+        raise InputError("no source: give a video, a folder, a glob or a list")
+    order = sorted(labels, key=os.fsencode)
+    return [_source(path, labels[path]) for path in order[:limit]]
+
+
+def _source(path: Path, said: dict[Label, str]) -> Source:
+    labels = sorted(said, key=repr)
+    return Source(path, tuple(labels), tuple(said[label] for label in labels))
+
+
+def _expand(argument: str) -> Iterator[tuple[Path, tuple[Label, str] | None]]:
+    path = Path(argument)
+    if path.is_dir():
+        yield from _in_folder(path)
+    elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
+        yield from _in_list(path)
+    elif os.path.lexists(path):
+        yield local_path(path), None
+    else:
+        matches = sorted(glob.glob(argument, recursive=True), key=os.fsencode)  # noqa: PTH207
+        if not matches:
+            raise InputError(f"{argument}: no such file, folder or match; check the path")
+        for match in matches:
+            if Path(match).is_dir():
+                yield from _in_folder(Path(match), may_be_empty=True)
+            elif is_video(Path(match)):
+                yield local_path(Path(match)), None
+
+
+def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Path, None]]:
+    """Videos below a folder, by suffix, without hidden ones. Links to folders are not followed:
+    they may loop; our own datasets are passed by: their clips are no footage.
+    """
+    found = False
+    for parent, folders, names in os.walk(folder):
+        seen = (name for name in folders if not is_hidden(name))
+        folders[:] = [name for name in seen if not _is_dataset(Path(parent) / name)]
+        for name in names:
+            if is_video(Path(name)):
+                found = True
+                yield local_path(Path(parent) / name), None
+    if not found and not may_be_empty:
+        suffixes = " ".join(sorted(VIDEO_SUFFIXES))
+        raise InputError(f"{folder}: holds no video (looked for {suffixes})")
+
+
+def _is_dataset(folder: Path) -> bool:
+    try:
+        return b'"recipe_hash"' in (folder / "dataset.json").read_bytes()
+    except OSError:
+        return False
+
+
+def _in_list(path: Path) -> Iterator[tuple[Path, tuple[Label, str]]]:
+    for number, row in enumerate(_rows(path), start=1):
+        where = f"{path}: row {number}"
+        name = row.get("path")
+        if None in row:
+            raise InputError(f"{where}: has more cells than the list has columns")
+        if not isinstance(name, str) or not name or "\0" in name:
+            raise InputError(f"{where}: has no path")
+        label = _label(row, where)
+        # A path in a list is relative to the list, so that both can be moved together.
+        yield on_disk(local_path(path.parent / name)), (label, where)
+
+
+def _label(row: dict[str, Any], where: str) -> Label:
+    start, end = _seconds(row.get("start"), where), _seconds(row.get("end"), where)
+    first = round((start or 0.0) * FPS)
+    stop = None if end is None else round(end * FPS)
+    if stop is not None and stop <= first:
+        raise InputError(f"{where}: end {end:g} s is not after start {start or 0.0:g} s")
+    texts = {}
+    for column in ("speaker", "licence", "split"):
+        try:
+            texts[column] = label_text(row.get(column))
+        except ValueError as error:
+            raise InputError(f"{where}: {column} {error}") from error
+    if texts["split"] is not None and texts["split"] not in SPLITS:
+        raise InputError(f"{where}: split {texts['split']!r} is not one of {', '.join(SPLITS)}")
+    return Label(start=first, stop=stop, **texts)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        if path.suffix.lower() == ".parquet":
+            with path.open("rb") as table:
+                rows: list[dict[str, Any]] = read_parquet(table).to_pylist()
+            columns = list(rows[0]) if rows else ["path"]
+        else:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.DictReader(file, strict=True)
+                rows = list(reader)
+                columns = list(reader.fieldnames or [])
+    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: cannot be read as a list: {error}") from error
+    unknown = [column for column in columns if column not in LIST_COLUMNS]
+    if "path" not in columns or unknown:
+        wanted = ", ".join(LIST_COLUMNS)
+        fault = f"unknown column {unknown[0]!r}" if unknown else "no column `path`"
+        raise InputError(f"{path}: {fault}; a list has the columns {wanted} (only path is needed)")
+    return rows
+
+
+def _seconds(value: object, where: str) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(str(value))
+    except ValueError as error:
+        raise InputError(f"{where}: {value!r} is not a time in seconds") from error
+    if not 0 <= seconds < 1e7:
+        raise InputError(f"{where}: {value!r} is not a time in seconds of 0 or more")
+    return seconds

@@ -1,0 +1,1 @@
+"""`dawn train`: the three stages on Ray Train."""

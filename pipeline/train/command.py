@@ -1,0 +1,177 @@
+"""`dawn train`: settings from a preset, changes from the command line, one stage or all."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from dawn.training.config import (
+    PARTS,
+    STAGES,
+    Stage,
+    Training,
+    default_parts,
+    field_names,
+    preset,
+    second_part,
+)
+from dawn.training.state import Checkpoints
+from dawn.training.task import plan
+from manifests.config import as_dict, load
+from manifests.errors import InputError
+from manifests.runs import RunFolder
+from pipeline.progress import console
+from pipeline.train.run import INFO, Resources, hand_over, train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """The command line of `dawn train`."""
+
+    stage: str
+    dataset: str
+    out: str
+    preset: str = "tiny"
+    source: str = "code"
+    changes: tuple[str, ...] = ()
+    lfg: str | None = None
+    init: str | None = None
+    curriculum: str | None = None
+    """A part of LFG's or A2V's, or auto for both; None: what the preset has."""
+    resources: Resources = Resources(workers=1)
+    resume: bool = False
+
+
+def run_train(options: TrainOptions) -> None:
+    """Train one stage, or all in turn. Raises InputError for what cannot be."""
+    if options.stage == "all":
+        train_all(options)
+        return
+    if options.stage not in STAGES:
+        raise InputError(f"{options.stage}: give lfg, pbnet, a2v or all")
+    stage: Stage = options.stage
+    folder = train_stage(stage, options)
+    console.print(f"next: look at {runs_of(stage, options)[-1].out}/report.html", markup=False)
+    if stage == "lfg":
+        console.print(
+            f"      dawn train a2v --dataset {options.dataset} --lfg {folder} --out A2V_RUN",
+            markup=False,
+        )
+
+
+def train_all(options: TrainOptions) -> str:
+    """The three stages, each handed the ones before; returns the model's folder."""
+    model = RunFolder(options.out, INFO)
+    lfg: str | None = None
+    if options.curriculum not in (None, "auto", *(names[0] for names in PARTS.values())):
+        raise InputError(f"--curriculum {options.curriculum}: for all stages give auto, or none")
+    for stage in STAGES:
+        own = replace(options, stage=stage, out=f"{options.out}/{stage}", lfg=lfg)
+        own = replace(own, changes=_changes_for(stage, options.changes))
+        if options.curriculum not in ("auto", *PARTS.get(stage, ())):
+            own = replace(own, curriculum=None)
+        train_stage(stage, own)
+        folder = hand_over(RunFolder(own.out, INFO), stage, model)
+        lfg = folder if stage == "lfg" else lfg
+    console.print(f"the model is in {model.uri}/model", markup=False)
+    console.print(
+        f"next: dawn generate --checkpoint {model.uri}/model --image FACE.jpg --audio VOICE.wav "
+        "--out VIDEO.mp4",
+        markup=False,
+    )
+    return f"{model.uri}/model"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One run of a stage."""
+
+    config: Training
+    out: str
+
+
+def runs_of(stage: Stage, options: TrainOptions) -> list[Part]:
+    """The runs that train a stage, each from the network of the one before.
+
+    Raises InputError for a part that the stage does not have.
+    """
+    config = changed(preset(stage, options.preset, options.source), options.changes)
+    if stage not in PARTS:
+        return [Part(config, options.out)]
+    first, second = PARTS[stage]
+    parts = {
+        first: [Part(config, options.out)],
+        second: [Part(second_part(config, options.preset), options.out)],
+    }
+    parts["auto"] = [replace(part, out=f"{options.out}/{name}") for name, (part,) in parts.items()]
+    chosen = options.curriculum or default_parts(stage, options.preset)
+    if chosen not in parts:
+        raise InputError(f"--curriculum {chosen}: give {', '.join(parts)}")
+    if chosen == second and options.init is None:
+        raise InputError(
+            f"--curriculum {second}: begins from the part {first}; give --init RUN/model/{stage}"
+        )
+    return parts[chosen]
+
+
+def train_stage(stage: Stage, options: TrainOptions) -> str:
+    """One stage, with the parts of its curriculum; returns the network's folder."""
+    init = options.init
+    runs = runs_of(stage, options)
+    for part in runs:
+        init = _train(stage, part.config, options, part.out, init)
+    if len(runs) == 1:
+        return str(init)
+    return hand_over(RunFolder(runs[-1].out, INFO), stage, RunFolder(options.out, INFO))
+
+
+def _train(
+    stage: Stage, config: Training, options: TrainOptions, out: str, init: str | None
+) -> str:
+    task = plan(stage, config, options.dataset, out, options.lfg, init)
+    step = (Checkpoints(RunFolder(out, INFO)).steps() or [0])[-1]
+    begun = f" from step {step}" if step else ""
+    console.print(
+        f"training {stage}-{task.hash[:8]}{begun} to step {config.run.steps} in {out}", markup=False
+    )
+    run = train(task, options.resources, resume=options.resume)
+    folder = f"{run.uri}/model/{stage}"
+    console.print(f"done: the best network is in {folder}", markup=False)
+    return folder
+
+
+def _changes_for(stage: Stage, changes: tuple[str, ...]) -> tuple[str, ...]:
+    """`--set lfg.run.steps=10` is for one stage, `--set run.seed=1` for each."""
+    chosen = []
+    for change in changes:
+        head, _, rest = change.partition(".")
+        if head in STAGES:
+            chosen += [rest] if head == stage else []
+        else:
+            chosen.append(change)
+    return tuple(chosen)
+
+
+def changed(config: Training, changes: tuple[str, ...]) -> Training:
+    """The configuration with `key=value` changes. Raises InputError for unknown keys."""
+    values = as_dict(config)
+    names = field_names(config)
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals or key not in names:
+            raise InputError(f"--set {change}: give KEY=VALUE with one of {', '.join(names)}")
+        *path, last = key.split(".")
+        place: dict[str, Any] = values
+        for name in path:
+            place = place[name]
+        place[last] = _value(text)
+    result: Training = load(type(config), values, "--set")
+    return result
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - any YAML scalar
+    """A number, a truth value or text; unlike in YAML, 1e-4 is a number."""
+    try:
+        return float(text) if "e" in text.lower() else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        return text

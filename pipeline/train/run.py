@@ -1,0 +1,259 @@
+"""Training on Ray Train: workers that run `dawn.training.loop`, and a board that tells how far."""
+
+import errno
+import logging
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from dawn.training.clips import ClipError
+from dawn.training.loop import Place, Trainer
+from dawn.training.record import METRICS
+from dawn.training.state import Checkpoints
+from dawn.training.task import TrainingTask
+from manifests.errors import InputError
+from manifests.runs import RunFolder
+from pipeline.cluster.tasks import join_or_start, prepare_worker
+from pipeline.train.news import TrainingNews
+from pipeline.train.report import write_report
+
+INFO = "config.json"
+_MAX_RESTARTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a run may use. No `workers`: this process, without Ray."""
+
+    workers: int = 0
+    gpus_per_worker: float = 0.0
+    address: str | None = None
+
+
+def train(task: TrainingTask, resources: Resources, *, resume: bool) -> RunFolder:
+    """Train to the last step, or go on from the last checkpoint; returns the run's folder.
+
+    Raises InputError when the folder holds another run, the cluster is too small, or the run
+    cannot go on (the loss is no number, too many clips cannot be read, the disk is full).
+    """
+    run = RunFolder(task.out, INFO)
+    with run.writing():
+        step = _adopt(run, task, resume)
+        if step < task.config.run.steps:
+            news = TrainingNews(task, step)
+            with news.progress:
+                if resources.workers:
+                    _on_ray(task, resources, news.show)
+                else:
+                    _here(task, news.show)
+        Checkpoints(run).finish(task.stage)
+        write_report(run, task)
+    return run
+
+
+def _here(task: TrainingTask, show: Callable[[dict[str, Any]], None]) -> None:
+    """As one worker does it: on one thread, so that sums do not depend on the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        Trainer(task, show).run()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _adopt(run: RunFolder, task: TrainingTask, resume: bool) -> int:
+    """Begin the folder, or see that it holds this very run; returns the step to go on from."""
+    info = {
+        "run": f"{task.stage}-{task.hash[:8]}", "recipe": task.recipe(), "recipe_hash": task.hash,
+        "dataset": task.dataset, "lfg": task.lfg, "init": task.init,
+    }  # fmt: skip
+    checkpoints = Checkpoints(run)
+    step = (checkpoints.steps() or [0])[-1]
+    if run.exists and not step and not checkpoints.handed_on(task.stage):
+        _clear(run)
+    elif run.exists and not resume:
+        at = f", at step {step} of {task.config.run.steps}" if step else ""
+        raise InputError(
+            f"{run.uri}: holds a run already{at}; add --resume to the same command to go on, "
+            "or give another --out"
+        )
+    run.ensure(info, fixed=["recipe"])
+    return step
+
+
+def _clear(run: RunFolder) -> None:
+    """Remove what an attempt left that ended before its first checkpoint: nothing is lost."""
+    if "recipe_hash" not in run.info():
+        raise InputError(f"{run.uri}: its {INFO} is of something else; give another --out")
+    for name in ("pictures", "tensorboard", METRICS, INFO):
+        if run.fs.exists(run.at(name)):
+            run.fs.rm(run.at(name), recursive=True)
+
+
+# --- Ray Train ------------------------------------------------------------------------------------
+
+
+class Board:
+    """Where workers post news and the driver reads them; an actor of its own."""
+
+    def __init__(self) -> None:
+        self._news: list[dict[str, Any]] = []
+        self._fatal: str | None = None
+
+    def post(self, news: dict[str, Any]) -> None:
+        """Add news; a "fatal" one says that going on makes no sense."""
+        self._fatal = self._fatal or news.get("fatal")
+        self._news.append(news)
+
+    def take(self) -> list[dict[str, Any]]:
+        """The news since the last call."""
+        news, self._news = self._news, []
+        return news
+
+    def fatal(self) -> str | None:
+        """Why the run cannot go on, if so."""
+        return self._fatal
+
+
+def _on_ray(
+    task: TrainingTask, resources: Resources, show: Callable[[dict[str, Any]], None]
+) -> None:
+    import ray
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    workers, gpus = resources.workers, resources.gpus_per_worker
+    if task.config.run.batch % (workers * task.config.run.accumulate):
+        raise InputError(
+            f"--workers {workers}: a batch of {task.config.run.batch} in "
+            f"{task.config.run.accumulate} parts cannot be shared equally; change --set run.batch"
+        )
+    started = join_or_start(resources.address, None)
+    try:
+        _check_cluster(workers, gpus)
+        logging.getLogger("ray.train").setLevel(logging.ERROR)
+        board = ray.remote(Board).options(num_cpus=0).remote()
+        watcher = _Watcher(board, show)
+        with tempfile.TemporaryDirectory(prefix="dawn-ray-") as storage, watcher:
+            trainer = TorchTrainer(
+                _work,
+                train_loop_config={"task": task, "board": board},
+                scaling_config=ScalingConfig(
+                    num_workers=workers,
+                    use_gpu=gpus > 0,
+                    resources_per_worker={"CPU": 1, **({"GPU": gpus} if gpus else {})},
+                ),
+                run_config=RunConfig(
+                    name=f"{task.stage}-{task.hash[:8]}",
+                    storage_path=storage,
+                    failure_config=FailureConfig(max_failures=_MAX_RESTARTS),
+                ),
+            )
+            try:
+                trainer.fit()
+            except ray.train.TrainingFailedError as error:
+                fatal = ray.get(board.fatal.remote())
+                reason = str(error).strip().splitlines()[-1]
+                raise InputError(
+                    fatal
+                    or f"{task.out}: workers failed {_MAX_RESTARTS + 1} times ({reason}); "
+                    "the last checkpoint is kept"
+                ) from error
+        fatal = ray.get(board.fatal.remote())
+        if fatal:
+            raise InputError(fatal)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _check_cluster(workers: int, gpus: float) -> None:
+    """Refuse at once what the cluster cannot give; Ray itself would wait without a word."""
+    import ray
+
+    there = ray.cluster_resources()
+    for kind, wanted in (("CPU", float(workers)), ("GPU", workers * gpus)):
+        if wanted > there.get(kind, 0):
+            raise InputError(
+                f"--workers {workers}: needs {wanted:g} {kind}s, the cluster has "
+                f"{there.get(kind, 0):g}; ask for fewer, or join a larger one with --address"
+            )
+
+
+def _work(config: dict[str, Any]) -> None:
+    """A worker's part. What no restart can mend is posted, and the run ends."""
+    import ray
+    import ray.train
+    import ray.train.torch
+
+    prepare_worker()
+    board = config["board"]
+    if ray.get(board.fatal.remote()):
+        return
+    context = ray.train.get_context()
+    device = str(ray.train.torch.get_device())
+    if device == "cpu":
+        torch.set_num_threads(1)
+    place = Place(context.get_world_rank(), context.get_world_size(), device)
+    try:
+        Trainer(config["task"], lambda news: board.post.remote(news), place).run()
+    except (InputError, ClipError) as error:
+        ray.get(board.post.remote({"fatal": str(error)}))
+        raise
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        full = "no space left on the disk; the last checkpoint is whole, free some and --resume"
+        ray.get(board.post.remote({"fatal": f"{config['task'].out}: {full}"}))
+        raise
+
+
+class _Watcher:
+    """Reads the board in a thread while `fit` blocks."""
+
+    def __init__(self, board: Any, show: Callable[[dict[str, Any]], None]) -> None:  # noqa: ANN401
+        self._board, self._show = board, show
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "_Watcher":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _watch(self) -> None:
+        import ray
+
+        last, asked = False, None
+        while not last:
+            last = self._stop.wait(0.5)
+            asked = asked or self._board.take.remote()
+            try:
+                news = ray.get(asked, timeout=30)
+            except ray.exceptions.GetTimeoutError:
+                continue  # a busy machine: the answer is still to come
+            except ray.exceptions.RayError:
+                return
+            asked = None
+            for one in news:
+                self._show(one)
+
+
+# --- all three stages -----------------------------------------------------------------------------
+
+
+def hand_over(source: RunFolder, stage: str, target: RunFolder) -> str:
+    """Copy a run's best network to TARGET/model/STAGE; returns that folder."""
+    with target.scratch() as scratch:
+        for suffix in ("safetensors", "json"):
+            part = scratch / f"{stage}.{suffix}"
+            source.fs.get_file(source.at(f"model/{stage}/{part.name}"), str(part))
+            target.publish(part, f"model/{stage}/{part.name}")
+    return f"{target.uri}/model/{stage}"

@@ -1,0 +1,103 @@
+"""`kill -9` during `dawn generate`: the same command again makes the set whole, none twice."""
+
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import psutil
+import pytest
+
+from manifests.runs import RunFolder
+from tests.conftest import ROOT
+from tests.models import write_model
+from tests.processes import wait_until_gone
+
+
+def start(model: Path, dataset: str, out: Path) -> subprocess.Popen[str]:
+    arguments = ["generate", "--checkpoint", model, "--dataset", dataset, "--split", "train",
+                 "--out", out, "--workers", 2, "--steps", 4, "--max-seconds", 2,
+                 "--device", "cpu"]  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def finish(model: Path, dataset: str, out: Path) -> str:
+    process = start(model, dataset, out)
+    text, _ = process.communicate()
+    assert process.returncode == 0, text
+    return text
+
+
+def kill(process: subprocess.Popen[str], worker: bool) -> None:
+    """One of the workers, or the command with all that it started."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    makers = [child for child in children if name(child).startswith("ray::_Actor")]
+    if worker:
+        for child in makers[:1]:
+            child.kill()
+        return
+    for victim in [psutil.Process(process.pid), *children]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.send_signal(signal.SIGKILL)
+    process.communicate()
+    wait_until_gone(children)
+
+
+def name(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def contents(root: Path) -> dict[str, tuple[str, list[bytes]]]:
+    """Of each item: its row without what time and memory it took, and its decoded frames."""
+    found = {}
+    changing = {"run", "wall_s", "network_s", "render_s", "encode_s", "real_time_factor",
+                "peak_memory_bytes"}  # fmt: skip
+    rows = RunFolder(str(root), "run.json").read("generations").to_pylist()
+    for row in rows:
+        assert row["item"] not in found
+        assert row["status"] == "ok", row["detail"]
+        with av.open(str(root / row["video"])) as container:
+            frames = [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+        kept = {key: value for key, value in row.items() if key not in changing}
+        found[row["item"]] = (repr(kept), frames)
+    return found
+
+
+def wait_for_rows(process: subprocess.Popen[str], root: Path, count: int) -> None:
+    """Until so many videos are committed; fails when the command ends before."""
+    while len(list((root / "generations").glob("*.parquet"))) < count:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments(dataset, tmp_path):
+    model = write_model(tmp_path / "model")
+    finish(model, dataset.uri, tmp_path / "calm")
+    calm = contents(tmp_path / "calm")
+    assert len(calm) == 7
+    chance, root = random.Random(5), tmp_path / "disturbed"
+    for rows, worker in ((1, False), (3, False), (4, True)):
+        process = start(model, dataset.uri, root)
+        wait_for_rows(process, root, rows)
+        time.sleep(chance.uniform(0, 0.5))  # somewhere in the next ones
+        kill(process, worker)
+        if not worker:
+            assert len(contents(root)) < 7
+    text, _ = process.communicate()  # it replaces its worker and goes on
+    assert process.returncode == 0, text
+    assert "there already" in text
+    assert contents(root) == calm
+    assert len(list((root / "videos").iterdir())) == 7
+    assert "7 there already" in finish(model, dataset.uri, root)
+    assert not list(root.glob(".tmp-*"))  # a killed worker's, too

@@ -1,0 +1,351 @@
+"""`dawn generate` over a split: the same videos whoever makes them, rows that tell all."""
+
+import errno
+import itertools
+import json
+import os
+import shutil
+import threading
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.data import astronaut
+
+from dawn.sampling.settings import GenerateConfig
+from manifests.errors import InputError
+from manifests.runs import RunFolder
+from manifests.store import Dataset
+from pipeline.cluster.actors import OnActors, OneHere
+from pipeline.cluster.tasks import Failure, OnRay
+from pipeline.generate import worker as generate_worker
+from pipeline.generate.command import ManyOptions, generate_many, plan_run
+from pipeline.generate.items import clip_items, list_items
+from pipeline.generate.single import Single, generate_one
+from pipeline.generate.worker import Maker
+from tests.dawn.sampling.test_voice import chirp, write_wav
+from tests.models import write_model
+
+CONFIG = GenerateConfig(steps=2, stretch=16, overlap=4, window=4)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> Path:
+    """A portrait and a voice of 0.9 s."""
+    folder = tmp_path_factory.mktemp("inputs")
+    Image.fromarray(astronaut()).save(folder / "face.png")
+    write_wav(folder / "voice.wav", chirp(0.9, 22050), 22050)
+    return folder
+
+
+def options(model: Path, dataset: Dataset, out: Path, **more) -> ManyOptions:
+    defaults = {"split": "train", "limit": 3, "max_seconds": 0.8, "seed": 7, "device": "cpu"}
+    return ManyOptions(
+        config=more.pop("config", CONFIG), checkpoint=model, dataset=dataset.uri, out=str(out),
+        **(defaults | more),
+    )  # fmt: skip
+
+
+def here(wanted: ManyOptions):
+    return generate_many(wanted, OneHere(Maker, plan_run(wanted).task))
+
+
+def decoded(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def run_rows(root: Path) -> list[dict]:
+    return RunFolder(str(root), "run.json").read("generations").to_pylist()
+
+
+def videos(root: Path) -> dict[str, np.ndarray]:
+    return {row["item"]: decoded(root / row["video"]) for row in run_rows(root)}
+
+
+@pytest.fixture(scope="module")
+def run(model, dataset, tmp_path_factory) -> Path:
+    """Three clips, made in this process."""
+    root = tmp_path_factory.mktemp("runs") / "first"
+    assert here(options(model, dataset, root)).counts == {"ok": 3, "there already": 0}
+    return root
+
+
+def test_every_row_says_what_was_made_and_how(run, dataset, model):
+    rows = run_rows(run)
+    items = clip_items(dataset, "train")[:3]
+    assert [row["item"] for row in rows] == sorted(item.name for item in items)
+    for row in rows:
+        assert row["status"] == "ok"
+        assert row["reason"] is None
+        assert (row["frames"], row["size"], row["duration_s"]) == (20, 256, 0.8)
+        assert decoded(run / row["video"]).shape == (20, 256, 256, 3)
+        assert row["wall_s"] >= row["network_s"] + row["render_s"] + row["encode_s"] > 0
+        assert row["real_time_factor"] == pytest.approx(row["wall_s"] / 0.8)
+        assert row["peak_memory_bytes"] > 1e8
+        assert (row["steps"], row["window"], row["device"]) == (2, 4, "cpu")
+        assert row["speaker"]
+    info = json.loads((run / "run.json").read_text())
+    assert info["split"] == "train"
+    assert info["checkpoint"] == rows[0]["checkpoint"]
+    with av.open(str(run / rows[0]["video"])) as container:
+        notes = json.loads(container.metadata["comment"])
+    assert notes["generated"] is True
+    assert notes["seed"] == rows[0]["seed"] != rows[1]["seed"]
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_two_workers_make_the_same_videos(run, dataset, model, tmp_path, ray_session):
+    wanted = options(model, dataset, tmp_path / "two")
+    workers = OnActors(OnRay(workers=2), Maker, plan_run(wanted).task)
+    assert generate_many(wanted, workers).counts["ok"] == 3
+    ours, theirs = videos(run), videos(tmp_path / "two")
+    assert ours.keys() == theirs.keys()
+    for item, frames in ours.items():
+        assert np.array_equal(frames, theirs[item])
+
+
+def test_what_is_there_is_not_made_again(run, dataset, model, tmp_path):
+    root = shutil.copytree(run, tmp_path / "again")
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*.parquet")}
+    lost = sorted(before)[1]
+    lost.unlink()  # as if the run had been killed between a video and its row
+    (root / ".tmp-half").mkdir()
+    assert here(options(model, dataset, root)).counts == {"ok": 1, "there already": 2}
+    after = {path: path.stat().st_mtime_ns for path in root.rglob("*.parquet")}
+    assert [path for path in after if after[path] != before[path]] == [lost]
+    assert not list(root.glob(".tmp-*"))
+    for item, frames in videos(root).items():
+        assert np.array_equal(frames, videos(run)[item])
+
+
+def test_another_seed_or_model_needs_another_folder(run, dataset, model, tmp_path):
+    root = shutil.copytree(run, tmp_path / "run")
+    with pytest.raises(InputError, match="seed: 7 -> 8"):
+        here(options(model, dataset, root, seed=8))
+    with pytest.raises(InputError, match=r"settings\.steps: 2 -> 3"):
+        here(options(model, dataset, root, config=replace(CONFIG, steps=3)))
+    other = write_model(tmp_path / "other", seed=1)
+    with pytest.raises(InputError, match="checkpoint"):
+        here(options(other, dataset, root))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    with pytest.raises(InputError, match="holds other files"):
+        here(options(model, dataset, tmp_path / "full"))
+
+
+def test_a_bad_clip_is_a_row_and_can_be_tried_again(dataset, model, tmp_path):
+    root = shutil.copytree(dataset.path, tmp_path / "data")
+    copy = Dataset(str(root))
+    broken, missing, _ = clip_items(copy, "train")[:3]
+    sound = root / broken.audio
+    kept = sound.read_bytes()
+    sound.write_bytes(b"no sound")
+    (root / missing.image).unlink()
+    wanted = options(model, copy, tmp_path / "run")
+    assert here(wanted).counts == {"ok": 1, "failed": 2, "there already": 0}
+    by_item = {row["item"]: row for row in run_rows(tmp_path / "run")}
+    assert by_item[broken.name]["reason"] == "bad_input"
+    assert "sound" in by_item[broken.name]["detail"]
+    assert by_item[missing.name]["video"] is None
+    assert len(list((tmp_path / "run" / "videos").iterdir())) == 1
+    assert here(wanted).counts == {"there already": 3}
+    sound.write_bytes(kept)
+    again = here(replace(wanted, retry=True)).counts
+    assert again == {"ok": 1, "failed": 1, "there already": 1}
+
+
+def test_a_full_disk_stops_the_run_and_leaves_no_row(dataset, model, tmp_path, monkeypatch):
+    def full(self, temporary, name):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    wanted = options(model, dataset, tmp_path / "run", limit=1)
+    workers = OneHere(Maker, plan_run(wanted).task)
+    with monkeypatch.context() as patch:
+        patch.setattr(generate_worker.RunFolder, "publish", full)
+        with pytest.raises(OSError, match="No space"):
+            generate_many(wanted, workers)
+    assert run_rows(tmp_path / "run") == []
+    assert here(wanted).counts == {"ok": 1, "there already": 0}
+
+
+def test_real_pose_and_still_eyes_make_other_videos(run, dataset, model, tmp_path):
+    config = replace(CONFIG, pose="real", blink="still")
+    wanted = options(model, dataset, tmp_path / "real", config=config, limit=1)
+    here(wanted)
+    ((item, frames),) = videos(tmp_path / "real").items()
+    assert not np.array_equal(frames, videos(run)[item])
+
+
+def test_baselines(dataset, model, tmp_path):
+    made = {}
+    for name in ("static", "copy-motion", "reconstruct"):
+        here(options(model, dataset, tmp_path / name, baseline=name, limit=1))
+        ((_, made[name]),) = videos(tmp_path / name).items()
+        (row,) = run_rows(tmp_path / name)
+        assert (row["system"], row["frames"], row["steps"]) == (name, 20, None)
+    moved = {name: np.ptp(frames.astype(int), axis=0).mean() for name, frames in made.items()}
+    assert moved["static"] < 4  # the codec's own noise
+    assert moved["reconstruct"] > 2 * moved["static"]
+    assert not np.array_equal(made["copy-motion"], made["reconstruct"])
+    item, other = clip_items(dataset, "train")[:2]
+    assert item.clip.driving == other.clip.video
+    bare = options(None, dataset, tmp_path / "bare", baseline="static", limit=1)
+    here(bare)
+    assert next(iter(videos(tmp_path / "bare").values())).shape[1] == 256
+    with pytest.raises(InputError, match="needs --checkpoint"):
+        plan_run(replace(bare, baseline="reconstruct"))
+    with pytest.raises(InputError, match="one of static"):
+        plan_run(replace(bare, baseline="frozen"))
+
+
+def test_lists(model, inputs, tmp_path):
+    path = inputs / "jobs.csv"
+    path.write_text("image,audio,name\nface.png,voice.wav,a/../b\nface.png,none.wav,gone\n")
+    wanted = ManyOptions(
+        config=CONFIG, checkpoint=model, list_=path, out=str(tmp_path / "run"), device="cpu"
+    )
+    assert here(wanted).counts == {"ok": 1, "failed": 1, "there already": 0}
+    good, gone = sorted(run_rows(tmp_path / "run"), key=lambda row: row["item"])
+    assert (good["item"], good["clip_id"], good["frames"]) == ("a/../b", None, 23)
+    assert Path(tmp_path / "run" / good["video"]).resolve().parent == tmp_path / "run" / "videos"
+    assert "no such file" in gone["detail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "no columns"), ("image,audio\n", "holds no pair"), ("image,sound\na,b\n", "unknown"),
+     ("image,audio\na\n", "row 1: give"), ("image,audio\na,b,c\n", "row 1: give"),
+     ("image,audio\na.png,b.wav\na.png,b.wav\n", "row 2: a second 'a-b'"),
+     ("image,audio,name\na.png,b.wav,José\na.png,c.wav,Jose\u0301 \n", "row 2: a second 'José'"),
+     ("image,audio\na,\x00\n", "image|cannot be read")],
+)  # fmt: skip
+def test_lists_that_cannot_be_used(tmp_path, text, says):
+    path = tmp_path / "jobs.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=says):
+        list_items(path)
+
+
+def test_a_list_finds_files_in_another_unicode_form(tmp_path):
+    for name in ("José.png", "José.wav"):
+        (tmp_path / unicodedata.normalize("NFD", name)).touch()
+    path = tmp_path / "jobs.csv"
+    path.write_text("image,audio\nJosé.png,José.wav\n", encoding="utf-8")
+    (item,) = list_items(path)
+    assert item.name == "José-José"
+    assert Path(item.image).is_file()
+    assert Path(item.audio).is_file()
+
+
+def single(model: Path, inputs: Path, out: Path, **more) -> Single:
+    files = {"image": inputs / "face.png", "audio": inputs / "voice.wav"}
+    defaults = {"checkpoint": model, "out": out, "config": CONFIG, "device": "cpu"}
+    return Single(**(files | defaults | more))
+
+
+def test_one_video_the_same_for_the_same_seed(model, inputs, tmp_path):
+    made = generate_one(single(model, inputs, tmp_path / "new" / "a.mp4"))
+    assert (made.frames, made.size) == (23, 256)
+    generate_one(single(model, inputs, tmp_path / "b.mp4"))
+    generate_one(single(model, inputs, tmp_path / "c.mp4", seed=1))
+    a, b, c = (decoded(tmp_path / name) for name in ("new/a.mp4", "b.mp4", "c.mp4"))
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.mp4", "c.mp4", "new"]
+
+
+def test_motion_of_another_clip(model, inputs, footage, tmp_path):
+    clip = footage / "plain.mp4"
+    config = replace(CONFIG, blink="still")
+    moved = single(model, inputs, tmp_path / "a.mp4", config=config, pose_from=clip)
+    generate_one(moved)
+    generate_one(replace(moved, out=tmp_path / "b.mp4", config=replace(config, pose="still"),
+                         pose_from=None))  # fmt: skip
+    assert not np.array_equal(decoded(tmp_path / "a.mp4"), decoded(tmp_path / "b.mp4"))
+    with pytest.raises(InputError, match=r"no face|cannot be read"):
+        generate_one(replace(moved, pose_from=inputs / "face.png"))
+
+
+def test_nothing_is_left_where_it_fails(model, inputs, tmp_path):
+    text = tmp_path / "text.png"
+    text.write_text("words")
+    for bad, says in (
+        ({"image": text}, "is not a picture"),
+        ({"audio": text}, "no sound"),
+        ({"out": tmp_path / "a.avi"}, "ends in .mp4"),
+        ({"out": tmp_path / "text.png" / "a.mp4"}, "cannot be made"),
+        ({"config": replace(CONFIG, pose="real")}, "use --pose-from"),
+        ({"checkpoint": model / "lfg"}, "no checkpoint of pbnet, a2v"),
+    ):
+        with pytest.raises(InputError, match=says):
+            generate_one(replace(single(model, inputs, tmp_path / "out.mp4"), **bad))
+    assert [path.name for path in tmp_path.iterdir()] == ["text.png"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_is_full(model, inputs, tmp_path, monkeypatch):
+    from pipeline.generate import run as generate
+
+    original = generate.generate
+
+    def on_a_full_disk(*arguments, **options):
+        arguments = list(arguments)
+        arguments[5] = Path("/dev/full")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(generate, "generate", on_a_full_disk)
+    with pytest.raises(InputError, match=r"out.mp4: cannot be written: No space left"):
+        generate_one(single(model, inputs, tmp_path / "out.mp4"))
+    assert not list(tmp_path.iterdir())
+
+
+class Moody:
+    """A worker whose jobs say how they end."""
+
+    def do(self, job):
+        if job == "crash":
+            os._exit(1)
+        if job == "hang":
+            threading.Event().wait()
+        if job == "raise":
+            raise KeyError("lost")
+        return job, torch.get_num_threads()
+
+
+def refuses():
+    raise ValueError("no weights here")
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_workers_that_die_hang_or_raise(ray_session, monkeypatch):
+    workers = OnActors(OnRay(workers=2), Moody, attempts=2)
+    looks = itertools.count(1)
+
+    def clock():
+        """Leaps while the job that hangs is alone: no other is late, however busy the machine."""
+        alone = [running.job for running in workers._running.values()] == ["hang"]
+        return next(looks) * 10_000.0 if alone else 0.0
+
+    monkeypatch.setattr("pipeline.cluster.actors.monotonic", clock)
+    results = dict(workers.results(["a", "crash", "raise", "hang", "b"]))
+    workers.close()
+    assert results["a"] == ("a", 1)
+    assert results["b"] == ("b", 1)
+    assert results["crash"] == Failure("crash", "its worker died at each of 2 attempts")
+    assert results["raise"].kind == "error"
+    assert results["hang"].kind == "timeout"
+    with pytest.raises(InputError, match=r"cannot be set up: .*no weights here"):
+        OnActors(OnRay(workers=2), refuses)

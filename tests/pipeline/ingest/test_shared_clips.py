@@ -1,0 +1,142 @@
+"""Real footage: every file ends as it should, with a reason a person understands."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dawn.features.faces.crop import Square, cut_square
+from dawn.features.faces.landmarks import to_68
+from dawn.features.video.decode import probe, read_frames
+from dawn.recipe import IngestConfig
+from manifests.catalog import rows
+from manifests.store import Dataset
+from manifests.validate import faults
+from tests.conftest import ingest_into
+
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
+
+EXPECTED = {
+    "c01_wda_f1_512_25fps": ("ok", None),
+    "c03_retalk2_m_844_25fps": ("ok", None),
+    "c04_retalk4_f_700_30fps": ("ok", None),
+    "c09_grid_f1_360x288_25": ("ok", None),
+    "c21_no_face_960x540": ("rejected", "No face was seen"),
+    "c22_pexels_emotions_silent_2398": ("rejected", "no voice is heard"),
+    "d01_TRUNCATED_from_c04": ("quarantined", "the file was cut off"),
+    # The same footage is there twice more: of each pair, the copy with the larger face is kept.
+    "c07_grid_m1_360x288_25": ("rejected", "the same footage is there already"),
+    "d06_ROTATION_FLAG_from_c03": ("rejected", "the same footage is there already"),
+    "d07_HARD_CUT_two_speakers_from_c07_c09": ("ok", None),
+}
+
+
+@pytest.fixture(scope="module")
+def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """All real clips, ingested with the networks whose weights are in the shared folder."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("DAWN_WEIGHTS", str(shared / "weights"))
+    root = tmp_path_factory.mktemp("real") / "root"
+    try:
+        return ingest_into(root, [shared / "clips"], IngestConfig())
+    finally:
+        patch.undo()
+
+
+def by_name(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    return {Path(row["sources"][0]).stem: row for row in rows(dataset, "FROM videos")}
+
+
+def clip_rows(dataset: Dataset) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for clip in rows(dataset, "SELECT * FROM clips ORDER BY clip_id"):
+        found.setdefault(clip["source_name"], []).append(clip)
+    return found
+
+
+def test_every_file_ends_as_expected(real: Dataset) -> None:
+    videos = by_name(real)
+    assert set(videos) == set(EXPECTED)
+    for name, (status, detail) in EXPECTED.items():
+        row = videos[name]
+        assert row["status"] == status, name
+        assert (detail or "") in (row["detail"] or ""), name
+        assert (row["detail"] is None) == (detail is None), name
+
+
+def test_the_dataset_is_sound(real: Dataset) -> None:
+    assert list(faults(real)) == []
+
+
+def test_the_two_speakers_are_cut_apart_and_told_apart(real: Dataset) -> None:
+    assert by_name(real)["d07_HARD_CUT_two_speakers_from_c07_c09"]["cuts"] == [75]
+    clips = clip_rows(real)
+    man, woman = clips["d07_HARD_CUT_two_speakers_from_c07_c09"]
+    assert [man["start_frame"], woman["start_frame"]] == [0, 75]
+    assert man["identity"] == clips["c07_grid_m1_360x288_25"][0]["identity"]
+    assert woman["identity"] == clips["c09_grid_f1_360x288_25"][0]["identity"]
+    assert man["identity"] != woman["identity"]
+
+
+def test_the_rotated_copy_is_upright(real: Dataset) -> None:
+    (turned,) = clip_rows(real)["d06_ROTATION_FLAG_from_c03"]
+    (plain,) = clip_rows(real)["c03_retalk2_m_844_25fps"]
+    assert turned["identity"] == plain["identity"]
+    assert turned["duplicate_of"] == plain["clip_id"]
+    row = by_name(real)["d06_ROTATION_FLAG_from_c03"]
+    assert (row["width"], row["height"]) == (640, 480)
+
+
+def test_blinks_of_real_people(real: Dataset) -> None:
+    """Counted by eye on the curves of the eye ratio; the clips' notes give rough counts."""
+    clips = clip_rows(real)
+    assert len(clips["c04_retalk4_f_700_30fps"][0]["blinks"]) == 6
+    assert len(clips["c07_grid_m1_360x288_25"][0]["blinks"]) == 2
+    assert len(clips["c03_retalk2_m_844_25fps"][0]["blinks"]) == 0
+    assert len(clips["c01_wda_f1_512_25fps"][0]["blinks"]) == 10
+
+
+def test_original_sound_agrees_with_the_mouth(real: Dataset) -> None:
+    for name in ("c01_wda_f1_512_25fps", "c03_retalk2_m_844_25fps", "c04_retalk4_f_700_30fps"):
+        (clip,) = clip_rows(real)[name]
+        assert clip["agreement_by"] == "lr_asd"
+        assert clip["agreement"] > 0.5
+        assert abs(clip["agreement_offset"]) <= 3
+
+
+def test_pose_agrees_with_3ddfa_within_5_degrees(real: Dataset, shared: Path) -> None:
+    """Mean absolute difference over every fifth frame, after one offset a angle for all clips."""
+    from dawn.features.faces.threeddfa import ThreeDDFA
+
+    network = ThreeDDFA(
+        shared / "weights" / "3ddfa_v2_mb05_120x120.pth",
+        shared / "weights" / "3ddfa_v2_param_mean_std_62d_120x120.pkl",
+    )
+    ours, theirs, names = [], [], []
+    poses = {
+        (row["clip_id"], row["frame"]): row
+        for row in rows(
+            real, "SELECT clip_id, frame, pose, landmarks FROM frames WHERE frame % 5 = 0"
+        )
+    }
+    for name, clips in clip_rows(real).items():
+        path = next((shared / "clips").glob(f"{name}.*"))
+        for clip in clips:
+            square = Square(clip["crop_x"], clip["crop_y"], clip["crop_side"])
+            begin = clip["start_frame"]
+            for index, picture in read_frames(path, probe(path), begin, begin + clip["frames"]):
+                row = poses.get((clip["clip_id"], index - begin))
+                if row is None:
+                    continue
+                crop = cut_square(picture, square, 512)
+                points = np.array(row["landmarks"], np.float32).reshape(478, 3) * 2
+                face = to_68(points)[:, :2]
+                box = np.concatenate([face.min(axis=0), face.max(axis=0)])
+                ours.append(row["pose"][:3])
+                theirs.append(network.pose(crop, box)[:3])
+                names.append(name)
+    difference = np.array(ours) - np.array(theirs)
+    assert np.abs(np.median(difference, axis=0)).max() < 2  # no hidden constant
+    error = np.abs(difference - np.median(difference, axis=0)).mean(axis=0)
+    assert (error <= 5).all(), error

@@ -1,0 +1,102 @@
+"""Curricula: which runs a stage takes, and that a part begins from the one before."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dawn import checkpoints
+from dawn.lfg.model import LFG
+from dawn.training.config import LFGTraining, preset
+from dawn.training.task import begin_from
+from manifests.errors import InputError
+from manifests.store import Dataset
+from pipeline.train.command import TrainOptions, run_train, runs_of, train_stage
+from pipeline.train.run import Resources
+from tests.small import SMALL_LFG
+
+
+def options(stage: str, preset: str = "tiny", **more: str) -> TrainOptions:
+    return TrainOptions(stage=stage, dataset="data", out="run", preset=preset, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("stage", "preset", "more", "outs"),
+    [
+        ("lfg", "tiny", {}, ["run/faces", "run/eyes"]),
+        ("lfg", "128", {}, ["run"]),
+        ("lfg", "128", {"curriculum": "auto"}, ["run/faces", "run/eyes"]),
+        ("lfg", "tiny", {"curriculum": "eyes", "init": "faces"}, ["run"]),
+        ("pbnet", "tiny", {}, ["run"]),
+        ("a2v", "tiny", {}, ["run"]),
+        ("a2v", "256", {}, ["run/short", "run/long"]),
+    ],
+)
+def test_a_preset_s_runs(stage: str, preset: str, more: dict[str, str], outs: list[str]) -> None:
+    assert [part.out for part in runs_of(stage, options(stage, preset, **more))] == outs  # type: ignore[arg-type]
+
+
+def test_what_the_eyes_part_changes_stays_as_it_was_set() -> None:
+    chosen = TrainOptions(
+        stage="lfg", dataset="data", out="run", changes=("eyes_weight=7", "run.steps=80")
+    )
+    first, second = (part.config for part in runs_of("lfg", chosen))
+    assert isinstance(first, LFGTraining)
+    assert isinstance(second, LFGTraining)
+    assert (first.eyes_weight, second.eyes_weight, second.run.steps) == (7, 7, 180)
+    assert (first.blink_share, second.blink_share) == (0, 0.5)
+    assert (first.network.region_scale, second.network.region_scale) == (0.25, 0.5)
+    official = preset("lfg", "128")
+    assert isinstance(official, LFGTraining)
+    assert official.eyes_weight == official.blink_share == official.openness_weight == 0
+
+
+@pytest.mark.parametrize(
+    ("stage", "part", "words"),
+    [
+        ("lfg", "short", "give faces, eyes, auto"),
+        ("a2v", "faces", "give short, long, auto"),
+        ("lfg", "eyes", "begins from the part faces; give --init"),
+        ("a2v", "long", "begins from the part short; give --init"),
+        ("all", "eyes", "for all stages give auto"),
+        ("all", "eye", "for all stages give auto"),
+    ],
+)
+def test_a_part_that_cannot_be_is_refused(stage: str, part: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        run_train(options(stage, curriculum=part))
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0])
+def test_a_part_takes_the_weights_before_and_its_own_filters(scale: float) -> None:
+    torch.manual_seed(0)
+    config = preset("lfg", "tiny").network
+    first, second = LFG(config), LFG(replace(config, region_scale=scale))  # type: ignore[arg-type]
+    own = {name: value.clone() for name, value in second.named_buffers() if ".down." in name}
+    begin_from(second, first, "faces")
+    for name, value in second.named_buffers():
+        assert name not in own or torch.equal(value, own[name]), name
+    for (name, one), other in zip(first.named_parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_weights_of_another_size_are_refused_in_one_line() -> None:
+    with pytest.raises(InputError, match="faces: its weights do not fit these settings"):
+        begin_from(LFG(SMALL_LFG), LFG(preset("lfg", "tiny").network), "faces")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_both_parts_train_and_the_second_is_handed_on(dataset: Dataset, tmp_path: Path) -> None:
+    changes = ("run.steps=4", "run.batch=2", "run.validate_every=2", "run.validation_clips=2")
+    chosen = TrainOptions(
+        stage="lfg", dataset=dataset.path, out=str(tmp_path), resources=Resources(),
+        changes=(*changes, "run.loader_workers=0"),
+    )  # fmt: skip
+    folder = train_stage("lfg", chosen)
+    assert Path(folder.removeprefix("file://")) == tmp_path / "model/lfg"
+    network, card = checkpoints.load_network(tmp_path / "model/lfg", "lfg")
+    assert isinstance(network, LFG)
+    assert network.config.region_scale == 0.5
+    assert card.sha256 == checkpoints.read_card(tmp_path / "eyes/model/lfg/lfg.json").sha256
+    assert (tmp_path / "faces/model/lfg/lfg.json").exists()
