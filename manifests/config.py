@@ -111,12 +111,12 @@ def _adapter(cls: type[T]) -> "TypeAdapter[T]":
     from pydantic import ConfigDict, TypeAdapter
 
     if cls in _ADAPTERS:
-        return _ADAPTERS[cls]  # type: ignore[no-any-return]
+        return _ADAPTERS[cls]
 
     if not hasattr(cls, "__pydantic_config__"):  # dataclasses within follow it
         strict = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
         cls.__pydantic_config__ = strict  # type: ignore[attr-defined]
-    return _ADAPTERS.setdefault(cls, TypeAdapter(cls))  # type: ignore[no-any-return]
+    return _ADAPTERS.setdefault(cls, TypeAdapter(cls))
 
 
 def _first_fault(cls: type, error: "ValidationError") -> str:
