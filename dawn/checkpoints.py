@@ -6,13 +6,14 @@ can run code.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -28,6 +29,7 @@ from dawn.pbnet.model import PBNet
 from manifests.config import as_dict, load, stable_hash
 from manifests.errors import InputError
 from manifests.files import is_hidden
+from manifests.plugins import plugins
 
 FORMAT = 1
 FOLDERS = ("lfg", "a2v", "pbnet", "pose", "blink")
@@ -35,8 +37,34 @@ FOLDERS = ("lfg", "a2v", "pbnet", "pose", "blink")
 LISTED = 12
 """Keys of each kind that an error names before it says how many more there are."""
 
-Stage = Literal["lfg", "a2v", "pbnet"]
-Config = LFGConfig | A2VConfig | PBNetConfig
+Config = Any
+"""A network's own settings: LFGConfig, A2VConfig, PBNetConfig, or an added stage's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A kind of network: its settings, and the module that is built from them."""
+
+    config: type
+    build: Callable[[Any], nn.Module]
+
+
+_OURS = {
+    "lfg": Network(LFGConfig, LFG),
+    "a2v": Network(A2VConfig, A2V),
+    "pbnet": Network(PBNetConfig, PBNet),
+}
+
+
+@functools.cache
+def networks() -> dict[str, Network]:
+    """Kinds of networks by stage; modules of the entry-point group `dawn.networks` add to them,
+    each with a dictionary `NETWORKS`.
+    """
+    found = dict(_OURS)
+    for module in plugins("dawn.networks"):
+        found |= module.NETWORKS
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +73,7 @@ class Card:
 
     format: int
     name: str
-    stage: Stage
+    stage: str
     architecture: dict[str, Any]
     architecture_hash: str
     parameters: int
@@ -57,8 +85,8 @@ class Card:
     def __post_init__(self) -> None:
         if self.format != FORMAT:
             raise ValueError(f"format {self.format!r} is not {FORMAT}, which this version reads")
-        if self.stage not in ("lfg", "a2v", "pbnet"):
-            raise ValueError(f"stage {self.stage!r} is not lfg, a2v or pbnet")
+        if self.stage not in networks():
+            raise ValueError(f"stage {self.stage!r} is none of {', '.join(networks())}")
         for name in ("architecture", "shapes", "source"):
             if not isinstance(getattr(self, name), dict):
                 raise ValueError(f"{name} is not a mapping")
@@ -66,25 +94,17 @@ class Card:
 
 def build(config: Config) -> nn.Module:
     """The network that `config` describes, with fresh weights."""
-    if isinstance(config, LFGConfig):
-        return LFG(config)
-    return A2V(config) if isinstance(config, A2VConfig) else PBNet(config)
+    return networks()[stage_of(config)].build(config)
 
 
-def stage_of(config: Config) -> Stage:
+def stage_of(config: Config) -> str:
     """The stage whose configuration this is."""
-    if isinstance(config, LFGConfig):
-        return "lfg"
-    return "a2v" if isinstance(config, A2VConfig) else "pbnet"
+    return next(name for name, kind in networks().items() if type(config) is kind.config)
 
 
 def config_of(card: Card, where: Path) -> Config:
     """The card's architecture, validated; InputError names `where`."""
-    if card.stage == "lfg":
-        return load(LFGConfig, card.architecture, str(where))
-    if card.stage == "a2v":
-        return load(A2VConfig, card.architecture, str(where))
-    return load(PBNetConfig, card.architecture, str(where))
+    return load(networks()[card.stage].config, card.architecture, str(where))
 
 
 def save(

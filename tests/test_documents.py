@@ -49,13 +49,19 @@ SHORT = """\
 import sys
 from dataclasses import replace
 
-from dawn.training import config
-from pipeline import demo_model
+from dawn.training.stage import Stage
 from pipeline.cli.app import main
+from pipeline.demo import model as demo_model
 
-for table in (config._LFG, config._PBNET, config._A2V):
-    for name, preset in table.items():
-        table[name] = replace(preset, run=replace(preset.run, steps=2, validate_every=2))
+whole = Stage.preset
+
+
+def short(self, name, source="code"):
+    config = whole(self, name, source)
+    return replace(config, run=replace(config.run, steps=2, validate_every=2))
+
+
+Stage.preset = short
 demo_model.STEPS.update(lfg=2, pbnet=2, a2v=2)
 
 if __name__ == "__main__":  # not in the processes that read samples

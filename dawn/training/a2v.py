@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from dawn.a2v.diffusion import NoiseLoss, at, resting_motion
 from dawn.a2v.face_mask import face_box_mask
@@ -17,6 +17,7 @@ from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipFeatures, ClipReader, ClipRow
 from dawn.training.config import A2VTraining
 from dawn.training.jitter import jittered
+from dawn.training.objective import Objective
 from dawn.training.order import Sample
 
 _SEEN = 4
@@ -118,17 +119,16 @@ def latent_motion(lfg: LFG, reference: Tensor, frames: Tensor) -> Tensor:
     return torch.cat((flow, 2 * occlusion - 1), dim=1)
 
 
-class A2VObjective(nn.Module):
+class A2VObjective(Objective):
     """The diffusion network under training; the frozen LFG makes its targets."""
 
     measure = "noise"
+    network: A2V
 
     def __init__(self, config: A2VTraining, network: A2V, lfg: LFG) -> None:
         super().__init__()
         self.config = config
         self.network = network
-        self.progress = 0.0
-        """Share of the run's steps that are done; the loop sets it."""
         self._lfg = (lfg.eval().requires_grad_(False),)  # in a tuple: neither trained nor saved
 
     @property

@@ -1,19 +1,16 @@
-"""The settings of a training run: one object a stage, with presets.
+"""The settings of a training run: one object a stage. Their presets are YAML, in `presets/`.
 
-Paper and released code differ in places (docs/training.md lists them): `paper` and `code` are
-two presets of the same settings, the code's the default.
+Paper and released code differ in places (docs/training.md lists them): the defaults are the
+code's, the preset file's section `paper` has the paper's.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
-from dawn.a2v.config import A2V_128, A2V_256, A2V_TINY, A2VConfig
-from dawn.lfg.config import LFG_128, LFG_256, LFG_TINY, LFGConfig
-from dawn.pbnet.config import PBNET_JOINT, PBNET_TINY, PBNetConfig
-from manifests.errors import InputError
-
-Stage = Literal["lfg", "pbnet", "a2v"]
-STAGES: tuple[Stage, ...] = ("lfg", "pbnet", "a2v")
+from dawn.a2v.config import A2V_128, A2VConfig
+from dawn.lfg.config import LFG_128, LFGConfig
+from dawn.pbnet.config import PBNET_JOINT, PBNetConfig
+from manifests.config import as_dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,17 +128,13 @@ class Curriculum:
             raise ValueError(f"frames: {self.frames_min} … {self.frames_max} is no range")
 
 
-SHORT = Curriculum()
-LONG = Curriculum(frames_min=30, frames_max=40, reference="random")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class A2VTraining:
     """Audio-to-video diffusion (T1, T2, FD1, FD2)."""
 
     run: RunSettings = RunSettings()
     network: A2VConfig = A2V_128
-    clips: Curriculum = SHORT
+    clips: Curriculum = Curriculum()
     flow_weight: float = 0.15
     mouth_weight: float = 0.45
     """Of the mouth's mean noise error; the code's 0.15 on a sum over three channels."""
@@ -162,144 +155,20 @@ class A2VTraining:
                 raise ValueError(f"{name} must lie in 0 … 1, got {getattr(self, name)}")
 
 
-Training = LFGTraining | PBNetTraining | A2VTraining
+class Training(Protocol):
+    """The settings of any stage."""
 
-_LFG_RUN = RunSettings(
-    steps=400_000, batch=82, lr=4e-4, lr_end=2e-6, beta1=0.5, validate_every=2000, ema=0.0
-)
-_PBNET_RUN = RunSettings(
-    steps=100_000, batch=40, lr=4e-4, lr_end=2e-5, weight_decay=0.01, clip_norm=2.0,
-    validate_every=1000,
-)  # fmt: skip
-_A2V_RUN = RunSettings(
-    steps=250_000, batch=20, lr=2e-4, lr_end=1e-6, beta2=0.99, clip_norm=2.0, ema=0.999,
-    validate_every=2000,
-)  # fmt: skip
-_TINY_RUN = RunSettings(
-    batch=8, lr=2e-3, lr_end=1e-5, clip_norm=2.0, validate_every=200, validation_clips=8,
-    save_every_s=60.0, loader_workers=1, cache_mb=320,
-)  # fmt: skip
+    @property
+    def run(self) -> RunSettings:
+        """How long, how fast, how many."""
 
-_LFG = {
-    "tiny": LFGTraining(
-        run=replace(_TINY_RUN, steps=4000, beta1=0.5),
-        network=replace(LFG_TINY, num_regions=10),
-        jitter=0.05,
-        mouth_weight=20.0,
-    ),
-    "128": LFGTraining(run=_LFG_RUN),
-    "256": LFGTraining(run=replace(_LFG_RUN, batch=20, lr=6e-4), network=LFG_256),
-}
-_PBNET = {
-    "tiny": PBNetTraining(
-        run=replace(_TINY_RUN, steps=1200),
-        network=replace(PBNET_TINY, dropout=0.0),
-        frames=100,
-        states="dataset",
-        kl_weight=0.3,
-        kl_begin=0.0,
-        kl_full=0.3,
-        gan_weight=0.0,
-        spread_weight=0.04,
-        blink_weight=1.0,
-    ),
-    "128": PBNetTraining(run=_PBNET_RUN),
-    "256": PBNetTraining(run=_PBNET_RUN),
-}
-_A2V = {
-    "tiny": A2VTraining(
-        run=replace(_TINY_RUN, steps=1400, batch=4, ema=0.99),
-        network=replace(
-            A2V_TINY,
-            diffusion=replace(A2V_TINY.diffusion, predicts="motion"),
-            unet=replace(A2V_TINY.unet, eye_unit=-0.1),
-        ),
-        flow_weight=0.0,
-        mouth_weight=1.0,
-        eyes_weight=1.0,
-        picture_weight=10.0,
-        picture_begin=0.5,
-        blink_share=0.5,
-        jitter=0.0,
-        clips=Curriculum(frames_min=12, frames_max=12),
-    ),
-    "128": A2VTraining(run=_A2V_RUN),
-    "256": A2VTraining(run=_A2V_RUN, network=A2V_256),
-}
-PARTS: dict[Stage, tuple[str, str]] = {"lfg": ("faces", "eyes"), "a2v": ("short", "long")}
-"""The parts of a curriculum, which are runs of their own: the second begins from the first."""
-_TINY_LONG = Curriculum(frames_min=16, frames_max=24, reference="random")
-
-
-def preset(stage: Stage, name: str, source: str = "code") -> Training:
-    """The settings of a stage: `name` is tiny, 128 or 256, `source` is code or paper."""
-    tables: dict[Stage, dict[str, Training]]
-    tables = {"lfg": {**_LFG}, "pbnet": {**_PBNET}, "a2v": {**_A2V}}
-    table = tables[stage]
-    if name not in table:
-        raise InputError(f"--preset {name}: give one of {', '.join(table)}")
-    if source not in ("code", "paper"):
-        raise InputError(f"--source {source}: give code or paper")
-    chosen = table[name]
-    return chosen if source == "code" else _as_in_paper(chosen)
-
-
-def _as_in_paper(config: Training) -> Training:
-    """The paper's losses where it states other ones than the code (A.2)."""
-    if isinstance(config, LFGTraining):
-        return replace(config, shift_weight=0.0, affine_weight=0.0)
-    if isinstance(config, PBNetTraining):
-        return replace(config, kl_weight=0.01, kl_begin=0.25, gan_weight=0.6, smooth_weight=0.0)
-    return replace(config, flow_weight=0.0, mouth_weight=1.0)
-
-
-def default_parts(stage: Stage, name: str) -> str:
-    """Which parts of its curriculum a preset trains, or `auto` for both.
-
-    The release knows no eyes' part. Tiny networks do not profit from so few long clips.
-    """
-    if stage == "lfg":
-        return "auto" if name == "tiny" else "faces"
-    return "short" if name == "tiny" else "auto"
-
-
-def second_part(config: Training, name: str) -> Training:
-    """The settings of a curriculum's second part, of those of the first."""
-    if isinstance(config, LFGTraining):
-        return for_eyes(config)
-    if isinstance(config, A2VTraining):
-        return long_clips(config, name)
-    raise ValueError(f"{type(config).__name__} has no second part")
-
-
-def for_eyes(config: LFGTraining) -> LFGTraining:
-    """LFG's second part: regions see the eyes, and half of the pairs blink.
-
-    From the first step this would stop a small network from learning how heads move.
-    """
-    return replace(
-        config,
-        network=replace(config.network, region_scale=max(0.5, config.network.region_scale)),
-        run=replace(config.run, steps=max(1, config.run.steps * 9 // 4)),
-        eyes_weight=config.eyes_weight or 30.0,
-        openness_weight=config.openness_weight or 2.0,
-        blink_share=config.blink_share or 0.5,
-    )
-
-
-def long_clips(config: A2VTraining, name: str) -> A2VTraining:
-    """A2V's second part: longer clips of varying length, any reference frame."""
-    clips = _TINY_LONG if name == "tiny" else LONG
-    steps = max(1, config.run.steps // 2)
-    run = replace(
-        config.run, steps=steps, batch=max(1, config.run.batch * (1 if name == "tiny" else 2))
-    )
-    return replace(config, clips=clips, run=run)
+    @property
+    def network(self) -> Any:  # noqa: ANN401 - a stage's own
+        """What `dawn.checkpoints` builds its network from."""
 
 
 def field_names(config: Training) -> list[str]:
     """What `--set` takes, dotted."""
-    from manifests.config import as_dict
 
     def walk(values: dict[str, object], prefix: str) -> list[str]:
         names = []

@@ -16,6 +16,7 @@ from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import LFGTraining
 from dawn.training.jitter import jittered
+from dawn.training.objective import Objective
 from dawn.training.order import Sample
 from dawn.training.perceptual import VGG19, Perceptual, Pyramid
 from dawn.training.warps import RandomWarp, draw_warp
@@ -75,10 +76,11 @@ class PairSample:
         return sorted(numbers)
 
 
-class LFGObjective(nn.Module):
+class LFGObjective(Objective):
     """The LFG and what it is trained on; `forward` gives the loss of a batch and its parts."""
 
     measure = "l1"
+    network: LFG
 
     def __init__(self, config: LFGTraining, network: LFG, vgg: VGG19 | None = None) -> None:
         super().__init__()

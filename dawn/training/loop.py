@@ -18,21 +18,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from dawn.training.a2v import A2VObjective
 from dawn.training.clips import ClipReader, clips_of
 from dawn.training.config import RunSettings
 from dawn.training.norm import synced
+from dawn.training.objective import Objective
 from dawn.training.order import MicroBatches, Sample, Samples
-from dawn.training.pbnet import PBNetObjective
 from dawn.training.record import Recorder
+from dawn.training.stages import stage_named
 from dawn.training.state import Checkpoints, Progress
-from dawn.training.task import (
-    Objective,
-    TrainingTask,
-    objective_of,
-    picture_size,
-    sample_maker,
-)
+from dawn.training.task import TrainingTask, objective_of, sample_maker
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from manifests.store import Dataset
@@ -123,8 +117,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = cosine(step, settings)
         self.objective.train()
-        if isinstance(self.objective, PBNetObjective | A2VObjective):
-            self.objective.progress = step / settings.steps
+        self.objective.progress = step / settings.steps
         self.optimizer.zero_grad(set_to_none=True)
         sums: defaultdict[str, float] = defaultdict(float)
         waiting = 0.0
@@ -218,7 +211,7 @@ class Trainer:
         return iter(loader)
 
     def _reader(self) -> ClipReader:
-        size = picture_size(self.task.config)
+        size = stage_named(self.task.stage).picture_size(self.task.config)
         return ClipReader(self.task.dataset, size, self.settings.cache_mb * 2**20)
 
     def _validation_batch(self) -> Sample:

@@ -9,44 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.pbnet.model import PBNet
-from dawn.sampling.conventions import STATE_HIGH, STATE_LOW
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import PBNetTraining
+from dawn.training.objective import Objective
 from dawn.training.order import Sample
+from dawn.training.states import StateRange
 
 SEED_SHARE = 0.5
 """Least share of drawn motion's variance that is chance's, where `spread_weight` is set."""
 _SLOW = 9
-
-
-@dataclass(frozen=True, slots=True)
-class StateRange:
-    """Which values of pose (6) and eyes (2) the network sees as 0 and as 1."""
-
-    low: tuple[float, ...] = STATE_LOW
-    high: tuple[float, ...] = STATE_HIGH
-
-    def normalised(self, pose: Tensor, eyes: Tensor, pose_dim: int, eye_dim: int) -> Tensor:
-        """Pose (…, 6) and eyes (…, 2) as states (…, pose_dim + eye_dim)."""
-        values = torch.cat((pose, eyes), dim=-1)
-        low, high = values.new_tensor(self.low), values.new_tensor(self.high)
-        scaled = (values - low) / (high - low)
-        return torch.cat((scaled[..., :pose_dim], scaled[..., 6 : 6 + eye_dim]), dim=-1)
-
-    def pose_and_eyes(self, states: Tensor, pose_dim: int) -> tuple[Tensor, Tensor]:
-        """The inverse: pose (…, pose_dim) and eyes (…, ·) in degrees, pixels and ratios."""
-        low, high = states.new_tensor(self.low), states.new_tensor(self.high)
-        pose, eyes = states[..., :pose_dim], states[..., pose_dim:]
-        count = eyes.shape[-1]
-        scale = high - low
-        return (
-            pose * scale[:pose_dim] + low[:pose_dim],
-            eyes * scale[6 : 6 + count] + low[6 : 6 + count],
-        )
-
-
-RELEASE_RANGE = StateRange()
-"""The released networks' (PBD:62-65): degrees, scale and pixels; eyes as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +80,7 @@ class PatchAdversary(nn.Module):
         return out
 
 
-class PBNetObjective(nn.Module):
+class PBNetObjective(Objective):
     """PBNet, its adversary and their losses.
 
     The adversary learns from detached samples and the network from the adversary's view of its
@@ -118,14 +89,13 @@ class PBNetObjective(nn.Module):
     """
 
     measure = "reconstruction"
+    network: PBNet
 
     def __init__(self, config: PBNetTraining, network: PBNet) -> None:
         super().__init__()
         self.config = config
         self.network = network
         self.adversary = PatchAdversary(network.config.state_dim) if config.gan_weight else None
-        self.progress = 0.0
-        """Share of the run's steps that are done; the loop sets it."""
 
     def forward(self, batch: Sample) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and its weighted parts (CAE:143-162, PBL)."""

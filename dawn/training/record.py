@@ -5,7 +5,9 @@ from typing import Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dawn.training.pictures import Objective, draw, png
+from dawn.training.objective import Objective
+from dawn.training.pictures import png
+from dawn.training.stages import stage_named
 from dawn.training.task import TrainingTask
 from manifests.parquet import read_parquet, write_parquet
 from manifests.runs import TRAINING, RunFolder
@@ -54,7 +56,8 @@ class Recorder:
 
     def pictures(self, step: int, objective: Objective, batch: dict[str, Any]) -> None:
         """Draw what the network does with a validation batch."""
-        for name, image in draw(objective, batch).items():
+        drawn = stage_named(self._task.stage).pictures(objective, batch)
+        for name, image in drawn.items():
             self._picture(step, name, image)
 
     def _picture(self, step: int, name: str, image: NDArray[Any]) -> None:

@@ -1,7 +1,7 @@
 """What a run is asked to do, and the networks and samples that follow from it."""
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from dawn import checkpoints
-from dawn.a2v.model import A2V
 from dawn.lfg.blocks import AntiAliasedDownsample
-from dawn.lfg.model import LFG
-from dawn.pbnet.model import PBNet
-from dawn.training.a2v import A2VObjective, WindowSample
+from dawn.lfg.config import LFGConfig
 from dawn.training.clips import (
     ClipError,
     ClipFeatures,
@@ -25,13 +22,13 @@ from dawn.training.clips import (
     content_of,
     require_clips,
 )
-from dawn.training.config import A2VTraining, LFGTraining, PBNetTraining, Stage, Training
-from dawn.training.lfg import LFGObjective, PairSample
+from dawn.training.config import Training
+from dawn.training.objective import Objective
 from dawn.training.order import Make
-from dawn.training.pbnet import RELEASE_RANGE, PBNetObjective, SequenceSample, StateRange
-from dawn.training.perceptual import VGG19
+from dawn.training.stage import Statistics
+from dawn.training.stages import stage_named
 from dawn.training.state import local_network
-from dawn.weights import require, sha256
+from dawn.training.states import RELEASE_RANGE, StateRange
 from manifests.config import as_dict, stable_hash
 from manifests.errors import InputError
 from manifests.location import location
@@ -40,7 +37,6 @@ from manifests.store import Dataset
 VERSION = 1
 """Part of every run's recipe: raised when a change of the code changes what a run learns."""
 
-Objective = LFGObjective | PBNetObjective | A2VObjective
 _STATISTICS_CLIPS = 64
 
 
@@ -48,7 +44,7 @@ _STATISTICS_CLIPS = 64
 class TrainingTask:
     """Everything that decides a run's numbers, and where they go."""
 
-    stage: Stage
+    stage: str
     config: Training
     dataset: str
     dataset_hash: str
@@ -90,10 +86,10 @@ class TrainingTask:
 
     def source(self, step: int) -> dict[str, Any]:
         """What the checkpoint's card tells of its origin, and what generation needs to know."""
-        own = {"perceptual": self.config.perceptual} if isinstance(self.config, LFGTraining) else {}
         return {
             "kind": "trained", "stage": self.stage, "step": step, "config_hash": self.hash,
-            "dataset_hash": self.dataset_hash, "lfg_sha256": self.lfg_sha256, **own,
+            "dataset_hash": self.dataset_hash, "lfg_sha256": self.lfg_sha256,
+            **stage_named(self.stage).notes(self.config),
             "audio": {
                 "features": self.audio, "mean": self.audio_mean, "std": self.audio_std,
             },
@@ -102,7 +98,7 @@ class TrainingTask:
 
 
 def plan(
-    stage: Stage, config: Training, dataset: str, out: str, lfg: str | None, init: str | None
+    stage: str, config: Training, dataset: str, out: str, lfg: str | None, init: str | None
 ) -> TrainingTask:
     """Fit a configuration to the dataset and the networks it builds on. Paths become absolute:
     the run may work elsewhere.
@@ -115,39 +111,31 @@ def plan(
     info = data.info()
     clips = require_clips(clips_of(data, "train"), "train", 2)
     kind, width = audio_kind(data)
-    lfg_sha = None
-    if isinstance(config, A2VTraining):
-        if lfg is None:
-            raise InputError(
-                "dawn train a2v needs a trained flow generator; give --lfg RUN/model/lfg"
-            )
-        card = checkpoints.read_card(local_network(lfg, "lfg") / "lfg.json")
-        lfg_sha = card.sha256
-        flow = checkpoints.config_of(card, Path(lfg))
-        if not isinstance(flow, type(LFGTraining().network)):
-            raise InputError(f"{lfg}: holds a {card.stage} network, not lfg; give another --lfg")
-        unet = replace(
-            config.network.unet, audio_dim=width, image_channels=flow.width(flow.num_down_blocks)
-        )
-        network = replace(config.network, unet=unet, image_size=flow.image_size)
-        config = replace(config, network=network)
-    elif isinstance(config, PBNetTraining):
-        config = replace(config, network=replace(config.network, audio_dim=width))
+    how = stage_named(stage)
+    lfg_sha, flow = _flow_generator(stage, lfg) if how.needs_lfg else (None, None)
+    config = how.fit(config, width, flow)
     begin = checkpoints.read_card(local_network(init, stage) / f"{stage}.json") if init else None
     mean, std = (0.0, 1.0) if kind == "hubert" else audio_statistics(dataset, clips)
-    own_range = isinstance(config, PBNetTraining) and config.states == "dataset"
     return TrainingTask(
         stage=stage, config=config, dataset=dataset, audio=kind, audio_mean=mean, audio_std=std,
-        states=state_range(dataset, clips) if own_range else RELEASE_RANGE,
+        states=state_range(dataset, clips) if how.own_range(config) else RELEASE_RANGE,
         dataset_hash=str(info["recipe_hash"]), clips=content_of(data), lfg=lfg, lfg_sha256=lfg_sha,
-        init=init, init_sha256=begin.sha256 if begin else None, weights=_weights_of(config),
+        init=init, init_sha256=begin.sha256 if begin else None, weights=how.weights(config),
         out=out,
     )  # fmt: skip
 
 
-def _weights_of(config: Training) -> dict[str, str]:
-    vgg = isinstance(config, LFGTraining) and config.perceptual == "vgg19"
-    return {"vgg19": sha256(require("vgg19"))} if vgg else {}
+def _flow_generator(stage: str, lfg: str | None) -> tuple[str, LFGConfig]:
+    """The digest and the settings of the flow generator that a stage learns from."""
+    if lfg is None:
+        raise InputError(
+            f"dawn train {stage} needs a trained flow generator; give --lfg RUN/model/lfg"
+        )
+    card = checkpoints.read_card(local_network(lfg, "lfg") / "lfg.json")
+    flow = checkpoints.config_of(card, Path(lfg))
+    if not isinstance(flow, LFGConfig):
+        raise InputError(f"{lfg}: holds a {card.stage} network, not lfg; give another --lfg")
+    return card.sha256, flow
 
 
 def audio_statistics(dataset: str, clips: ClipTable) -> tuple[float, float]:
@@ -180,19 +168,12 @@ def _some(dataset: str, clips: ClipTable) -> list[ClipFeatures]:
 
 def objective_of(task: TrainingTask) -> Objective:
     """The network with fresh (or the given first) weights, and its losses."""
-    config = task.config
-    torch.manual_seed(config.run.seed)
-    objective: Objective
-    if isinstance(config, LFGTraining):
-        vgg = VGG19.from_file(require("vgg19")) if config.perceptual == "vgg19" else None
-        objective = LFGObjective(config, LFG(config.network), vgg)
-    elif isinstance(config, PBNetTraining):
-        objective = PBNetObjective(config, PBNet(config.network))
-    else:
+    how = stage_named(task.stage)
+    torch.manual_seed(task.config.run.seed)
+    lfg = None
+    if how.needs_lfg:
         lfg = checkpoints.load_network(local_network(str(task.lfg), "lfg"), "lfg")[0]
-        if not isinstance(lfg, LFG):
-            raise InputError(f"{task.lfg}: does not hold a flow generator")
-        objective = A2VObjective(config, A2V(config.network), lfg)
+    objective: Objective = how.objective(task.config, lfg)
     if task.init is not None:
         folder = local_network(task.init, task.stage)
         begin_from(objective.network, checkpoints.load_network(folder, task.stage)[0], task.init)
@@ -225,14 +206,5 @@ def fixed_filters(network: nn.Module) -> dict[str, Tensor]:
 
 def sample_maker(task: TrainingTask) -> Make:
     """What makes a sample of a clip for this stage."""
-    config = task.config
-    if isinstance(config, LFGTraining):
-        return PairSample(config)
-    if isinstance(config, PBNetTraining):
-        return SequenceSample(config, task.audio_mean, task.audio_std, task.states)
-    return WindowSample(config, task.audio_mean, task.audio_std)
-
-
-def picture_size(config: Training) -> int:
-    """Side of the pictures that the stage reads, in pixels."""
-    return 8 if isinstance(config, PBNetTraining) else config.network.image_size
+    statistics = Statistics(task.audio_mean, task.audio_std, task.states)
+    return stage_named(task.stage).samples(task.config, statistics)

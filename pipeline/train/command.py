@@ -5,16 +5,8 @@ from typing import Any
 
 import yaml
 
-from dawn.training.config import (
-    PARTS,
-    STAGES,
-    Stage,
-    Training,
-    default_parts,
-    field_names,
-    preset,
-    second_part,
-)
+from dawn.training.config import Training, field_names
+from dawn.training.stages import stage_named, stages
 from dawn.training.state import Checkpoints
 from dawn.training.task import plan
 from manifests.config import as_dict, load
@@ -47,9 +39,9 @@ def run_train(options: TrainOptions) -> None:
     if options.stage == "all":
         train_all(options)
         return
-    if options.stage not in STAGES:
-        raise InputError(f"{options.stage}: give lfg, pbnet, a2v or all")
-    stage: Stage = options.stage
+    if options.stage not in stages():
+        raise InputError(f"{options.stage}: give {', '.join(stages())} or all")
+    stage = options.stage
     folder = train_stage(stage, options)
     console.print(f"next: look at {runs_of(stage, options)[-1].out}/report.html", markup=False)
     if stage == "lfg":
@@ -63,12 +55,13 @@ def train_all(options: TrainOptions) -> str:
     """The three stages, each handed the ones before; returns the model's folder."""
     model = RunFolder(options.out, INFO)
     lfg: str | None = None
-    if options.curriculum not in (None, "auto", *(names[0] for names in PARTS.values())):
+    firsts = [stage.parts[0] for stage in stages().values() if stage.parts]
+    if options.curriculum not in (None, "auto", *firsts):
         raise InputError(f"--curriculum {options.curriculum}: for all stages give auto, or none")
-    for stage in STAGES:
+    for stage in stages():
         own = replace(options, stage=stage, out=f"{options.out}/{stage}", lfg=lfg)
         own = replace(own, changes=_changes_for(stage, options.changes))
-        if options.curriculum not in ("auto", *PARTS.get(stage, ())):
+        if options.curriculum not in ("auto", *(stages()[stage].parts or ())):
             own = replace(own, curriculum=None)
         train_stage(stage, own)
         folder = hand_over(RunFolder(own.out, INFO), stage, model)
@@ -90,21 +83,22 @@ class Part:
     out: str
 
 
-def runs_of(stage: Stage, options: TrainOptions) -> list[Part]:
+def runs_of(stage: str, options: TrainOptions) -> list[Part]:
     """The runs that train a stage, each from the network of the one before.
 
     Raises InputError for a part that the stage does not have.
     """
-    config = changed(preset(stage, options.preset, options.source), options.changes)
-    if stage not in PARTS:
+    how = stage_named(stage)
+    config = changed(how.preset(options.preset, options.source), options.changes)
+    if how.parts is None:
         return [Part(config, options.out)]
-    first, second = PARTS[stage]
+    first, second = how.parts
     parts = {
         first: [Part(config, options.out)],
-        second: [Part(second_part(config, options.preset), options.out)],
+        second: [Part(how.second_part(config, options.preset), options.out)],
     }
     parts["auto"] = [replace(part, out=f"{options.out}/{name}") for name, (part,) in parts.items()]
-    chosen = options.curriculum or default_parts(stage, options.preset)
+    chosen = options.curriculum or how.default_part(options.preset)
     if chosen not in parts:
         raise InputError(f"--curriculum {chosen}: give {', '.join(parts)}")
     if chosen == second and options.init is None:
@@ -114,7 +108,7 @@ def runs_of(stage: Stage, options: TrainOptions) -> list[Part]:
     return parts[chosen]
 
 
-def train_stage(stage: Stage, options: TrainOptions) -> str:
+def train_stage(stage: str, options: TrainOptions) -> str:
     """One stage, with the parts of its curriculum; returns the network's folder."""
     init = options.init
     runs = runs_of(stage, options)
@@ -125,9 +119,7 @@ def train_stage(stage: Stage, options: TrainOptions) -> str:
     return hand_over(RunFolder(runs[-1].out, INFO), stage, RunFolder(options.out, INFO))
 
 
-def _train(
-    stage: Stage, config: Training, options: TrainOptions, out: str, init: str | None
-) -> str:
+def _train(stage: str, config: Training, options: TrainOptions, out: str, init: str | None) -> str:
     task = plan(stage, config, options.dataset, out, options.lfg, init)
     step = (Checkpoints(RunFolder(out, INFO)).steps() or [0])[-1]
     begun = f" from step {step}" if step else ""
@@ -140,12 +132,12 @@ def _train(
     return folder
 
 
-def _changes_for(stage: Stage, changes: tuple[str, ...]) -> tuple[str, ...]:
+def _changes_for(stage: str, changes: tuple[str, ...]) -> tuple[str, ...]:
     """`--set lfg.run.steps=10` is for one stage, `--set run.seed=1` for each."""
     chosen = []
     for change in changes:
         head, _, rest = change.partition(".")
-        if head in STAGES:
+        if head in stages():
             chosen += [rest] if head == stage else []
         else:
             chosen.append(change)

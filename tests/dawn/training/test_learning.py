@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from dawn.training.config import LFGTraining, PBNetTraining, preset
+from dawn.training.config import LFGTraining, PBNetTraining
 from dawn.training.loop import Trainer
+from dawn.training.stages import stage_named
 from dawn.training.task import plan
 from manifests.store import Dataset
 
@@ -25,7 +26,7 @@ def validations(stage: str, config: Any, dataset: Dataset, out: Path) -> list[di
 
 
 def test_reconstruction_beats_the_copied_source(dataset: Dataset, tmp_path: Path) -> None:
-    config = preset("lfg", "tiny")
+    config = stage_named("lfg").preset("tiny")
     assert isinstance(config, LFGTraining)
     run = replace(config.run, steps=120, batch=4, validate_every=20, loader_workers=0)
     measured = validations("lfg", replace(config, run=run), dataset, tmp_path / "run")
@@ -36,7 +37,7 @@ def test_reconstruction_beats_the_copied_source(dataset: Dataset, tmp_path: Path
 def test_reconstructed_motion_beats_none_and_drawn_motion_is_lively(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    config = preset("pbnet", "tiny")
+    config = stage_named("pbnet").preset("tiny")
     assert isinstance(config, PBNetTraining)
     run = replace(config.run, steps=150, batch=4, validate_every=150, loader_workers=0)
     config = replace(config, run=run, frames=60)

@@ -23,11 +23,12 @@ from dawn.training.config import (
     PBNetTraining,
     RunSettings,
     Training,
-    preset,
 )
 from dawn.training.loop import DivergedError, Trainer, cosine
-from dawn.training.pbnet import RELEASE_RANGE, SequenceSample
+from dawn.training.pbnet import SequenceSample
+from dawn.training.stages import stage_named
 from dawn.training.state import Checkpoints
+from dawn.training.states import RELEASE_RANGE
 from dawn.training.task import TrainingTask, plan
 from manifests.errors import InputError
 from manifests.runs import RunFolder
@@ -53,7 +54,7 @@ def config_of(stage: str, run: RunSettings = SHORT) -> Training:
     if stage == "lfg":
         return LFGTraining(run=run, network=SMALL_LFG)
     if stage == "pbnet":
-        tiny = preset("pbnet", "tiny")
+        tiny = stage_named("pbnet").preset("tiny")
         assert isinstance(tiny, PBNetTraining)
         return replace(tiny, run=run, frames=40, gan_weight=0.1)
     clips = Curriculum(frames_min=3, frames_max=5, reference="random")
@@ -254,7 +255,7 @@ def test_parts_of_a_step_add_up_to_the_whole(dataset: Dataset, flow: str, tmp_pa
 
 
 def test_clips_shorter_than_the_window_are_padded_and_marked(dataset: Dataset) -> None:
-    tiny = preset("pbnet", "tiny")
+    tiny = stage_named("pbnet").preset("tiny")
     assert isinstance(tiny, PBNetTraining)
     clips = clips_of(dataset, "train")
     clip = min(clips, key=lambda clip: clip.frames)

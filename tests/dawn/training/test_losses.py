@@ -18,14 +18,13 @@ from dawn.training.config import LFGTraining, PBNetTraining
 from dawn.training.jitter import jittered
 from dawn.training.lfg import LFGObjective, psnr
 from dawn.training.pbnet import (
-    RELEASE_RANGE,
     PBNetObjective,
-    StateRange,
     chance_gap,
     masked_mean,
     quantile_gap,
 )
 from dawn.training.perceptual import VGG19, Pyramid
+from dawn.training.states import RELEASE_RANGE, StateRange
 from dawn.training.warps import RandomWarp, draw_warp
 
 

@@ -10,9 +10,10 @@ import torch
 
 from dawn import checkpoints
 from dawn.lfg.model import LFG
-from dawn.training import task as task_module
 from dawn.training.clips import clips_of
-from dawn.training.config import LFGTraining, PBNetTraining, preset
+from dawn.training.config import LFGTraining, PBNetTraining
+from dawn.training.stages import lfg as lfg_stage
+from dawn.training.stages import stage_named
 from dawn.training.task import TrainingTask, plan
 from manifests.compact import compact
 from manifests.config import diff
@@ -21,7 +22,7 @@ from manifests.store import Dataset
 from pipeline.train.run import Resources, train
 from tests.small import SMALL_LFG
 
-PBNET = preset("pbnet", "tiny")
+PBNET = stage_named("pbnet").preset("tiny")
 assert isinstance(PBNET, PBNetTraining)
 
 
@@ -92,7 +93,7 @@ def test_paths_are_absolute_in_a_task_and_no_part_of_its_identity(
     lfg(tmp_path / "model/lfg", 0)
     monkeypatch.chdir(tmp_path)
     Path("data").symlink_to(dataset.path)
-    config = preset("a2v", "tiny")
+    config = stage_named("a2v").preset("tiny")
     one = plan("a2v", config, "data/", "runs/a", "model", None)
     assert (one.dataset, one.out) == (f"{tmp_path}/data", f"{tmp_path}/runs/a")
     assert one.lfg == f"{tmp_path}/model"
@@ -107,7 +108,7 @@ def test_weights_of_losses_count(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = tmp_path / "vgg19.pth"
-    monkeypatch.setattr(task_module, "require", lambda name: found)
+    monkeypatch.setattr(lfg_stage, "require", lambda name: found)
     config = LFGTraining(network=SMALL_LFG)
     hashes = {plan("lfg", config, dataset.path, "out", None, None).hash}
     for content in (b"one", b"another"):

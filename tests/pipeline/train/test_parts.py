@@ -8,7 +8,8 @@ import torch
 
 from dawn import checkpoints
 from dawn.lfg.model import LFG
-from dawn.training.config import LFGTraining, preset
+from dawn.training.config import LFGTraining
+from dawn.training.stages import stage_named
 from dawn.training.task import begin_from
 from manifests.errors import InputError
 from manifests.store import Dataset
@@ -47,7 +48,7 @@ def test_what_the_eyes_part_changes_stays_as_it_was_set() -> None:
     assert (first.eyes_weight, second.eyes_weight, second.run.steps) == (7, 7, 180)
     assert (first.blink_share, second.blink_share) == (0, 0.5)
     assert (first.network.region_scale, second.network.region_scale) == (0.25, 0.5)
-    official = preset("lfg", "128")
+    official = stage_named("lfg").preset("128")
     assert isinstance(official, LFGTraining)
     assert official.eyes_weight == official.blink_share == official.openness_weight == 0
 
@@ -71,7 +72,7 @@ def test_a_part_that_cannot_be_is_refused(stage: str, part: str, words: str) -> 
 @pytest.mark.parametrize("scale", [0.5, 1.0])
 def test_a_part_takes_the_weights_before_and_its_own_filters(scale: float) -> None:
     torch.manual_seed(0)
-    config = preset("lfg", "tiny").network
+    config = stage_named("lfg").preset("tiny").network
     first, second = LFG(config), LFG(replace(config, region_scale=scale))  # type: ignore[arg-type]
     own = {name: value.clone() for name, value in second.named_buffers() if ".down." in name}
     begin_from(second, first, "faces")
@@ -83,7 +84,7 @@ def test_a_part_takes_the_weights_before_and_its_own_filters(scale: float) -> No
 
 def test_weights_of_another_size_are_refused_in_one_line() -> None:
     with pytest.raises(InputError, match="faces: its weights do not fit these settings"):
-        begin_from(LFG(SMALL_LFG), LFG(preset("lfg", "tiny").network), "faces")  # type: ignore[arg-type]
+        begin_from(LFG(SMALL_LFG), LFG(stage_named("lfg").preset("tiny").network), "faces")  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
