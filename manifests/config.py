@@ -58,6 +58,11 @@ def json_schema(cls: type) -> dict[str, Any]:
 
 def load_yaml(cls: type[T], path: Path) -> T:
     """Build `cls` from a YAML file; see `load`."""
+    return load(cls, read_mapping(path), str(path))
+
+
+def read_mapping(path: Path) -> Mapping[str, Any]:
+    """The settings of a YAML file; none for an empty one. Raises InputError."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -66,10 +71,10 @@ def load_yaml(cls: type[T], path: Path) -> T:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: is not valid YAML: {reason}") from error
     if values is None:
-        values = {}
+        return {}
     if not isinstance(values, Mapping):
         raise InputError(f"{path}: expected `key: value` lines, got {type(values).__name__}")
-    return load(cls, values, str(path))
+    return values
 
 
 def as_dict(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass instance

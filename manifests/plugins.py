@@ -5,27 +5,23 @@ with an entry point: `[project.entry-points."dawn.metrics"]`, `mine = "my_packag
 docs/extending.md shows both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import TypeVar
 
 from manifests.errors import InputError
 
-T = TypeVar("T")
 
-
-def modules(package: str, group: str) -> list[ModuleType]:
+def modules(package: str, group: str, *, leave_out: Container[str] = ()) -> list[ModuleType]:
     """The modules of a package, then those that distributions name in an entry-point group.
 
     Raises InputError, naming it, for an entry point that cannot be imported.
     """
     folder = import_module(package).__path__
-    return [import_module(f"{package}.{info.name}") for info in iter_modules(folder)] + plugins(
-        group
-    )
+    names = [info.name for info in iter_modules(folder) if info.name not in leave_out]
+    return [import_module(f"{package}.{name}") for name in names] + plugins(group)
 
 
 def plugins(group: str) -> list[ModuleType]:
@@ -40,17 +36,3 @@ def plugins(group: str) -> list[ModuleType]:
                 f"{type(error).__name__}: {error}"
             ) from error
     return found
-
-
-def declared(module: ModuleType, attribute: str, kind: type[T]) -> list[T]:
-    """What a module declares under a name, a sequence of one kind; nothing where it has no such.
-
-    Raises InputError for anything else.
-    """
-    entries = getattr(module, attribute, ())
-    if not isinstance(entries, Sequence) or not all(isinstance(entry, kind) for entry in entries):
-        raise InputError(
-            f"{module.__name__}.{attribute}: must be a sequence of {kind.__name__}, "
-            f"is {entries!r:.200}"
-        )
-    return list(entries)

@@ -174,7 +174,7 @@ def cluster(
     """A Ray started from a terminal, so that its workers inherit that: what names it to others."""
     dashboard = free_port()
     script = (
-        "ray start --head --block --port=0 --num-cpus=2 --node-ip-address=127.0.0.1 "
+        "ray start --head --block --port=0 --num-cpus=1 --node-ip-address=127.0.0.1 "
         f"--dashboard-port={dashboard} --dashboard-agent-listen-port={free_port()} "
         "--disable-usage-stats"
     )
@@ -259,7 +259,10 @@ def test_every_documented_command_runs_as_it_stands(
             before(command, studio)
             if command.startswith("ray job"):
                 wait_for_jobs(studio, environment | cluster)
+            begun = time.monotonic()
             code, text = run_in_terminal(command, studio, environment | cluster, limit_s=900)
+            took = time.monotonic() - begun
+            sys.stdout.write(f"{took:5.1f} s  {command.splitlines()[0]}\n")
             allowed = (0, 1) if command.startswith(VERDICTS) else (0,)
             assert code in allowed, f"{document}: {command}\nends with {code}:\n{text[-3000:]}"
     assert (studio / "runs/first/model/lfg/lfg.safetensors").is_file()

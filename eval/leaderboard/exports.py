@@ -11,7 +11,6 @@ from typing import Any
 
 from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell
-from eval.leaderboard.families import HEADLINE
 from eval.leaderboard.groups import BOUNDS, Entry
 from eval.report.numbers import cell as md_cell
 from eval.report.numbers import code, finite, number
@@ -36,7 +35,7 @@ CSV_COLUMNS = (
 def headline(sheet: Sheet) -> list[Column]:
     """The columns of printed tables: the headline ones, or all where there are few of those."""
     shown = [column for column in sheet.columns if column.shown]
-    main = [column for column in shown if column.definition.name in HEADLINE]
+    main = [column for column in shown if column.definition.headline]
     return main if len(main) >= 3 else shown
 
 

@@ -3,13 +3,14 @@
 import math
 import shlex
 from collections.abc import Sequence
+from typing import get_args
 
 from eval.leaderboard.board import Board, Sheet
 from eval.leaderboard.cells import Cell, cost
-from eval.leaderboard.families import FAMILIES, HEADLINE, family
 from eval.leaderboard.groups import BOUNDS
 from eval.leaderboard.overview import meaning
 from eval.leaderboard.packed import clip_data
+from eval.metrics.interface import Family
 from eval.report.page import fill
 
 
@@ -22,9 +23,7 @@ def as_html(board: Board, remake: Sequence[str] = ()) -> str:
         board=board,
         clip_data=[clip_data(sheet) for sheet in board.sheets],
         bounds=BOUNDS,
-        headline=HEADLINE,
         families=_families,
-        family=family,
         row_of=_row_of,
         cost=_cost,
         meaning=meaning,
@@ -35,9 +34,9 @@ def as_html(board: Board, remake: Sequence[str] = ()) -> str:
 
 def _families(sheet: Sheet) -> list[str]:
     """The choices of columns, the first of them chosen: `Main` where it says enough."""
-    shown = [column.definition.name for column in sheet.columns if column.shown]
-    found = [name for name in (*FAMILIES, "Other") if any(family(m) == name for m in shown)]
-    main = sum(name in HEADLINE for name in shown)
+    shown = [column.definition for column in sheet.columns if column.shown]
+    found = [name for name in get_args(Family) if any(d.family == name for d in shown)]
+    main = sum(definition.headline for definition in shown)
     return ["Main", "All", *found] if 3 <= main < len(shown) else ["All", *found]
 
 

@@ -13,9 +13,8 @@ from scipy import stats
 
 from eval.leaderboard.behind import COLUMNS, Slices
 from eval.leaderboard.groups import Entry
-from eval.metrics.blinks import pooled_distance
 from eval.metrics.catalogue import METRICS
-from eval.metrics.interface import Measure, mean, pooled_mean
+from eval.metrics.interface import MEAN, POOLED_MEAN, Measure
 from eval.statistics.intervals import REPLICATES, groups, reach
 from manifests.safe_sql import parts_of, quoted
 
@@ -36,14 +35,7 @@ def _places(entries: Sequence[Entry]) -> list[str]:
 
 def _value(metric: Measure, value: str = "value") -> str:
     """The set's number as an expression over clips' rows."""
-    pooled = f"sum({value} * n) / sum(n) FILTER ({value} IS NOT NULL)"
-    if metric.together is mean:
-        return f"avg({value})"
-    if metric.together is pooled_mean:
-        return pooled
-    if metric.together is pooled_distance:
-        return f"abs({pooled})"
-    return f"median({value})"
+    return metric.together.sql.format(value=value)
 
 
 def table(entries: Sequence[Entry]) -> str:
@@ -69,7 +61,7 @@ def from_clips(metric: Measure, entries: Sequence[Entry]) -> str:
 
 def interval(metric: Measure, entry: Entry) -> str | None:
     """The bootstrap of one row's number; None where it is no mean."""
-    if metric.together not in (mean, pooled_mean):
+    if metric.together not in (MEAN, POOLED_MEAN):
         return None
     scores = entry.results.scores.get(metric.definition.name)
     if scores is None:
@@ -79,7 +71,7 @@ def interval(metric: Measure, entry: Entry) -> str | None:
     if group.count < 2:
         return None
     who = "coalesce(speaker, clip_id)" if group.count < int(known.sum()) else "clip_id"
-    weight = "n" if metric.together is pooled_mean else "1"
+    weight = "n" if metric.together is POOLED_MEAN else "1"
     off = reach(group, 0.025)
     share = float(stats.norm.cdf(-off))
     return (
@@ -104,7 +96,7 @@ def difference(metric: Measure, other: Entry, best: Entry) -> str | None:
     """Paired differences on common clips, positive where the best row is better; None for
     metrics whose clips have no gain of their own.
     """
-    if metric.together is not mean or metric.definition.direction == "closer":
+    if metric.together is not MEAN or metric.definition.direction == "closer":
         return None
     sign = "" if metric.definition.direction == "higher" else "-"
     name = quoted(metric.definition.name)

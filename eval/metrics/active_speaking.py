@@ -60,6 +60,7 @@ def asd_margin(clip: Clip) -> Number | Excluded:
 ASD_MARGIN = Measure(
     definition=Definition(
         name="asd_margin_lrasd",
+        family="Lip sync",
         title="Active-speaker margin",
         direction="higher",
         unit="logits",
@@ -76,3 +77,6 @@ ASD_MARGIN = Measure(
     weights=(WEIGHTS,),
     paired=False,
 )
+
+PLACE = 60
+METRICS = (ASD_MARGIN,)

@@ -63,6 +63,8 @@ def beat_alignment(kind: Literal["a2m", "m2a", "null", "gain"]) -> Measure:
     return Measure(
         definition=Definition(
             name=f"bas_{kind}",
+            family="Motion",
+            headline=kind == "gain",
             title=title,
             direction="closer",
             unit="",
@@ -79,3 +81,7 @@ def beat_alignment(kind: Literal["a2m", "m2a", "null", "gain"]) -> Measure:
         steps=(POSE, SOUND, LATER),
         paired=False,
     )
+
+
+PLACE = 90
+METRICS = tuple(beat_alignment(kind) for kind in ("a2m", "m2a", "null", "gain"))

@@ -1,12 +1,15 @@
 """Blinks a second, and how far their rate is from real people's."""
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from dawn.features.faces.eyes import find_blinks
 from dawn.features.rates import FPS
-from eval.metrics.interface import Definition, Excluded, Measure, Value, pooled_mean
+from eval.metrics.interface import (
+    POOLED_DISTANCE,
+    POOLED_MEAN,
+    Definition,
+    Excluded,
+    Measure,
+    Value,
+)
 from eval.metrics.presence import Number, begin, face_fault, of_one
 from eval.metrics.steps import EYES, LATER
 from eval.protocol.clips import Clip, Pair
@@ -30,11 +33,6 @@ def difference(pair: Pair) -> Value | Excluded:
     return Value(rates.value - rates.reference, None, rates.n)
 
 
-def pooled_distance(values: Sequence[Value]) -> float:
-    """|all generated blinks / seconds - all real blinks / seconds|."""
-    return float(np.abs(pooled_mean(values)))
-
-
 _SOURCE = "ours: openness as DAWN's code has it, blinks by dawn.features.faces.eyes"
 _OTHERS = (
     "Openness is height over width of the eye by one pair of points, in 3-D, where the EAR of "
@@ -45,6 +43,8 @@ _OTHERS = (
 BLINK_RATE = Measure(
     definition=Definition(
         name="blink_rate",
+        family="Motion",
+        headline=True,
         title="Blinks/s",
         direction="closer",
         unit="1/s",
@@ -58,12 +58,13 @@ BLINK_RATE = Measure(
     of=of_one(blink_rate, against_real=True),
     steps=(EYES, LATER),
     paired=False,
-    together=pooled_mean,
+    together=POOLED_MEAN,
 )
 
 BLINK_RATE_DISTANCE = Measure(
     definition=Definition(
         name="blink_rate_distance",
+        family="Motion",
         title="|Blinks/s - real|",
         direction="lower",
         unit="1/s",
@@ -76,5 +77,8 @@ BLINK_RATE_DISTANCE = Measure(
     of=difference,
     steps=(EYES, LATER),
     paired=False,
-    together=pooled_distance,
+    together=POOLED_DISTANCE,
 )
+
+PLACE = 100
+METRICS = (BLINK_RATE, BLINK_RATE_DISTANCE)

@@ -1,106 +1,69 @@
-"""All metrics and features, in the order that tables show them."""
+"""All metrics and features, in the order that tables show them.
+
+Each metric's file declares what it adds; so does every module that an installed distribution names
+in the entry-point group `dawn.metrics`. docs/extending.md adds one step by step.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from types import ModuleType
 
 from typing_extensions import TypeIs
 
-from eval.metrics.active_speaking import ASD_MARGIN
-from eval.metrics.beat_alignment import beat_alignment
-from eval.metrics.blinks import BLINK_RATE, BLINK_RATE_DISTANCE
-from eval.metrics.csim import csim
-from eval.metrics.degradation import Degradation
-from eval.metrics.expression import FD_EXP10, ExpressionFeature
-from eval.metrics.face_distance import FACE_DISTANCE, FaceFeature
-from eval.metrics.face_rate import FACE_RATE
-from eval.metrics.fid import FID, KID, InceptionPool3
-from eval.metrics.fvd import I3dLogits, fvd
-from eval.metrics.interface import ClipMetric, Definition, Feature, SetMetric
-from eval.metrics.landmark_distance import F_LMD, M_LMD
-from eval.metrics.lip_audio import LIP_AUDIO_CORR, LIP_AUDIO_LAG
-from eval.metrics.lip_sync import lip_sync
-from eval.metrics.lpips import lpips
-from eval.metrics.pictures import MS_SSIM, PSNR, SSIM
-from eval.metrics.pose_motion import FD_POSE, POSE_STD, PoseFeature
-from eval.metrics.smoothness import FLICKER, HEAD_JERK
-from eval.metrics.speed import REAL_TIME_FACTOR
+from eval.metrics.interface import ClipMetric, Definition, Feature, Measure, SetMetric
 from eval.metrics.steps import Step, all_steps
-from eval.metrics.theval import (
-    SILENT_LIP_STABILITY,
-    THL_EYEBROW_DYNAMICS,
-    THL_HEAD_MOTION,
-    THL_LIP_DYNAMICS,
-    THL_LIPSYNC,
-)
 from manifests.errors import InputError
+from manifests.plugins import modules
 
-FEATURES: tuple[Feature, ...] = (
-    InceptionPool3(),
-    I3dLogits(16),
-    I3dLogits(32),
-    FaceFeature(),
-    PoseFeature(),
-    ExpressionFeature(),
+_LAST = 1000
+"""The place of metrics that declare none."""
+
+
+def is_set(metric: SetMetric | ClipMetric) -> TypeIs[SetMetric]:
+    """Whether it is a set metric."""
+    return hasattr(metric, "feature")
+
+
+def _declaring() -> list[ModuleType]:
+    """The modules that declare metrics, ours and plug-ins', by place."""
+    found = modules("eval.metrics", "dawn.metrics", leave_out=("catalogue",))
+    own = [m for m in found if hasattr(m, "METRICS") or not m.__name__.startswith("eval.metrics.")]
+    return sorted(own, key=lambda module: getattr(module, "PLACE", _LAST))
+
+
+def _metrics(module: ModuleType) -> list[SetMetric | ClipMetric]:
+    """What a module declares. Raises InputError, naming it, for what is no metric."""
+    entries = getattr(module, "METRICS", None)
+    if not isinstance(entries, Sequence) or not entries:
+        raise InputError(f"{module.__name__}.METRICS: must list the metrics that the module adds")
+    for entry in entries:
+        whole = isinstance(entry, Measure) or all(
+            hasattr(entry, name) for name in ("feature", "distance")
+        )
+        if not whole or not isinstance(entry.definition, Definition):
+            raise InputError(
+                f"{module.__name__}.METRICS: {entry!r:.100} is no metric; give a Measure, or what "
+                "has a definition, a feature and a distance"
+            )
+    return list(entries)
+
+
+def _unique(found: list[SetMetric | ClipMetric]) -> list[SetMetric | ClipMetric]:
+    names = [metric.definition.name for metric in found]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InputError(f"two metrics are named {min(twice)!r}; names must differ")
+    return found
+
+
+_MODULES = _declaring()
+_ALL = _unique([metric for module in _MODULES for metric in _metrics(module)])
+FEATURES: tuple[Feature, ...] = tuple(
+    feature for module in _MODULES for feature in getattr(module, "FEATURES", ())
 )
-
-# Metrics of one feature stand together: its rows are then read once.
-SET_METRICS: tuple[SetMetric, ...] = (
-    FID,
-    KID,
-    Degradation(25),
-    Degradation(50),
-    fvd(16),
-    fvd(32),
-    FACE_DISTANCE,
-    FD_POSE,
-    FD_EXP10,
-)
-
-CLIP_METRICS: tuple[ClipMetric, ...] = (
-    lip_sync("lse_c", "tracked"),
-    lip_sync("lse_d", "tracked"),
-    lip_sync("av_offset", "tracked"),
-    lip_sync("lse_zero", "tracked"),
-    lip_sync("lse_c", "wholeframe"),
-    lip_sync("lse_d", "wholeframe"),
-    lip_sync("av_offset", "wholeframe"),
-    lip_sync("lse_zero", "wholeframe"),
-    ASD_MARGIN,
-    LIP_AUDIO_CORR,
-    LIP_AUDIO_LAG,
-    csim("arcface", "src"),
-    csim("arcface", "gt"),
-    csim("arcface", "drift"),
-    csim("mobilefacenet", "src"),
-    csim("mobilefacenet", "gt"),
-    csim("mobilefacenet", "drift"),
-    beat_alignment("a2m"),
-    beat_alignment("m2a"),
-    beat_alignment("null"),
-    beat_alignment("gain"),
-    BLINK_RATE,
-    BLINK_RATE_DISTANCE,
-    M_LMD,
-    F_LMD,
-    PSNR,
-    SSIM,
-    MS_SSIM,
-    lpips("alex"),
-    lpips("squeeze"),
-    FLICKER,
-    HEAD_JERK,
-    POSE_STD,
-    THL_LIP_DYNAMICS,
-    THL_HEAD_MOTION,
-    SILENT_LIP_STABILITY,
-    THL_LIPSYNC,
-    THL_EYEBROW_DYNAMICS,
-    FACE_RATE,
-    REAL_TIME_FACTOR,
-)
-
-
+SET_METRICS: tuple[SetMetric, ...] = tuple(metric for metric in _ALL if is_set(metric))
+CLIP_METRICS: tuple[ClipMetric, ...] = tuple(metric for metric in _ALL if not is_set(metric))
 METRICS: tuple[SetMetric | ClipMetric, ...] = (*SET_METRICS, *CLIP_METRICS)
 
 
@@ -133,11 +96,6 @@ def steps_of(metric: SetMetric | ClipMetric) -> dict[str, Step]:
 def steps_to(feature: Feature) -> dict[str, Step]:
     """The same of a feature, itself among them."""
     return all_steps([Step(name=feature.name, version=feature.version, after=feature.steps)])
-
-
-def is_set(metric: SetMetric | ClipMetric) -> TypeIs[SetMetric]:
-    """Whether it is a set metric."""
-    return hasattr(metric, "feature")
 
 
 def select(wanted: Sequence[str]) -> list[str]:

@@ -130,6 +130,8 @@ def csim(name: Network, to: str) -> Measure:
     return Measure(
         definition=Definition(
             name=f"csim_{to}_{_LABELS[name]}",
+            family="Identity",
+            headline=(name, to) in (("arcface", "gt"), ("mobilefacenet", "src")),
             title=f"{titles[to]} ({_TITLES[name]})",
             direction="higher",
             unit="",
@@ -145,3 +147,9 @@ def csim(name: Network, to: str) -> Measure:
         weights=(name,),
         paired=True,
     )
+
+
+PLACE = 80
+METRICS = tuple(
+    csim(name, to) for name in ("arcface", "mobilefacenet") for to in ("src", "gt", "drift")
+)

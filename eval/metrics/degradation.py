@@ -21,6 +21,7 @@ class Degradation:
         n = self.frames
         return Definition(
             name=f"dr{n}_incep2015",
+            family="Pictures",
             title=f"DR{n}",
             direction="lower",
             unit="",
@@ -56,3 +57,7 @@ def _ends(parts: Iterable[Features], rows: int, *, first: bool) -> Iterator[Feat
     for part in parts:
         if len(part) >= 2 * rows:
             yield part[:rows] if first else part[-rows:]
+
+
+PLACE = 20
+METRICS = (Degradation(25), Degradation(50))

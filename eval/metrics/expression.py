@@ -62,6 +62,7 @@ class ExpressionFeature:
 FD_EXP10 = SetDistance(
     Definition(
         name="fd_exp10",
+        family="Motion",
         title="FD (expression)",
         direction="lower",
         unit="",
@@ -77,3 +78,7 @@ FD_EXP10 = SetDistance(
     frechet,
 )
 """Fréchet distance of facial expressions."""
+
+PLACE = 160
+FEATURES = (ExpressionFeature(),)
+METRICS = (FD_EXP10,)

@@ -32,6 +32,8 @@ class FaceFeature:
 FACE_DISTANCE = SetDistance(
     Definition(
         name="fid_mfn128",
+        family="Identity",
+        headline=True,
         title="FD (MobileFaceNet)",
         direction="lower",
         unit="",
@@ -47,3 +49,7 @@ FACE_DISTANCE = SetDistance(
     frechet,
 )
 """Fréchet distance of aligned faces' features."""
+
+PLACE = 40
+FEATURES = (FaceFeature(),)
+METRICS = (FACE_DISTANCE,)

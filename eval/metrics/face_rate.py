@@ -1,6 +1,6 @@
 """In how many frames a face is found: what all other face metrics leave out."""
 
-from eval.metrics.interface import Definition, Excluded, Measure, pooled_mean
+from eval.metrics.interface import POOLED_MEAN, Definition, Excluded, Measure
 from eval.metrics.presence import Number, of_one
 from eval.metrics.steps import LANDMARKS
 from eval.protocol.clips import Clip
@@ -14,6 +14,7 @@ def face_rate(clip: Clip) -> Number | Excluded:
 FACE_RATE = Measure(
     definition=Definition(
         name="face_rate",
+        family="Speed and coverage",
         title="Face found",
         direction="higher",
         unit="",
@@ -26,5 +27,8 @@ FACE_RATE = Measure(
     of=of_one(face_rate, against_real=False),
     steps=(LANDMARKS,),
     paired=False,
-    together=pooled_mean,
+    together=POOLED_MEAN,
 )
+
+PLACE = 180
+METRICS = (FACE_RATE,)

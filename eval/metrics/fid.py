@@ -35,6 +35,8 @@ class InceptionPool3:
 FID = SetDistance(
     Definition(
         name="fid_incep2015",
+        family="Pictures",
+        headline=True,
         title="FID",
         direction="lower",
         unit="",
@@ -55,6 +57,7 @@ FID = SetDistance(
 KID = SetDistance(
     Definition(
         name="kid_incep2015",
+        family="Pictures",
         title="KID",
         direction="lower",
         unit="",
@@ -69,3 +72,7 @@ KID = SetDistance(
     kernel,
 )
 """Kernel Inception distance."""
+
+PLACE = 10
+FEATURES = (InceptionPool3(),)
+METRICS = (FID, KID)

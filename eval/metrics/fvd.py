@@ -61,6 +61,8 @@ def fvd(length: int) -> SetDistance:
     """Fréchet video distance on windows of `length` frames."""
     definition = Definition(
         name=f"fvd{length}_i3d400",
+        family="Pictures",
+        headline=True,
         title=f"FVD{length}",
         direction="lower",
         unit="",
@@ -74,3 +76,8 @@ def fvd(length: int) -> SetDistance:
         "another scale. Depends on content more than on motion, and strongly on n.",
     )
     return SetDistance(definition, f"i3d_logits_{length}", frechet)
+
+
+PLACE = 30
+FEATURES = (I3dLogits(16), I3dLogits(32))
+METRICS = (fvd(16), fvd(32))

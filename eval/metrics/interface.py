@@ -7,6 +7,9 @@ all real ones. Numbers and features are stored per clip, so that any subset, sha
 sample gives its exact number without running a network again.
 
 A metric never returns 0, NaN or a guess where it could not measure: it returns `Excluded`.
+
+A metric is one file of this package, or a plug-in (docs/extending.md), that declares `METRICS`,
+`FEATURES` if it has any, and `PLACE`, its place in tables.
 """
 
 import enum
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 from eval.metrics.steps import Step
 from eval.protocol.card import ProtocolCard
 from eval.protocol.clips import Clip, Pair
+from eval.statistics.intervals import F64, Statistic, weighted_mean, weighted_median
 
 Direction = Literal["higher", "lower", "closer"]
 Status = Literal["paper", "own", "proxy"]
@@ -27,6 +31,7 @@ Status = Literal["paper", "own", "proxy"]
 measure of ours, exactly defined, without a published counterpart. `proxy`: stands in for a
 published measure, under a name of its own.
 """
+Family = Literal["Lip sync", "Identity", "Pictures", "Motion", "Speed and coverage", "Other"]
 Features = NDArray[np.float32]
 """Rows of one clip, (n, d)."""
 
@@ -117,6 +122,10 @@ class Definition:
     """Paper or program that defines it."""
     status: Status
     """What its numbers are worth when its weights are the registered ones."""
+    family: Family = "Other"
+    """Under which choice of columns the leaderboard shows it."""
+    headline: bool = False
+    """Among the few columns that are shown first: the paper's, and their stand-ins."""
     divergences: str = ""
     """How others compute it differently."""
     version: int = 1
@@ -148,7 +157,7 @@ class ClipMetric(Protocol):
         """The pair's number. May raise UnreadableVideoError; nothing else for any video."""
 
     def combine(self, values: Sequence[Value]) -> float:
-        """The set's number from at least one clip's; most are `mean`."""
+        """The set's number from at least one clip's; most are their mean."""
 
 
 class Feature(Protocol):
@@ -197,14 +206,59 @@ class TooFewError(ValueError):
     """A set is too small for a set metric; the message says what there is and what it takes."""
 
 
-def mean(values: Sequence[Value]) -> float:
-    """Plain mean over clips."""
-    return float(np.mean([value.value for value in values]))
+@dataclass(frozen=True, slots=True)
+class Together:
+    """How the set's number is made from the clips'. A metric uses one of these, or its own.
+
+    Leaderboard and gate draw clips again and again: `statistic` gives the set's number as a
+    function of how often each clip is drawn, and must agree with `combine`.
+    """
+
+    combine: Callable[[Sequence[Value]], float]
+    """From at least one clip's values."""
+    statistic: Callable[[F64, F64], Statistic]
+    """From the clips' values (n,) and how many items are behind each (n,)."""
+    sql: str
+    """The same in SQL, over rows with the columns `{value}` and `n`."""
 
 
-def pooled_mean(values: Sequence[Value]) -> float:
-    """Mean over everything behind the clips' numbers: a clip weighs as many items as it has."""
-    return float(np.average([v.value for v in values], weights=[v.n for v in values]))
+def _values(values: Sequence[Value]) -> F64:
+    return np.array([value.value for value in values], dtype=np.float64)
+
+
+def _pooled(values: Sequence[Value]) -> float:
+    return float(np.average(_values(values), weights=[value.n for value in values]))
+
+
+def _pooled_statistic(values: F64, items: F64) -> Statistic:
+    signed = weighted_mean(values, items)
+    return lambda times: np.abs(signed(times))
+
+
+_POOLED_SQL = "sum({value} * n) / sum(n) FILTER ({value} IS NOT NULL)"
+
+MEAN = Together(
+    combine=lambda values: float(np.mean(_values(values))),
+    statistic=lambda values, _: weighted_mean(values),
+    sql="avg({value})",
+)
+"""Every clip weighs the same."""
+
+POOLED_MEAN = Together(combine=_pooled, statistic=weighted_mean, sql=_POOLED_SQL)
+"""A clip weighs as many items as are behind its number."""
+
+MEDIAN = Together(
+    combine=lambda values: float(np.median(_values(values))),
+    statistic=lambda values, _: weighted_median(values),
+    sql="median({value})",
+)
+
+POOLED_DISTANCE = Together(
+    combine=lambda values: float(np.abs(_pooled(values))),
+    statistic=_pooled_statistic,
+    sql=f"abs({_POOLED_SQL})",
+)
+"""The size of a signed difference that is pooled first: exact, whatever the clips' lengths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +270,14 @@ class Measure:
     steps: tuple[Step, ...]
     weights: tuple[str, ...] = ()
     paired: bool = True
-    together: Callable[[Sequence[Value]], float] = mean
+    together: Together = MEAN
+
+    def __post_init__(self) -> None:
+        name = self.definition.name
+        if not isinstance(self.together, Together):
+            raise TypeError(f"metric {name}: together must be a Together, is {self.together!r}")
+        if not callable(self.of):
+            raise TypeError(f"metric {name}: of must be a function of a pair, is {self.of!r}")
 
     def measure(self, pair: Pair) -> Value | Excluded:
         """See ClipMetric."""
@@ -224,4 +285,4 @@ class Measure:
 
     def combine(self, values: Sequence[Value]) -> float:
         """See ClipMetric."""
-        return self.together(values)
+        return self.together.combine(values)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from dawn.features.faces.alignment import similarity
 from dawn.features.faces.landmarks import to_68
-from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
+from eval.metrics.interface import Definition, Excluded, Family, Measure, Reason, Value
 from eval.metrics.presence import face_fault
 from eval.metrics.steps import LANDMARKS, LATER
 from eval.protocol.clips import Pair
@@ -47,9 +47,11 @@ def distance_of(pair: Pair, chosen: tuple[int, ...]) -> Value | Excluded:
     return Value(float(np.mean(gaps)), None, len(gaps))
 
 
-def _definition(name: str, title: str, points: str) -> Definition:
+def _definition(name: str, title: str, points: str, family: Family) -> Definition:
     return Definition(
         name=name,
+        family=family,
+        headline=name == "m_lmd_iod",
         title=title,
         direction="lower",
         unit="distances of the outer eye corners",
@@ -65,12 +67,15 @@ def _definition(name: str, title: str, points: str) -> Definition:
 
 
 M_LMD = Measure(
-    definition=_definition("m_lmd_iod", "M-LMD", "the 20 mouth points"),
+    definition=_definition("m_lmd_iod", "M-LMD", "the 20 mouth points", "Lip sync"),
     of=lambda pair: distance_of(pair, MOUTH),
     steps=(LANDMARKS, LATER),
 )
 F_LMD = Measure(
-    definition=_definition("f_lmd_iod", "F-LMD", "all 68 points"),
+    definition=_definition("f_lmd_iod", "F-LMD", "all 68 points", "Motion"),
     of=lambda pair: distance_of(pair, ALL),
     steps=(LANDMARKS, LATER),
 )
+
+PLACE = 110
+METRICS = (M_LMD, F_LMD)

@@ -1,11 +1,9 @@
 """Do the lips move with the sound: correlation of mouth opening and loudness, and its lag."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
+from eval.metrics.interface import MEDIAN, Definition, Excluded, Measure, Reason
 from eval.metrics.lag import MIN_SHARED, lagged_correlation, offset_of, speech_loudness
 from eval.metrics.presence import (
     Number,
@@ -54,11 +52,6 @@ def lip_audio_lag(clip: Clip) -> Number | Excluded:
     return found if isinstance(found, Excluded) else (float(offset_of(found)), 1)
 
 
-def median(values: Sequence[Value]) -> float:
-    """Of the clips' numbers: single lags may be wild."""
-    return float(np.median([value.value for value in values]))
-
-
 _FORMULA = (
     "r(k) = Pearson's correlation over frames of mouth(t), the gap of the inner lips over the "
     "distance of the outer eye corners, with loudness(t + k) in dB, at most 30 dB under the loud "
@@ -68,6 +61,8 @@ _FORMULA = (
 LIP_AUDIO_CORR = Measure(
     definition=Definition(
         name="lip_audio_corr",
+        family="Lip sync",
+        headline=True,
         title="Lip-audio correlation",
         direction="closer",
         unit="",
@@ -85,6 +80,7 @@ LIP_AUDIO_CORR = Measure(
 LIP_AUDIO_LAG = Measure(
     definition=Definition(
         name="lip_audio_lag",
+        family="Lip sync",
         title="Lip-audio lag",
         direction="closer",
         unit="frames",
@@ -99,5 +95,8 @@ LIP_AUDIO_LAG = Measure(
     of=of_one(lip_audio_lag, against_real=True),
     steps=(MOUTH, SOUND, LATER),
     paired=False,
-    together=median,
+    together=MEDIAN,
 )
+
+PLACE = 70
+METRICS = (LIP_AUDIO_CORR, LIP_AUDIO_LAG)

@@ -171,6 +171,8 @@ def lip_sync(kind: Literal["lse_c", "lse_d", "av_offset", "lse_zero"], variant: 
     return Measure(
         definition=Definition(
             name=f"{kind}_{variant}",
+            family="Lip sync",
+            headline=variant == "tracked" and kind in ("lse_c", "lse_d"),
             title=f"{title} ({'tracked' if variant == 'tracked' else 'whole frame'})",
             direction="higher" if direction == "higher" else "lower",
             unit=unit,
@@ -202,3 +204,11 @@ def _offset(result: Lse) -> float:
 
 def _at_zero(result: Lse) -> float:
     return result.distance_at_zero
+
+
+PLACE = 50
+METRICS = tuple(
+    lip_sync(kind, variant)
+    for variant in ("tracked", "wholeframe")
+    for kind in ("lse_c", "lse_d", "av_offset", "lse_zero")
+)

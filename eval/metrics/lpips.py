@@ -99,6 +99,7 @@ def lpips(net: Net) -> Measure:
     return Measure(
         definition=Definition(
             name=f"lpips_{net}",
+            family="Pictures",
             title=f"LPIPS ({net})",
             direction="lower",
             unit="",
@@ -114,3 +115,7 @@ def lpips(net: Net) -> Measure:
         steps=(LPIPS,),
         weights=(weights,),
     )
+
+
+PLACE = 130
+METRICS = (lpips("alex"), lpips("squeeze"))

@@ -84,6 +84,7 @@ def psnr(pair: Pair) -> Value | Excluded:
 PSNR = Measure(
     definition=Definition(
         name="psnr",
+        family="Pictures",
         title="PSNR",
         direction="higher",
         unit="dB",
@@ -154,6 +155,7 @@ def ssim_of(pair: Pair) -> Value | Excluded:
 SSIM = Measure(
     definition=Definition(
         name="ssim",
+        family="Pictures",
         title="SSIM",
         direction="higher",
         unit="",
@@ -179,6 +181,7 @@ def ms_ssim_of(pair: Pair) -> Value | Excluded:
 MS_SSIM = Measure(
     definition=Definition(
         name="ms_ssim",
+        family="Pictures",
         title="MS-SSIM",
         direction="higher",
         unit="",
@@ -192,3 +195,6 @@ MS_SSIM = Measure(
     of=ms_ssim_of,
     steps=(SAMPLED,),
 )
+
+PLACE = 120
+METRICS = (PSNR, SSIM, MS_SSIM)

@@ -48,6 +48,8 @@ def pose_std(clip: Clip) -> Number | Excluded:
 FD_POSE = SetDistance(
     Definition(
         name="fd_pose",
+        family="Motion",
+        headline=True,
         title="FD (head pose)",
         direction="lower",
         unit="degree²",
@@ -66,6 +68,7 @@ FD_POSE = SetDistance(
 POSE_STD = Measure(
     definition=Definition(
         name="pose_std",
+        family="Motion",
         title="Head-motion diversity",
         direction="closer",
         unit="degree",
@@ -80,3 +83,7 @@ POSE_STD = Measure(
     steps=(POSE, LATER),
     paired=False,
 )
+
+PLACE = 150
+FEATURES = (PoseFeature(),)
+METRICS = (FD_POSE, POSE_STD)

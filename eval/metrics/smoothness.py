@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.features.rates import FPS
-from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value, pooled_mean
+from eval.metrics.interface import POOLED_MEAN, Definition, Excluded, Measure, Reason, Value
 from eval.metrics.steps import LATER, PICTURES, POSE
 from eval.protocol.clips import Clip, Pair
 
@@ -43,6 +43,7 @@ def flicker_of(pair: Pair) -> Value | Excluded:
 FLICKER = Measure(
     definition=Definition(
         name="flicker",
+        family="Pictures",
         title="Flicker",
         direction="closer",
         unit="grey levels",
@@ -55,7 +56,7 @@ FLICKER = Measure(
     of=flicker_of,
     steps=(PICTURES, LATER),
     paired=False,
-    together=pooled_mean,
+    together=POOLED_MEAN,
 )
 
 
@@ -82,6 +83,7 @@ def head_jerk_of(pair: Pair) -> Value | Excluded:
 HEAD_JERK = Measure(
     definition=Definition(
         name="head_jerk",
+        family="Motion",
         title="Head jerk",
         direction="closer",
         unit="degree/s³",
@@ -94,5 +96,8 @@ HEAD_JERK = Measure(
     of=head_jerk_of,
     steps=(POSE, LATER),
     paired=False,
-    together=pooled_mean,
+    together=POOLED_MEAN,
 )
+
+PLACE = 140
+METRICS = (FLICKER, HEAD_JERK)

@@ -2,7 +2,7 @@
 
 import math
 
-from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value, pooled_mean
+from eval.metrics.interface import POOLED_MEAN, Definition, Excluded, Measure, Reason, Value
 from eval.metrics.steps import SHARED
 from eval.protocol.clips import Pair
 
@@ -19,6 +19,8 @@ def real_time_factor(pair: Pair) -> Value | Excluded:
 REAL_TIME_FACTOR = Measure(
     definition=Definition(
         name="real_time_factor",
+        family="Speed and coverage",
+        headline=True,
         title="RTF",
         direction="lower",
         unit="",
@@ -33,5 +35,8 @@ REAL_TIME_FACTOR = Measure(
     of=real_time_factor,
     steps=(SHARED,),
     paired=False,
-    together=pooled_mean,
+    together=POOLED_MEAN,
 )
+
+PLACE = 190
+METRICS = (REAL_TIME_FACTOR,)

@@ -168,6 +168,7 @@ _VAD = "Speech is found by loudness (within 30 dB of the loud parts), theirs by 
 THL_LIP_DYNAMICS = Measure(
     definition=Definition(
         name="thl_lip_dynamics",
+        family="Lip sync",
         title="Lip dynamics",
         direction="closer",
         unit="",
@@ -186,6 +187,7 @@ THL_LIP_DYNAMICS = Measure(
 THL_EYEBROW_DYNAMICS = Measure(
     definition=Definition(
         name="thl_eyebrow_dynamics",
+        family="Motion",
         title="Eyebrow dynamics",
         direction="closer",
         unit="distances of the eyes' centres a frame",
@@ -204,6 +206,7 @@ THL_EYEBROW_DYNAMICS = Measure(
 THL_HEAD_MOTION = Measure(
     definition=Definition(
         name="thl_head_motion",
+        family="Motion",
         title="Head motion dynamics",
         direction="closer",
         unit="",
@@ -223,6 +226,7 @@ THL_HEAD_MOTION = Measure(
 THL_LIPSYNC = Measure(
     definition=Definition(
         name="thl_lipsync",
+        family="Lip sync",
         title="Lip-sync (THEval)",
         direction="closer",
         unit="",
@@ -242,6 +246,7 @@ THL_LIPSYNC = Measure(
 SILENT_LIP_STABILITY = Measure(
     definition=Definition(
         name="silent_lip_stability",
+        family="Lip sync",
         title="Silent lip stability",
         direction="closer",
         unit="distances of the outer eye corners",
@@ -254,4 +259,13 @@ SILENT_LIP_STABILITY = Measure(
     of=of_one(_silent_lips, against_real=True),
     steps=(LANDMARKS, SOUND, LATER),
     paired=False,
+)
+
+PLACE = 170
+METRICS = (
+    THL_LIP_DYNAMICS,
+    THL_HEAD_MOTION,
+    SILENT_LIP_STABILITY,
+    THL_LIPSYNC,
+    THL_EYEBROW_DYNAMICS,
 )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from eval.metrics.interface import Features, SetMetric, TooFewError, mean
+from eval.metrics.interface import MEAN, Features, SetMetric, TooFewError
 from eval.metrics.set_distances import SetDistance, frechet, kernel
 from eval.protocol.card import ProtocolCard
 from eval.results.scores import Scores, statistic_of
@@ -86,7 +86,7 @@ def compare_scores(
     valid = before.measured[pairs[:, 0]] & after.measured[pairs[:, 1]]
     pairs = pairs[valid]
     group = groups([s for s, ok in zip(speakers, valid, strict=True) if ok])
-    if before.metric.together is mean and before.definition.direction != "closer":
+    if before.metric.together is MEAN and before.definition.direction != "closer":
         return _clip_by_clip(before, after, pairs, group)
     first, second = _costs(before, pairs[:, 0]), _costs(after, pairs[:, 1])
     times = draws(group)

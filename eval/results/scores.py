@@ -8,7 +8,6 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.metrics.blinks import pooled_distance
 from eval.metrics.catalogue import METRICS
 from eval.metrics.interface import (
     Definition,
@@ -16,13 +15,10 @@ from eval.metrics.interface import (
     Measure,
     Reason,
     SetMetric,
-    mean,
-    pooled_mean,
 )
-from eval.metrics.lip_audio import median
 from eval.results.conditions import Standing
 from eval.results.stored import INFO, SET, Stored
-from eval.statistics.intervals import F64, Statistic, weighted_mean, weighted_median
+from eval.statistics.intervals import F64, Statistic
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 
@@ -229,13 +225,4 @@ def _scores(metric: Measure, rows: list[dict[str, Any]], places: Mapping[str, in
 
 def statistic_of(metric: Measure, values: F64, items: F64) -> Statistic:
     """The set's number of a metric as a function of how often each clip is drawn."""
-    if metric.together is mean:
-        return weighted_mean(values)
-    if metric.together is pooled_mean:
-        return weighted_mean(values, items)
-    if metric.together is median:
-        return weighted_median(values)
-    if metric.together is pooled_distance:
-        signed = weighted_mean(values, items)
-        return lambda times: np.abs(signed(times))
-    raise AssertionError(f"{metric.definition.name}: no replicates of {metric.together}")
+    return metric.together.statistic(values, items)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.metrics.interface import Features
-
 F64 = NDArray[np.float64]
 
 ROWS = 600
@@ -28,7 +26,7 @@ class Side:
     clip: NDArray[np.intp]
 
 
-def thinned(parts: Iterable[Features], clips: int, most: int = ROWS) -> Side:
+def thinned(parts: Iterable[NDArray[np.float32]], clips: int, most: int = ROWS) -> Side:
     """The rows of so many clips, in order, at most `most` of them: of more clips than that one row
     each of evenly spaced ones.
     """

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from manifests.location import location
-from pipeline.cli.options import Address, Dataset
+from pipeline.cli.options import Address, Config, Dataset
 
 
 def train(
@@ -18,6 +18,7 @@ def train(
     source: Annotated[
         str, typer.Option(help="Losses as the released code has them, or the paper: code, paper.")
     ] = "code",
+    config: Config = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
     ] = None,
@@ -59,7 +60,7 @@ def train(
     run_train(
         TrainOptions(
             stage=stage, dataset=dataset, out=out, preset=preset, source=source,
-            changes=tuple(change or ()), lfg=lfg, init=init, curriculum=curriculum,
+            config=config, changes=tuple(change or ()), lfg=lfg, init=init, curriculum=curriculum,
             resources=Resources(
                 workers=workers, gpus_per_worker=gpus_per_worker, address=address
             ),

@@ -1,6 +1,8 @@
 """`dawn train`: settings from a preset, changes from the command line, one stage or all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -9,7 +11,7 @@ from dawn.training.config import Training, field_names
 from dawn.training.stages import stage_named, stages
 from dawn.training.state import Checkpoints
 from dawn.training.task import plan
-from manifests.config import as_dict, load
+from manifests.config import as_dict, load, merged, read_mapping
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.progress import console
@@ -25,6 +27,8 @@ class TrainOptions:
     out: str
     preset: str = "tiny"
     source: str = "code"
+    config: Path | None = None
+    """YAML of changes of the preset; of `all`, under each stage's name."""
     changes: tuple[str, ...] = ()
     lfg: str | None = None
     init: str | None = None
@@ -89,7 +93,10 @@ def runs_of(stage: str, options: TrainOptions) -> list[Part]:
     Raises InputError for a part that the stage does not have.
     """
     how = stage_named(stage)
-    config = changed(how.preset(options.preset, options.source), options.changes)
+    config = how.preset(options.preset, options.source)
+    if options.config is not None:
+        config = merged(config, _from_file(options.config, stage), str(options.config))
+    config = changed(config, options.changes)
     if how.parts is None:
         return [Part(config, options.out)]
     first, second = how.parts
@@ -159,6 +166,17 @@ def changed(config: Training, changes: tuple[str, ...]) -> Training:
         place[last] = _value(text)
     result: Training = load(type(config), values, "--set")
     return result
+
+
+def _from_file(path: Path, stage: str) -> Mapping[str, Any]:
+    """The settings of a stage: the whole file's, or those under the stage's name."""
+    values = read_mapping(path)
+    if not values or not set(values) <= set(stages()):
+        return values
+    own = values.get(stage) or {}
+    if not isinstance(own, Mapping):
+        raise InputError(f"{path}: {stage}: expected `key: value` settings, got {own!r}")
+    return own
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - any YAML scalar

@@ -31,7 +31,7 @@ def test_stored_features_are_the_same_each_time_kept_or_not(
 
     monkeypatch.setattr(RunFolder, "batches", counted)
     for budget, reads in ((1000, 1), (0, 2)):
-        monkeypatch.setattr("eval.results.KEEP_BYTES", budget)
+        monkeypatch.setattr("eval.results.stored.KEEP_BYTES", budget)
         stored = Stored(folder, "thin", "reference", {"a", "c"})
         for _ in range(2):
             found = list(stored)

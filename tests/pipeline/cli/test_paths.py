@@ -29,6 +29,9 @@ NO_PATHS = {
     "eval-checkpoint": {"split", "metrics", "system", "report", "address", "device"},
     "checkpoint import": {"size", "face_mask_encoder"},
     "dataset export": {"split"},
+    "config template": {"command", "preset"},
+    "config schema": {"command"},
+    "config validate": {"command"},
     "weights fetch": {"names"},
     "weights verify": {"names"},
 }  # fmt: skip
