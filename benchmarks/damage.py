@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from dawn.features.faces.eyes import eye_ratios, find_blinks
-from dawn.features.faces.landmarks import LANDMARKS, borrow_mesh, return_mesh
+from dawn.features.faces.landmarks import LANDMARKS, borrow, give_back
 from dawn.features.sound.read import read_sound
 from dawn.features.video.decode import probe, read_frames
 from dawn.features.video.encode import ClipWriter
@@ -46,9 +46,9 @@ def read(path: Path, frames: int) -> Take:
 
 def landmarks(pictures: np.ndarray) -> np.ndarray:
     """(T, 478, 3) in pixels, as metrics find them; NaN where no face is."""
-    mesh = borrow_mesh()
+    mesh = borrow()
     points = [mesh.detect(picture) for picture in pictures]
-    return_mesh(mesh)
+    give_back(mesh)
     nothing = np.full((LANDMARKS, 3), np.nan, np.float32)
     return np.stack([nothing if p is None else p for p in points])
 

@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dawn.curation import extraction
+from dawn.curation.decisions import FilterConfig
 from dawn.curation.extraction import ExtractConfig
-from dawn.curation.filters import FilterConfig
 from dawn.curation.splits import SplitConfig
 from dawn.curation.tables import Label
+from dawn.features.faces.landmarks import MEDIAPIPE
 from dawn.weights import find, sha256, status
 from manifests.config import as_dict, stable_hash
 from manifests.errors import InputError
 
 # Part of the key of whatever a network measures: its name here -> its name in the registry.
 _OPTIONAL = {"identity": "mobilefacenet", "lr_asd": "lr_asd", "syncnet": "syncnet_v2"}
+
+
+_LATER = {"landmarks": MEDIAPIPE}
+"""Settings of `extract` that are younger than datasets, with their defaults."""
 
 
 def hubert_file(folder: Path) -> Path:
@@ -74,7 +79,11 @@ class Recipe:
         """What `dataset.json` records."""
         return {
             "extract_version": extraction.VERSION,
-            "config": as_dict(self.config) | {"splits": self._splits()},
+            "config": as_dict(self.config)
+            | {
+                "extract": self._extract(),
+                "splits": self._splits(),
+            },
             "weights": self.weights,
         }
 
@@ -82,8 +91,7 @@ class Recipe:
         """Of `clips`, `frames` and media of a video; labels that cut it into parts belong to it."""
         networks = {k: v for k, v in self.weights.items() if k != "hubert"}
         ranges = [[label.start, label.stop] for label in labels]
-        extract = as_dict(self.config.extract)
-        return stable_hash([extraction.VERSION, extract, networks, ranges])
+        return stable_hash([extraction.VERSION, self._extract(), networks, ranges])
 
     def audio_key(self, extract_key: str) -> str:
         """Of `audio`."""
@@ -98,6 +106,13 @@ class Recipe:
         marks = [[label.speaker, label.licence, label.split] for label in labels]
         config = [as_dict(self.config.filters), self._splits()]
         return stable_hash([extract_key, config, marks])
+
+    def _extract(self) -> dict[str, Any]:
+        """What decides an extraction. A setting that was added later is left out at its default,
+        so that datasets from before keep their recipe.
+        """
+        extract = as_dict(self.config.extract)
+        return {key: value for key, value in extract.items() if _LATER.get(key) != value}
 
     def _splits(self) -> dict[str, Any]:
         """The split rule; `on_conflict` decides whether a run begins, not what tables hold."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.features.faces.crop import CropConfig, Square, cut_square
-from dawn.features.faces.landmarks import LANDMARKS, FaceMesh, borrow_mesh, return_mesh, to_68
+from dawn.features.faces.landmarks import LANDMARKS, Landmarker, borrow, give_back, to_68
 from dawn.features.video.encode import ClipWriter
 
 Image = NDArray[np.uint8]
@@ -68,11 +68,13 @@ class ClipFollower:
         name: str,
         max_gap: int,
         keep_every: int,
+        backend: str,
     ) -> None:
         self._square, self._config = square, config
         self._folder, self._name = folder, name
         self._max_gap, self._keep_every = max_gap, keep_every
-        self._mesh: FaceMesh | None = borrow_mesh()
+        self._backend = backend
+        self._mesh: Landmarker | None = borrow(backend)
         self._mesh_side = min(square.side, 512)
         self._clip: RawClip | None = None
         self._writer: ClipWriter | None = None
@@ -102,7 +104,7 @@ class ClipFollower:
         """The track has ended; its mesh is free for another."""
         self._end()
         if self._mesh is not None:
-            return_mesh(self._mesh)
+            give_back(self._mesh, self._backend)
         self._mesh = None
 
     def _detect(self, picture: Image, crop: Image) -> NDArray[np.float32] | None:

@@ -18,6 +18,7 @@ from dawn.curation.clip import ClipFollower, RawClip, face_boxes
 from dawn.features.faces.crop import CropConfig, Square, still_square
 from dawn.features.faces.detection import FaceConfig, FaceDetector, Track, link
 from dawn.features.faces.eyes import BlinkConfig, eye_ratios, find_blinks, mouth_opening
+from dawn.features.faces.landmarks import MEDIAPIPE
 from dawn.features.faces.pose import head_pose
 from dawn.features.quality import brightness, face_patch, sharpness, voiced_share
 from dawn.features.rates import FPS, SAMPLES_PER_FRAME
@@ -49,6 +50,8 @@ class ExtractConfig:
     never crosses a span's end, so this is the longest clip too."""
     shots: ShotConfig = ShotConfig()
     faces: FaceConfig = FaceConfig()
+    landmarks: str = MEDIAPIPE
+    """The backend that finds landmarks; plug-ins add to `mediapipe` (docs/extending.md)."""
     crop: CropConfig = CropConfig()
     blinks: BlinkConfig = BlinkConfig()
 
@@ -210,7 +213,12 @@ def _follow(
         square = still_square(boxes, info.width, info.height, config.crop)
         gap = config.faces.max_gap_frames
         followers.append(
-            (number, ClipFollower(square, config.crop, folder, f"{i}", gap, _KEEP_EVERY))
+            (
+                number,
+                ClipFollower(
+                    square, config.crop, folder, f"{i}", gap, _KEEP_EVERY, config.landmarks
+                ),
+            )
         )
     begin = min(span.start for _, _, span in tracks)
     end = max(span.stop for _, _, span in tracks)

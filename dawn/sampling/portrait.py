@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dawn.curation.clip import face_boxes
 from dawn.features.faces.crop import cut_square
 from dawn.features.faces.eyes import eye_ratios
-from dawn.features.faces.landmarks import borrow_mesh, return_mesh
+from dawn.features.faces.landmarks import following
 from dawn.features.faces.picture import face_square
 from dawn.features.faces.pose import head_pose
 from manifests.errors import InputError
@@ -54,11 +54,8 @@ def find_portrait(picture: NDArray[np.uint8], size: int, where: str = "the pictu
 
 def measured(seen: NDArray[np.uint8], crop: NDArray[np.uint8], faces: int, where: str) -> Portrait:
     """The portrait of a crop (S, S, 3), measured on the same crop at any size, `seen`."""
-    mesh = borrow_mesh()
-    try:
+    with following() as mesh:
         points = mesh.detect(seen)
-    finally:
-        return_mesh(mesh)
     if points is None:
         raise InputError(
             f"{where}: a face was found, its landmarks were not; give a larger or clearer picture"

@@ -15,7 +15,7 @@ from dawn.features.faces.identity import (
     align_112,
     five_points,
 )
-from dawn.features.faces.landmarks import borrow_mesh, return_mesh
+from dawn.features.faces.landmarks import following
 from eval.metrics.interface import Features
 from eval.metrics.steps import LANDMARKS, SAMPLED, Step
 from eval.protocol.clips import Clip, Pair
@@ -66,11 +66,8 @@ def _embed(clip: Clip, name: Network) -> Features:
 
 def _embed_source(pair: Pair, name: Network) -> NDArray[np.float32] | None:
     picture = pair.source_image
-    mesh = borrow_mesh()
-    try:
+    with following() as mesh:
         points = mesh.detect(picture)
-    finally:
-        return_mesh(mesh)
     if points is None:
         return None
     net = network(name, pair.generated.settings.weights[name])

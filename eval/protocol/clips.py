@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dawn.features.faces.crop import cut_square
 from dawn.features.faces.eyes import eye_ratios, mouth_opening
-from dawn.features.faces.landmarks import LANDMARKS, borrow_mesh, return_mesh
+from dawn.features.faces.landmarks import LANDMARKS, following
 from dawn.features.faces.picture import face_square, read_picture
 from dawn.features.faces.pose import head_pose
 from dawn.features.sound.read import read_sound
@@ -119,17 +119,12 @@ class Clip:
     def landmarks(self) -> NDArray[np.float32]:
         """(frames, 478, 3) mesh points in the protocol's pixels; NaN where no face was found."""
         points = np.full((self.frames, LANDMARKS, 3), np.nan, np.float32)
-        mesh = borrow_mesh()
-        try:
-            index = 0
-            for chunk in self.chunks():
-                for picture in chunk:
-                    found = mesh.detect(picture)
-                    if found is not None:
-                        points[index] = found
-                    index += 1
-        finally:
-            return_mesh(mesh)
+        pictures = (picture for chunk in self.chunks() for picture in chunk)
+        with following() as mesh:
+            for index, picture in enumerate(pictures):
+                found = mesh.detect(picture)
+                if found is not None:
+                    points[index] = found
         return points
 
     @property

@@ -6,8 +6,8 @@ was said of them: new clips are duplicates of old ones, never the other way roun
 
 from typing import Any
 
+from dawn.curation.decisions import judge, why_none_passed
 from dawn.curation.duplicates import KeptFootage, mark_duplicates
-from dawn.curation.filters import judge, why_none_passed
 from dawn.curation.splits import EXCLUDED, Identities, assign, speaker_identity
 from dawn.curation.tables import Label
 from dawn.recipe import Recipe

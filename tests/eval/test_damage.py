@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dawn.features.faces.eyes import mouth_opening
-from dawn.features.faces.landmarks import LANDMARKS, MESH_TO_68, borrow_mesh, return_mesh, to_68
+from dawn.features.faces.landmarks import LANDMARKS, MESH_TO_68, borrow, give_back, to_68
 from dawn.features.video.decode import probe
 from dawn.features.video.decode import read_frames as read_frames_of
 from eval import damage
@@ -93,13 +93,13 @@ def test_people_with_a_frozen_mouth_still_move(footage: Path) -> None:
     path = footage / "plain.mp4"
     info = probe(path)
     pictures = np.stack([square(p, 256) for _, p in read_frames_of(path, info, 0, 50)])
-    mesh = borrow_mesh()
+    mesh = borrow()
     points = np.stack([found for p in pictures if (found := mesh.detect(p)) is not None])
     assert len(points) == len(pictures)
     still, _ = damage.freeze_mouth(points)(pictures, hum(50))
     mesh.forget()
     after = np.stack([found for p in still if (found := mesh.detect(p)) is not None])
-    return_mesh(mesh)
+    give_back(mesh)
     assert len(after) == len(pictures)
     assert mouth_opening(after).std() < 0.2 * mouth_opening(points).std()
     eyes = to_68(points)[:, [36, 45], :2] - to_68(after)[:, [36, 45], :2]

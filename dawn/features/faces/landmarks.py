@@ -3,13 +3,20 @@
 The mesh model ships in the mediapipe 0.10.21 wheel.
 """
 
+import contextlib
+import functools
 import os
 import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from manifests.errors import InputError
+from manifests.plugins import plugins
 
 LANDMARKS = 478
 """Points of the mesh: 468 on the face, 5 on each iris."""
@@ -27,10 +34,18 @@ MESH_TO_68: tuple[int, ...] = (
 
 
 class Landmarker(Protocol):
-    """Finds one face's landmarks in a picture, frame after frame."""
+    """Finds one face's landmarks in pictures of one track, one after another."""
 
     def detect(self, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        """RGB (H, W, 3) to (478, 3): x, y in pixels, z in the same scale; None without a face."""
+        """RGB (H, W, 3) to (478, 3) in the mesh's order: x, y in pixels, z in the same scale, away
+        from the camera; None without a face.
+        """
+
+    def forget(self) -> None:
+        """Lose the face that was followed: the next picture is looked at afresh."""
+
+    def close(self) -> None:
+        """Free what it holds."""
 
 
 class FaceMesh:
@@ -77,22 +92,52 @@ class FaceMesh:
         self.close()
 
 
-_idle: list[FaceMesh] = []
+MEDIAPIPE = "mediapipe"
+_idle: defaultdict[str, list[Landmarker]] = defaultdict(list)
 
 
-def borrow_mesh() -> FaceMesh:
-    """A following mesh that knows no face. Give it back with `return_mesh`.
-
-    Meshes are kept for the life of the process: making one costs 25 ms, and MediaPipe keeps about
-    a megabyte of each that is closed, which adds up over thousands of tracks.
+@functools.cache
+def landmarkers() -> dict[str, Callable[[], Landmarker]]:
+    """Backends by name: MediaPipe's mesh, and those that modules of the entry-point group
+    `dawn.landmarkers` declare in `LANDMARKERS`.
     """
-    return _idle.pop() if _idle else FaceMesh()
+    found: dict[str, Callable[[], Landmarker]] = {MEDIAPIPE: FaceMesh}
+    for module in plugins("dawn.landmarkers"):
+        found |= module.LANDMARKERS
+    return found
 
 
-def return_mesh(mesh: FaceMesh) -> None:
-    """Take a mesh back for the next track."""
-    mesh.forget()
-    _idle.append(mesh)
+def borrow(name: str = MEDIAPIPE) -> Landmarker:
+    """A landmarker that knows no face. Give it back with `give_back`.
+
+    They are kept for the life of the process: making a mesh costs 25 ms, and MediaPipe keeps about
+    a megabyte of each that is closed, which adds up over thousands of tracks. Raises InputError
+    for a backend that does not exist.
+    """
+    if name not in landmarkers():
+        raise InputError(
+            f"extract.landmarks: {name}: there is no such backend; give one of "
+            f"{', '.join(landmarkers())}"
+        )
+    return _idle[name].pop() if _idle[name] else landmarkers()[name]()
+
+
+def give_back(landmarker: Landmarker, name: str = MEDIAPIPE) -> None:
+    """Take one back for the next track."""
+    landmarker.forget()
+    _idle[name].append(landmarker)
+
+
+@contextlib.contextmanager
+def following() -> Iterator[Landmarker]:
+    """A landmarker for one clip or picture, where it is always MediaPipe's: in evaluation, whose
+    numbers must not depend on what is installed, and for portraits.
+    """
+    landmarker = borrow()
+    try:
+        yield landmarker
+    finally:
+        give_back(landmarker)
 
 
 def to_68(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

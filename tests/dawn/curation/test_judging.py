@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawn.curation.conventions import HDTF_EXCLUDED, HDTF_TEST, crema_d_split, hdtf_split
+from dawn.curation.decisions import FILTERS, FilterConfig, judge, why_none_passed
 from dawn.curation.duplicates import KeptFootage, mark_duplicates
-from dawn.curation.filters import RULES, FilterConfig, judge, why_none_passed
 from dawn.curation.splits import Identities, SplitConfig, assign, hashed_split
 from dawn.features.video.fingerprint import difference_hash, hash_frames, motion_signature
 
@@ -22,6 +22,14 @@ GOOD: dict[str, Any] = {
 }  # fmt: skip
 
 
+COLUMNS = {
+    "length": "duration_s", "landmarks": "landmarks_found", "face_size": "face_px",
+    "one_face": "other_faces", "cut_off": "cut_off", "sharp": "sharpness", "dark": "brightness",
+    "bright": "brightness", "yaw": "yaw_p95", "pitch": "pitch_p95", "speech": "voiced",
+    "agreement": "agreement", "offset": "agreement_offset", "duplicate": "duplicate_score",
+}  # fmt: skip
+
+
 def failing(clip: dict[str, Any], config: FilterConfig | None = None) -> list[Any]:
     config = config or FilterConfig()
     return [row["filter"] for row in judge(clip, config) if row["verdict"] == "fail"]
@@ -29,13 +37,12 @@ def failing(clip: dict[str, Any], config: FilterConfig | None = None) -> list[An
 
 def test_a_good_clip_passes_every_filter() -> None:
     verdicts = {row["filter"]: row["verdict"] for row in judge(GOOD, FilterConfig())}
-    assert verdicts == dict.fromkeys(RULES, "pass")
+    assert verdicts == dict.fromkeys(FILTERS, "pass")
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", FILTERS)
 def test_each_bound_has_two_sides(name: str) -> None:
-    column, rule, setting = RULES[name]
-    setting = "min_agreement_syncnet" if name == "agreement" else setting
+    column, rule, setting = COLUMNS[name], FILTERS[name].rule, FILTERS[name].setting_for(GOOD)
     bound = getattr(FilterConfig(), setting)
     step = 1 if name == "offset" else 1e-3
     beyond = bound - step if rule == "min" else bound + step

@@ -1,5 +1,6 @@
 """Each metric's conditions: what made its numbers, and nothing else."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -183,8 +184,7 @@ def _watch(patch: pytest.MonkeyPatch, touched: set[str]) -> None:
     patch.setattr(Clip, "chunks", note("pictures", chunks))
     patch.setattr(Pair, "source_image", property(note("source image", source)))
     found = np.random.default_rng(5).uniform(20, 100, (478, 3)).astype(np.float32)
-    patch.setattr("eval.metrics.embeddings.borrow_mesh", lambda: _Mesh(found))
-    patch.setattr("eval.metrics.embeddings.return_mesh", lambda mesh: None)
+    patch.setattr("eval.metrics.embeddings.following", lambda: contextlib.nullcontext(_Mesh(found)))
 
 
 class _Mesh:

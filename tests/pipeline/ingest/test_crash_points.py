@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from dawn.curation.decisions import FilterConfig
 from dawn.curation.extraction import ExtractConfig, SpanResult, extract_span
-from dawn.curation.filters import FilterConfig
 from dawn.features.faces.crop import CropConfig
 from dawn.recipe import IngestConfig, Recipe
 from manifests import store

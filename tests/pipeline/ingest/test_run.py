@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dawn.curation.decisions import FilterConfig
 from dawn.curation.extraction import ExtractConfig
-from dawn.curation.filters import FilterConfig
 from dawn.recipe import IngestConfig, Recipe
 from manifests.catalog import rows
 from manifests.store import Dataset

@@ -5,7 +5,7 @@ import psutil
 from skimage import data
 
 from dawn.features.faces.detection import FaceDetector
-from dawn.features.faces.landmarks import FaceMesh, borrow_mesh, return_mesh
+from dawn.features.faces.landmarks import FaceMesh, borrow, give_back
 
 FACE = data.astronaut()[:300, 100:400]
 MOVING = [np.roll(FACE, shift, axis=1) for shift in range(0, 40, 4)]
@@ -14,18 +14,18 @@ MOVING = [np.roll(FACE, shift, axis=1) for shift in range(0, 40, 4)]
 def test_a_reused_mesh_is_as_good_as_new() -> None:
     with FaceMesh() as fresh:
         expected = [fresh.detect(picture) for picture in MOVING]
-    used = borrow_mesh()
+    used = borrow()
     for picture in reversed(MOVING):
         used.detect(picture[:, ::-1])
-    return_mesh(used)
-    again = borrow_mesh()
+    give_back(used)
+    again = borrow()
     assert again is used
     for picture, points in zip(MOVING, expected, strict=True):
         found = again.detect(picture)
         assert found is not None
         assert points is not None
         assert np.array_equal(found, points)
-    return_mesh(again)
+    give_back(again)
 
 
 def test_without_forgetting_it_would_not_be() -> None:
@@ -42,9 +42,9 @@ def test_detectors_and_meshes_do_not_eat_memory() -> None:
 
     def work() -> None:
         FaceDetector(0.5).detect(FACE)
-        mesh = borrow_mesh()
+        mesh = borrow()
         mesh.detect(FACE)
-        return_mesh(mesh)
+        give_back(mesh)
 
     work()
     before = process.memory_info().rss
