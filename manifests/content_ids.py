@@ -3,16 +3,11 @@
 import hashlib
 from pathlib import Path
 
-_BLOCK = 1 << 20
-
 
 def video_id(path: Path) -> str:
     """First 24 hex digits of the SHA-256 of the file's bytes."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()[:24]
+        return hashlib.file_digest(file, "sha256").hexdigest()[:24]
 
 
 def absent_id(path: str) -> str:

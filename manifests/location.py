@@ -1,4 +1,4 @@
-"""Paths as users type them, made absolute while the directory they were typed in is known.
+"""What is a path, a URI and a file system; paths as users type them, made absolute.
 
 Ray runs work in other directories, on other machines even: a relative path means something else
 there. Commands make every path absolute as they start.
@@ -6,7 +6,10 @@ there. Commands make every path absolute as they start.
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
+
+import fsspec
 
 from manifests.errors import InputError
 
@@ -22,13 +25,53 @@ def location(typed: str | Path) -> str:
     text = _FILE.sub("", os.fspath(typed))
     if not text:
         raise InputError("the path is empty; name a file or a folder")
-    if _URI.match(text):
+    if is_uri(text):
         return text
     text = os.path.expanduser(text)  # noqa: PTH111 - leaves `~nobody` as it is
     plain = os.path.abspath(text)  # noqa: PTH100 - keeps the names of links
     if ".." not in Path(text).parts or os.path.realpath(plain) == os.path.realpath(text):
         return plain
     return os.path.realpath(text)  # `link/..` is the folder above the link's target
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder or file on a file system: this machine's disk or an object store."""
+
+    fs: fsspec.AbstractFileSystem
+    path: str
+    """As the file system names it, without a slash at its end."""
+    local: bool
+
+    @classmethod
+    def of(cls, root: str) -> "Place":
+        """The place of a path or URI."""
+        fs, path = fsspec.core.url_to_fs(root)
+        return cls(fs, path.rstrip("/") or "/", "file" in protocols(fs))
+
+    @property
+    def uri(self) -> str:
+        """A plain path on this machine's disk, else a URI."""
+        return self.path if self.local else f"{protocols(self.fs)[0]}://{self.path}"
+
+    def fetched(self, folder: Path) -> Path:
+        """The file itself where it is local, else a copy in `folder`, which is made."""
+        if self.local:
+            return Path(self.path)
+        folder.mkdir(exist_ok=True)
+        target = folder / self.path.rsplit("/", 1)[-1]
+        self.fs.get_file(self.path, str(target))
+        return target
+
+
+def protocols(fs: fsspec.AbstractFileSystem) -> tuple[str, ...]:
+    """The names of a file system in URIs."""
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+
+
+def is_uri(text: str) -> bool:
+    """Whether it is a URI and no path."""
+    return _URI.match(text) is not None
 
 
 def split_location(typed: str) -> str:
@@ -40,6 +83,6 @@ def split_location(typed: str) -> str:
 def local_path(typed: str | Path) -> Path:
     """The same of what can lie on this machine alone. Raises InputError for other URIs, too."""
     place = location(typed)
-    if _URI.match(place):
+    if is_uri(place):
         raise InputError(f"{place}: give a path on this machine; this cannot be a URI")
     return Path(place)

@@ -17,15 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import fsspec
 import pyarrow as pa
 
 from manifests.config import diff
 from manifests.errors import InputError
 from manifests.files import is_hidden
+from manifests.location import Place
 from manifests.parquet import read_parquet, write_parquet
+from manifests.publish import only_writer, publish_file
 from manifests.schema import Column, schema
-from manifests.store import only_writer, publish_file
 
 RUN_FORMAT = 1
 
@@ -156,12 +156,9 @@ class RunFolder:
     """A folder of parts with an info file named `info_name`; `root` is a path or a URI."""
 
     def __init__(self, root: str, info_name: str) -> None:
-        self.fs, path = fsspec.core.url_to_fs(root)
-        self.path = path.rstrip("/") or "/"
-        protocol = self.fs.protocol
-        protocols = (protocol,) if isinstance(protocol, str) else tuple(protocol)
-        self.local = "file" in protocols
-        self.uri = self.path if self.local else f"{protocols[0]}://{self.path}"
+        place = Place.of(root)
+        self.fs, self.path = place.fs, place.path
+        self.local, self.uri = place.local, place.uri
         self.info_name = info_name
 
     def at(self, name: str) -> str:

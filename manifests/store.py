@@ -8,9 +8,7 @@ left by a run that was killed, and is swept away by the next one.
 
 import contextlib
 import errno
-import fcntl
 import json
-import os
 import shutil
 import tempfile
 import uuid
@@ -18,12 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-import fsspec
 import pyarrow as pa
 
 from manifests.config import diff, stable_hash
 from manifests.errors import InputError
+from manifests.location import Place
 from manifests.parquet import read_parquet, write_parquet
+from manifests.publish import LOCK, only_writer, publish_file, rename
 from manifests.schema import FORMAT_VERSION, TABLES
 
 STAGED = ".staged"
@@ -33,21 +32,15 @@ COMPACT = "compact-"
 
 _INFO = "dataset.json"
 _INFO_PARTS = _INFO.split(".")
-_LOCK = ".lock"
 
 
 class Dataset:
     """A folder or object-store prefix that holds the tables. `root` is a path or a URI."""
 
     def __init__(self, root: str) -> None:
-        self.fs, self.path = fsspec.core.url_to_fs(root)
-        self.path = self.path.rstrip("/") or "/"
-        self.local = "file" in self._protocols()
-        self.uri = self.path if self.local else f"{self._protocols()[0]}://{self.path}"
-
-    def _protocols(self) -> tuple[str, ...]:
-        protocol = self.fs.protocol
-        return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+        place = Place.of(root)
+        self.fs, self.path = place.fs, place.path
+        self.local, self.uri = place.local, place.uri
 
     # --- what kind of dataset this is ---------------------------------------------------------
 
@@ -105,7 +98,7 @@ class Dataset:
         with self._locked():  # whoever writes now does so by the recipe that is there
             temporary = Path(self.path) / f"{_INFO}.{uuid.uuid4().hex}"
             temporary.write_text(text, encoding="utf-8")
-            _move(temporary, Path(self.path) / _INFO)
+            rename(temporary, Path(self.path) / _INFO)
         return changes
 
     def _make_folder(self, path: Path) -> None:
@@ -122,7 +115,7 @@ class Dataset:
     def _refuse_foreign_folder(path: Path) -> None:
         if not path.is_dir():
             raise InputError(f"{path}: is a file; --dataset needs a folder")
-        known = {*TABLES, "media", STAGED, SCRATCH, _LOCK}
+        known = {*TABLES, "media", STAGED, SCRATCH, LOCK}
         names = {entry.name for entry in path.iterdir() if entry.name.split(".")[:2] != _INFO_PARTS}
         if names - known:
             raise InputError(f"{path}: holds other files; give --dataset a new or empty folder")
@@ -222,41 +215,3 @@ class Session:
         self.unclean = unclean
         """Things may be left that no row names: from a writer that was killed, or in merged parts
         that lost a video. A sweep is due."""
-
-
-@contextlib.contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Hold a local folder for writing. Raises InputError while another process does.
-
-    The lock is the kernel's (flock), so that it goes with its holder, however that ends.
-    """
-    with (folder / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{folder}: another dawn command is writing to it; wait for it to end"
-            ) from error
-        yield
-
-
-def publish_file(fs: fsspec.AbstractFileSystem, local: bool, temporary: Path, target: str) -> None:
-    """Move a finished local file to `target` on `fs`, whole, replacing what was there."""
-    if local:
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        _move(temporary, Path(target))
-    else:
-        fs.put_file(str(temporary), target)
-        temporary.unlink()
-
-
-def _move(source: Path, target: Path) -> None:
-    """Rename durably: the file's bytes and the folder's entry survive a power cut."""
-    with source.open("rb") as file:
-        os.fsync(file.fileno())
-    source.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

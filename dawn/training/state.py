@@ -20,6 +20,7 @@ from torch import Tensor
 from dawn import checkpoints
 from dawn.checkpoints import Config
 from manifests.errors import InputError
+from manifests.location import Place
 from manifests.runs import RunFolder
 
 _FOLDER = "checkpoints"
@@ -159,13 +160,11 @@ def local_network(folder: str, name: str) -> Path:
     """The folder of the checkpoint `name` as a local path: that of a stage, or a model folder that
     has it; downloaded from an object store.
     """
-    import fsspec
-
-    fs, path = fsspec.core.url_to_fs(folder)
+    place = Place.of(folder)
+    fs, path = place.fs, place.path
     if not fs.exists(f"{path}/{name}.json") and fs.exists(f"{path}/{name}/{name}.json"):
         path = f"{path}/{name}"
-    protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
-    if "file" in protocol or protocol == "local":
+    if place.local:
         return Path(path)
     target = Path(tempfile.mkdtemp(prefix="dawn-checkpoint-"))
     for suffix in ("safetensors", "json"):

@@ -15,6 +15,7 @@ from eval.results.scores import Results, load_results
 from eval.results.stored import INFO
 from manifests.config import stable_hash
 from manifests.errors import InputError
+from manifests.location import is_uri
 from manifests.runs import RunFolder
 
 FORMAT = 1
@@ -87,7 +88,7 @@ def load_baseline(where: str) -> Results:
 
 def resolve(file: Path, results: str) -> str:
     """Paths in the file are relative to it; URIs are as they are."""
-    if "://" in results or Path(results).is_absolute():
+    if is_uri(results) or Path(results).is_absolute():
         return results
     return str(file.absolute().parent / results)
 

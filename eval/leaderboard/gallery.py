@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eval.leaderboard.groups import Entry
 from eval.leaderboard.side_by_side import Shown, side_by_side
 from eval.results.scores import Results, Scores
-from manifests.files import local_copy, protocols
+from manifests.location import Place, protocols
 
 PREFERRED = (
     "lse_c_tracked", "lse_c_wholeframe", "asd_margin_lrasd", "lip_audio_corr",
@@ -20,7 +20,7 @@ PREFERRED = (
 )  # fmt: skip
 """By which the clips are chosen where nothing else is said: the first that was measured."""
 
-Place = Literal["worst", "median", "best"]
+Rank = Literal["worst", "median", "best"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Picked:
     """One clip of one system."""
 
     system: str
-    place: Place
+    place: Rank
     clip_id: str
     speaker: str | None
     value: float
@@ -54,14 +54,14 @@ def gallery(entries: Sequence[Entry], metric: str, each: int) -> list[Picked]:
     return picked
 
 
-def _chosen(scores: Scores, each: int) -> list[tuple[Place, int]]:
+def _chosen(scores: Scores, each: int) -> list[tuple[Rank, int]]:
     """Places of clips, worst first."""
     costs = _costs(scores)
     order = [int(at) for at in np.argsort(-costs, kind="stable") if np.isfinite(costs[at])]
     ends = min(each, len(order) // 2) if len(order) > 1 else 0
     middle = order[ends : len(order) - ends]
     begin = max(0, (len(middle) - each) // 2)
-    found: list[tuple[Place, int]] = [("worst", at) for at in order[:ends]]
+    found: list[tuple[Rank, int]] = [("worst", at) for at in order[:ends]]
     found += [("median", at) for at in middle[begin : begin + each]]
     return found + [("best", at) for at in order[len(order) - ends :]]
 
@@ -75,7 +75,7 @@ def _costs(scores: Scores) -> NDArray[np.float64]:
     return values if direction == "lower" else -values
 
 
-def _picked(entry: Entry, scores: Scores, place: Place, at: int) -> Picked:
+def _picked(entry: Entry, scores: Scores, place: Rank, at: int) -> Picked:
     clip, reference = entry.results.clips[at], float(scores.references[at])
     return Picked(
         system=entry.name,
@@ -101,7 +101,7 @@ def _shown(results: Results, generated: str | None, real: str | None) -> Shown:
             if not _where_results_are(uri, results):
                 return Shown(None, f"{uri}: lies elsewhere than the results and is not fetched")
             try:
-                file = local_copy(uri, Path(scratch) / name)
+                file = Place.of(uri).fetched(Path(scratch) / name)
             except OSError as error:
                 return Shown(None, f"{uri}: cannot be read ({error})")
             if file.exists() and not file.is_file():  # reading a device or a pipe has no end

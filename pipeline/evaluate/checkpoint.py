@@ -14,6 +14,7 @@ from eval.results.conditions import Conditions, described, differing
 from eval.results.scores import Results
 from manifests.config import load
 from manifests.errors import InputError
+from manifests.location import is_uri
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.cluster.actors import Workers
@@ -64,7 +65,7 @@ def run_eval_checkpoint(
     """
     folder = options.report_folder
     if options.reports and folder is None:
-        if "://" in options.out:
+        if is_uri(options.out):
             raise InputError("--report-out: say where on this machine the reports go")
         folder = Path(options.out) / "regression"
     check_reports(options.reports, folder)

@@ -8,7 +8,7 @@ from eval.results.pairing import Generated, Reference
 from manifests.catalog import rows
 from manifests.content_ids import label
 from manifests.errors import InputError
-from manifests.location import local_path
+from manifests.location import is_uri, local_path
 from manifests.names import label_text, normalised
 from manifests.runs import RunFolder
 from manifests.store import Dataset
@@ -41,7 +41,7 @@ def reference_name(where: str) -> str:
     same wherever the command runs. What is really compared, the rows of `clips` say.
     """
     root, _, split = where.rpartition(":")
-    if "://" in where:
+    if is_uri(where):
         return where
     if root and split in (*SPLITS, "all"):
         return f"{local_path(root).name}:{split}"

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from eval.metrics.interface import Excluded, Reason
 from eval.metrics.steps import installed
 from eval.protocol.clips import Clip, Pair, Settings
@@ -29,7 +27,7 @@ from eval.results.measuring import (
 from eval.results.pairing import PairSpec
 from eval.results.stored import INFO
 from manifests.errors import InputError
-from manifests.files import is_local, local_copy
+from manifests.location import Place
 from manifests.runs import RunFolder
 
 
@@ -110,10 +108,10 @@ def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Pair:
     """The pair's videos, fetched first where they lie in an object store."""
     if spec.video is None:
         raise AssertionError("a pair without a video")
-    sound = None if spec.sound is None else local_copy(spec.sound, scratch / "sound")
-    video = local_copy(spec.video, scratch / "generated")
+    sound = None if spec.sound is None else Place.of(spec.sound).fetched(scratch / "sound")
+    video = Place.of(spec.video).fetched(scratch / "generated")
     generated = Clip(video, settings, sound=sound, still=spec.still)
-    reference = Clip(local_copy(spec.reference.video, scratch / "reference"), settings)
+    reference = Clip(Place.of(spec.reference.video).fetched(scratch / "reference"), settings)
     image = Path(spec.image) if spec.image else None
     return Pair(spec.clip_id, generated, reference, image, spec.row)
 
@@ -166,11 +164,11 @@ def _stamp(uri: str | None) -> str:
     if uri is None:
         return "-"
     try:
-        fs, path = fsspec.core.url_to_fs(uri)
-        if is_local(fs):
-            stat = Path(path).stat()
+        place = Place.of(uri)
+        if place.local:
+            stat = Path(place.path).stat()
             return f"{stat.st_size}@{stat.st_mtime_ns}"
-        info = fs.info(path)
+        info = place.fs.info(place.path)
     except OSError:
         return "absent"
     return f"{info.get('size')}@{info.get('ETag') or info.get('LastModified') or info.get('mtime')}"

@@ -1,0 +1,54 @@
+"""How files appear: written aside, then renamed whole, by one writer at a time."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+from filelock import FileLock, Timeout
+
+from manifests.errors import InputError
+
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold a local folder for writing. Raises InputError while another process does.
+
+    The lock is the kernel's, so that it goes with its holder, however that ends.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"{folder}: another dawn command is writing to it; wait for it to end"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def publish_file(fs: fsspec.AbstractFileSystem, local: bool, temporary: Path, target: str) -> None:
+    """Move a finished local file to `target` on `fs`, whole, replacing what was there."""
+    if local:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        rename(temporary, Path(target))
+    else:
+        fs.put_file(str(temporary), target)
+        temporary.unlink()
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename durably: the file's bytes and the folder's entry survive a power cut."""
+    with source.open("rb") as file:
+        os.fsync(file.fileno())
+    source.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
