@@ -1,1 +1,34 @@
-"""What DAWN is: the features it consumes, its three models, losses and sampling. No Ray."""
+"""What DAWN is: the features it consumes, its three models, losses and sampling. No Ray.
+
+`dawn.load(model).generate(image, audio)` makes a video, `dawn.clips(root)` a torch Dataset of
+clips; neither needs Ray.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dawn.sampling.talking_head import TalkingHead
+    from dawn.training.clip_dataset import ClipDataset
+
+
+def load(model: "str | Path", device: str = "auto", dtype: str = "float32") -> "TalkingHead":
+    """Load a model folder: the three networks, of a checkpoint of ours or an imported one.
+
+    `device` is auto, cpu or cuda, `dtype` float32, bfloat16 or float16. Raises InputError when
+    the folder does not hold networks that fit together.
+    """
+    from dawn.sampling.talking_head import TalkingHead
+
+    return TalkingHead(model, device, dtype)
+
+
+def clips(root: str, split: str = "train", size: int | None = None) -> "ClipDataset":
+    """The accepted clips of a dataset's split as a torch Dataset, pictures scaled to `size`.
+
+    Raises InputError when there is none.
+    """
+    from dawn.training.clip_dataset import ClipDataset
+
+    return ClipDataset(root, split, size)

@@ -28,8 +28,12 @@ OnWork = Callable[[int], None]
 """Hears how much more of the work is done; see `work`."""
 
 
-def _ignore(units: int) -> None:
-    """Nobody wants to know how far it is."""
+OnPicture = Callable[[NDArray[np.uint8]], None]
+"""Sees each picture (S, S, 3) as it is rendered, before it is encoded."""
+
+
+def ignore(_: object) -> None:
+    """Nobody wants to know."""
 
 
 def work(frames: int, config: GenerateConfig) -> int:
@@ -88,7 +92,8 @@ def generate(
     changes: Changes | None = None,
     audio: NDArray[np.float32] | None = None,
     notes: Mapping[str, Any] | None = None,
-    on_work: OnWork = _ignore,
+    on_work: OnWork = ignore,
+    on_picture: OnPicture = ignore,
 ) -> Made:
     """Write the video of `portrait` speaking `voice` to `out`, an MP4; it lasts as the voice does.
 
@@ -116,7 +121,9 @@ def generate(
     def pictures() -> Pictures:
         for stretch in timer.each("network", motion):
             for chunk in timer.each("render", renderer.pictures(stretch)):
-                yield from chunk
+                for picture in chunk:
+                    on_picture(picture)
+                    yield picture
 
     size = portrait.picture.shape[0]
     frames = write_video(pictures(), voice, size, out, notes or {}, timer, on_work)
@@ -150,7 +157,7 @@ def write_video(
     out: Path,
     notes: Mapping[str, Any],
     timer: Timer,
-    on_work: OnWork = _ignore,
+    on_work: OnWork = ignore,
 ) -> int:
     """Encode the pictures (S, S, 3) with the voice's own sound; returns how many there were."""
     frames = 0

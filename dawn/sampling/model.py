@@ -8,7 +8,7 @@ import torch
 
 from dawn.a2v.config import A2VConfig
 from dawn.a2v.model import A2V
-from dawn.checkpoints import Card, config_of, load_network, places, read_card
+from dawn.checkpoints import Card, config_of, load_network, places, read_card, verify
 from dawn.lfg.config import LFGConfig
 from dawn.lfg.model import LFG
 from dawn.pbnet.config import PBNetConfig
@@ -142,6 +142,12 @@ def pick_device(name: str) -> torch.device:
             f"--device {name}: PyTorch sees {torch.cuda.device_count()} GPUs here; use --device cpu"
         )
     return device
+
+
+def verify_model(folder: ModelFolder) -> None:
+    """Hold every file against its card, once, before workers load them."""
+    for found in (folder.lfg, folder.a2v, *folder.pbnets):
+        verify(found.folder, found.card)
 
 
 def _only(path: Path, found: list[Found]) -> tuple[Found, Found, tuple[Found, ...]]:

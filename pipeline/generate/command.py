@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from dawn.sampling.baselines import BASELINES, Baseline
-from dawn.sampling.model import find_lfg, find_model, pick_device
+from dawn.sampling.model import find_lfg, find_model, pick_device, verify_model
+from dawn.sampling.provenance import settings_of, with_window
 from dawn.sampling.settings import GenerateConfig
 from dawn.weights import require
 from manifests.config import stable_hash
@@ -18,7 +19,6 @@ from pipeline.cluster.tasks import OnRay, check_workers
 from pipeline.generate.clips import audio_kind
 from pipeline.generate.items import Item, clip_items, list_items
 from pipeline.generate.run import RunSummary, generate_run, run_info
-from pipeline.generate.settings import settings_of, verify_model, with_window
 from pipeline.generate.worker import RUN_INFO, Maker, RunTask
 from pipeline.progress import console
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from dawn.checkpoints import verify
 from dawn.sampling.model import ModelFolder
 from dawn.sampling.settings import GenerateConfig
 from manifests.config import as_dict
@@ -17,12 +16,6 @@ def settings_of(
     if folder is not None:
         settings["window"] = config.window or folder.window
     return settings
-
-
-def verify_model(folder: ModelFolder) -> None:
-    """Hold every file against its card, once, before workers load them."""
-    for found in (folder.lfg, folder.a2v, *folder.pbnets):
-        verify(found.folder, found.card)
 
 
 def with_window(config: GenerateConfig, folder: ModelFolder) -> GenerateConfig:

@@ -1,0 +1,198 @@
+"""A loaded model that makes a portrait speak: what `dawn.load` gives, and `dawn generate` uses."""
+
+import base64
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn.features.faces.picture import read_picture
+from dawn.features.rates import FPS
+from dawn.sampling.drive import Changes, changes_from, measure_clip, still
+from dawn.sampling.generate import Made, OnPicture, OnWork, generate, ignore, work
+from dawn.sampling.model import Model, find_model, load_model, pick_device
+from dawn.sampling.portrait import Portrait, find_portrait
+from dawn.sampling.provenance import settings_of
+from dawn.sampling.settings import GenerateConfig
+from dawn.sampling.voice import Voice, read_voice
+from manifests.config import load
+from manifests.errors import InputError
+from manifests.location import local_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """One video's inputs, read and checked."""
+
+    where: str
+    portrait: Portrait
+    voice: Voice
+    changes: Changes
+
+    def work(self, config: GenerateConfig) -> int:
+        """How much there is to do, in the units that `on_work` hears."""
+        return work(self.voice.frames, config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video:
+    """A video that was made."""
+
+    frames: NDArray[np.uint8]
+    """Pictures (T, S, S, 3) RGB as they were rendered, 25 a second."""
+    path: Path
+    """The MP4, with sound. Without an `out` it lives as long as this object."""
+    made: Made
+    """What it took."""
+    _folder: object = field(default=None, repr=False)
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return len(self.frames) / FPS
+
+    def _repr_html_(self) -> str:
+        """A player, for notebooks."""
+        content = base64.b64encode(self.path.read_bytes()).decode("ascii")
+        return f'<video controls width="256" src="data:video/mp4;base64,{content}"></video>'
+
+
+class TalkingHead:
+    """The three networks of a model folder; they are loaded when the first video is made."""
+
+    def __init__(self, model: str | Path, device: str = "auto", dtype: str = "float32") -> None:
+        """Raises InputError when the folder does not hold networks that fit together."""
+        self.folder = find_model(local_path(model))
+        self._device, self._config = pick_device(device), config_of(dtype=dtype)
+        self._model: Model | None = None
+
+    def generate(
+        self,
+        image: str | Path,
+        audio: str | Path,
+        out: str | Path | None = None,
+        *,
+        seed: int = 0,
+        max_seconds: float | None = None,
+        pose_from: str | Path | None = None,
+        blink_from: str | Path | None = None,
+        **settings: Any,  # noqa: ANN401 - checked by GenerateConfig
+    ) -> Video:
+        """Make `image` speak `audio`, and write the video to `out` where one is given.
+
+        `pose_from` and `blink_from` take head motion and blinks from a video; `settings` are
+        those of `dawn.sampling.settings.GenerateConfig`, such as `steps=20`. Raises InputError.
+        """
+        config = config_of(dtype=self._config.dtype, **settings)
+        folder = tempfile.TemporaryDirectory(prefix="dawn-") if out is None else None
+        path = Path(folder.name) / "video.mp4" if folder else local_path(str(out))
+        check_out(path)
+        inputs = self.read(
+            local_path(image), local_path(audio), config, max_seconds=max_seconds,
+            pose_from=local_path(pose_from) if pose_from else None,
+            blink_from=local_path(blink_from) if blink_from else None,
+        )  # fmt: skip
+        frames: list[NDArray[np.uint8]] = []
+        made = self.write(
+            inputs, path, config, seed=seed, max_seconds=max_seconds, on_picture=frames.append
+        )
+        return Video(frames=np.stack(frames), path=path, made=made, _folder=folder)
+
+    def read(
+        self,
+        image: Path,
+        audio: Path,
+        config: GenerateConfig,
+        *,
+        max_seconds: float | None = None,
+        pose_from: Path | None = None,
+        blink_from: Path | None = None,
+    ) -> Inputs:
+        """Read and check everything that a video is made from. Raises InputError."""
+        voice = read_voice(audio, max_seconds)
+        portrait = find_portrait(read_picture(image), self.folder.size, str(image))
+        changes = _changes(config, voice.frames, pose_from, blink_from)
+        return Inputs(where=str(image), portrait=portrait, voice=voice, changes=changes)
+
+    def write(
+        self,
+        inputs: Inputs,
+        out: Path,
+        config: GenerateConfig,
+        *,
+        seed: int = 0,
+        max_seconds: float | None = None,
+        on_work: OnWork = ignore,
+        on_picture: OnPicture = ignore,
+    ) -> Made:
+        """Make the video; `out` appears whole, or not at all. Raises InputError."""
+        if self._model is None:
+            self._model = load_model(self.folder, self._device, self._config.dtype)
+        notes = {
+            "checkpoint": self.folder.digest,
+            "seed": seed,
+            "settings": settings_of(config, self.folder, max_seconds),
+        }
+        with _temporary(out) as temporary:
+            try:
+                made = generate(
+                    self._model, inputs.portrait, inputs.voice, config, seed, temporary,
+                    changes=inputs.changes, notes=notes, on_work=on_work, on_picture=on_picture,
+                )  # fmt: skip
+            except (OSError, av.error.FFmpegError) as error:
+                raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+            temporary.replace(out)
+        return made
+
+
+def config_of(**settings: Any) -> GenerateConfig:  # noqa: ANN401 - checked here
+    """The settings, with an overlap that fits the stretch. Raises InputError."""
+    config = load(GenerateConfig, settings, "settings")
+    if "overlap" not in settings:
+        return replace(config, overlap=max(1, min(40, config.stretch // 2)))
+    return config
+
+
+def check_out(out: Path) -> None:
+    """Raise InputError where a video cannot be written, before anything is made."""
+    if out.suffix.lower() != ".mp4":
+        raise InputError(f"{out}: videos are written as MP4; give a name that ends in .mp4")
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; give the name of a file")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: its folder cannot be made: {error.strerror}") from error
+
+
+def _changes(
+    config: GenerateConfig, frames: int, pose_from: Path | None, blink_from: Path | None
+) -> Changes:
+    """Pose and eyes that do not come from PBNet."""
+    if "real" in (config.pose, config.blink):
+        raise InputError("--pose real: a portrait has no real motion; use --pose-from CLIP")
+    pose = still(frames, 6) if config.pose == "still" else None
+    eyes = still(frames, 2) if config.blink == "still" else None
+    measured = {path: measure_clip(path) for path in {pose_from, blink_from} if path}
+    if pose_from is not None:
+        pose = changes_from(measured[pose_from][0], frames)
+    if blink_from is not None:
+        eyes = changes_from(measured[blink_from][1], frames)
+    return Changes(pose=pose, eyes=eyes)
+
+
+@contextlib.contextmanager
+def _temporary(out: Path) -> Iterator[Path]:
+    """A name beside `out`, on the same disk; whatever is left there in the end is removed."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".dawn-", dir=out.parent)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    with folder as name:
+        yield Path(name) / "video.mp4"
