@@ -155,7 +155,8 @@ def places(directory: Path) -> list[Path]:
     """
     if not directory.is_dir():
         raise InputError(f"{directory}: is not a folder; name one that training or an import made")
-    return [directory, *(place for name in FOLDERS if (place := directory / name).is_dir())]
+    names = dict.fromkeys((*FOLDERS, *networks()))
+    return [directory, *(place for name in names if (place := directory / name).is_dir())]
 
 
 def found(directory: Path) -> list[tuple[Path, Card]]:
