@@ -4,6 +4,7 @@ One folder holds what the documents assume; one Ray, started from a terminal as 
 the commands. Presets have a few steps instead of thousands; nothing else differs.
 """
 
+import json
 import os
 import re
 import shutil
@@ -280,9 +281,24 @@ def test_every_documented_command_runs_as_it_stands(
 def test_the_demo_ends_well_in_a_terminal(tmp_path: Path, environment: dict[str, str]) -> None:
     code, text = run_in_terminal("dawn demo", tmp_path, environment)
     assert code == 0, text[-3000:]
-    assert (tmp_path / "demo/leaderboard/index.html").is_file()
-    assert f"next:dawndatasetvalidate{tmp_path}/demo/dataset" in "".join(text.split())
+    out = tmp_path / "demo"
+    page = out / "leaderboard/index.html"
+    assert page.as_uri() in "".join(text.split())
+    assert f"next:dawndatasetvalidate{out}/dataset" in "".join(text.split())
     assert not Path(environment["TOUCHED"]).exists(), "the demo started ffmpeg"
+    (sheet,) = json.loads((out / "leaderboard/leaderboard.json").read_text())["sheets"]
+    kinds = {row["kind"]: row["system"] for row in sheet["rows"]}
+    assert kinds.keys() == {"system", "real", "real-split", "static", "shuffled-audio"}
+    assert kinds["system"] == "tiny model"
+    (psnr,) = [metric for metric in sheet["metrics"] if metric["metric"] == "psnr"]
+    assert psnr["cells"]["tiny model"]["n"] == sheet["facts"]["clips"] == 8
+    assert page.read_text().count("data:video/mp4;base64,") >= 4
+    made = {file: file.stat().st_mtime_ns for file in (out / "videos").rglob("*.mp4")}
+    assert len(made) == 8
+    code, text = run_in_terminal("dawn demo", tmp_path, environment)
+    assert code == 0, text[-3000:]
+    assert "8 unchanged" in text
+    assert {file: file.stat().st_mtime_ns for file in (out / "videos").rglob("*.mp4")} == made
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """Imports go one way, heavy libraries stay where they belong, help is quick."""
 
 import ast
+import graphlib
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +35,48 @@ def test_imports_go_one_way() -> None:
         for name in imported(path):
             assert ORDER.get(name, -1) <= ORDER[package], f"{path} imports {name}"
             assert name not in ONLY_IN_PIPELINE or package == "pipeline", f"{path} imports {name}"
+
+
+def module_of(path: Path) -> tuple[str, ...]:
+    return path.relative_to(ROOT).with_suffix("").parts
+
+
+def imports_of(path: Path) -> set[tuple[str, ...]]:
+    """The modules of ours that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ORDER:
+            for alias in node.names:
+                inner = (*node.module.split("."), alias.name)
+                is_module = (ROOT / Path(*inner)).with_suffix(".py").exists()
+                found.add(inner if is_module else inner[:-1])
+    return found
+
+
+def rooms() -> dict[tuple[str, ...], dict[str, set[str]]]:
+    """Of each package: which of its modules and packages imports which of its others."""
+    found: dict[tuple[str, ...], dict[str, set[str]]] = {}
+    for path in (path for package in ORDER for path in (ROOT / package).rglob("*.py")):
+        for target in imports_of(path):
+            ours = module_of(path)
+            pairs = zip(ours, target, strict=False)
+            shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+            if 0 < shared < min(len(ours), len(target)):
+                room = found.setdefault(ours[:shared], {})
+                room.setdefault(ours[shared], set()).add(target[shared])
+    return found
+
+
+def test_imports_inside_a_package_go_one_way_too() -> None:
+    """No two modules of a package need each other, nor two packages, by any way round."""
+    assert rooms()["pipeline",]["cli"] >= {"ingest", "train", "evaluate"}
+    for place, imports in rooms().items():
+        sorter = graphlib.TopologicalSorter(imports)
+        try:
+            sorter.prepare()
+        except graphlib.CycleError as error:
+            raise AssertionError(f"{'.'.join(place)}: {' -> '.join(error.args[1])}") from error
+    assert len(rooms()) > 15
 
 
 def test_help_is_quick_for_it_loads_little() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+import torch.distributed as dist
 
 from dawn import checkpoints
 from dawn.lfg.model import LFG
@@ -24,7 +25,7 @@ from dawn.training.config import (
     RunSettings,
     Training,
 )
-from dawn.training.loop import DivergedError, Trainer, cosine
+from dawn.training.loop import DivergedError, Place, Trainer, cosine
 from dawn.training.pbnet import SequenceSample
 from dawn.training.stages import stage_named
 from dawn.training.state import Checkpoints
@@ -33,6 +34,7 @@ from dawn.training.task import TrainingTask, plan
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from manifests.store import Dataset
+from tests.gradients import gradients_agree
 from tests.small import SMALL_A2V, SMALL_LFG
 
 SHORT = RunSettings(
@@ -303,3 +305,24 @@ def test_a_plan_that_cannot_be_is_refused(stage: str, dataset: Dataset, tmp_path
     else:
         with pytest.raises(InputError, match="is not a dataset"):
             plan("lfg", config_of("lfg"), str(tmp_path), str(tmp_path / "run"), None, None)
+
+
+def one_of_two(rank: int, task: TrainingTask, meeting: str) -> None:
+    """One process of two that share a step."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=2)
+    Trainer(task, quiet, Place(rank, 2)).run()
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["pbnet", "a2v"])
+def test_two_processes_take_the_step_that_one_takes(
+    stage: str, dataset: Dataset, flow: str, tmp_path: Path
+) -> None:
+    """tests/pipeline/train has the flow generator, on Ray."""
+    run = replace(SHORT, steps=1, batch=4, validate_every=1, ema=0.0)
+    Trainer(task_of(stage, dataset, tmp_path / "one", flow, run), quiet).run()
+    two = task_of(stage, dataset, tmp_path / "two", flow, run)
+    torch.multiprocessing.spawn(one_of_two, (two, str(tmp_path / "meeting")), nprocs=2)
+    gradients_agree(tmp_path / "one", tmp_path / "two")

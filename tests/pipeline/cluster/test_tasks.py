@@ -77,9 +77,9 @@ def test_one_bad_job_does_not_touch_the_others(
     assert found[0] == 2
     assert found[4] == 8
     assert isinstance(found[1], Failure)
-    assert found[1].kind == "timeout"
+    assert found[1] == Failure("timeout", "stopped after 900 s")
     assert isinstance(found[2], Failure)
-    assert found[2].kind == "crash"
+    assert found[2] == Failure("crash", "WorkerCrashedError at each of 2 attempts")
     assert counter.read_text() == "xx"
     assert isinstance(found[3], Failure)
     assert found[3].kind == "error"
@@ -118,6 +118,14 @@ def test_all_jobs_are_calls_of_one_function_and_workers_are_replaced(
     finally:
         executor_task.cache_clear()
     assert max(Counter(found.values()).values()) <= 3
+
+
+def test_jobs_that_were_withdrawn_are_not_run(ray_session: None) -> None:
+    for executor in (OnRay(1), InProcess()):
+        for key in ("a", "b", "c"):
+            executor.submit((key, 0), double, 1)
+        executor.withdraw(lambda key: key[0] == "b")
+        assert sorted(key for key, _ in executor.results()) == [("a", 0), ("c", 0)]
 
 
 def test_jobs_may_be_added_while_results_come(ray_session: None) -> None:

@@ -12,15 +12,21 @@ import av
 import psutil
 import pytest
 
+from dawn.sampling.talking_head import config_of
 from manifests.runs import RunFolder
+from pipeline.cluster.actors import OneHere
+from pipeline.generate.command import ManyOptions, generate_many, plan_run
+from pipeline.generate.worker import Maker
 from tests.conftest import ROOT
 from tests.models import write_model
 from tests.processes import wait_until_gone
 
+STEPS, SECONDS = 2, 1.0
+
 
 def start(model: Path, dataset: str, out: Path) -> subprocess.Popen[str]:
     arguments = ["generate", "--checkpoint", model, "--dataset", dataset, "--split", "train",
-                 "--out", out, "--workers", 2, "--steps", 4, "--max-seconds", 2,
+                 "--out", out, "--workers", 2, "--steps", STEPS, "--max-seconds", SECONDS,
                  "--device", "cpu"]  # fmt: skip
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
@@ -83,11 +89,15 @@ def wait_for_rows(process: subprocess.Popen[str], root: Path, count: int) -> Non
 @pytest.mark.slow
 def test_kills_at_random_moments(dataset, tmp_path):
     model = write_model(tmp_path / "model")
-    finish(model, dataset.uri, tmp_path / "calm")
+    many = ManyOptions(
+        config=config_of(steps=STEPS), checkpoint=model, out=str(tmp_path / "calm"),
+        dataset=dataset.uri, split="train", max_seconds=SECONDS, device="cpu",
+    )  # fmt: skip
+    generate_many(many, OneHere(Maker, plan_run(many).task))
     calm = contents(tmp_path / "calm")
     assert len(calm) == 7
     chance, root = random.Random(5), tmp_path / "disturbed"
-    for rows, worker in ((1, False), (3, False), (4, True)):
+    for rows, worker in ((1, False), (3, True)):
         process = start(model, dataset.uri, root)
         wait_for_rows(process, root, rows)
         time.sleep(chance.uniform(0, 0.5))  # somewhere in the next ones

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +19,7 @@ from dawn.recipe import IngestConfig, Recipe
 from manifests.catalog import rows
 from manifests.store import Dataset
 from manifests.validate import faults
-from pipeline.cluster.tasks import Failure, InProcess, OnRay
+from pipeline.cluster.tasks import Failure, InProcess
 from pipeline.ingest import steps as steps
 from pipeline.ingest.run import Summary, adopt, ingest
 from pipeline.ingest.sources import find_sources
@@ -321,43 +320,3 @@ def test_a_fault_in_one_span_ends_the_video_once_and_leaves_nothing(
 
 
 # --- the executor on Ray --------------------------------------------------------------------
-
-
-def die() -> None:
-    os._exit(1)
-
-
-def hang() -> None:
-    threading.Event().wait()
-
-
-def succeed() -> int:
-    return 7
-
-
-def raise_() -> None:
-    raise OSError(28, "No space left on device")
-
-
-@pytest.mark.ray
-def test_jobs_that_die_hang_or_raise_do_not_touch_the_others(ray_session: None) -> None:
-    executor = OnRay(2, timeout_s=15.0)
-    for key, job in {"die": die, "hang": hang, "raise": raise_}.items():
-        executor.submit(key, job)
-    for number in range(5):
-        executor.submit(number, succeed)
-    outcomes = dict(executor.results())
-    assert [outcomes[number] for number in range(5)] == [7] * 5
-    assert outcomes["die"] == Failure("crash", "WorkerCrashedError at each of 3 attempts")
-    assert outcomes["hang"] == Failure("timeout", "stopped after 15 s")
-    assert outcomes["raise"].kind == "error"
-    assert "No space left" in outcomes["raise"].detail
-
-
-@pytest.mark.ray
-def test_jobs_that_were_withdrawn_are_not_run(ray_session: None) -> None:
-    for executor in (OnRay(1), InProcess()):
-        for key in ("a", "b", "c"):
-            executor.submit((key, 0), succeed)
-        executor.withdraw(lambda key: key[0] == "b")
-        assert sorted(key for key, _ in executor.results()) == [("a", 0), ("c", 0)]
