@@ -22,7 +22,7 @@ from dawn.synthetic.footage import write_footage
 from tests.conftest import ROOT
 
 GIT = shutil.which("git") or "git"
-SHORT = "--set run.steps=2 --set run.validate_every=2 --set run.validation_clips=2"
+SHORT = "--set run.steps=2 --set run.validate_every=2 --set run.validation_clips=2 --set run.loader_workers=0"
 COMMANDS = f"""\
 ingest footage --dataset data --config ingest.yaml
 train lfg --dataset data --out runs/lfg --curriculum faces {SHORT} --set run.seed=3
@@ -33,7 +33,7 @@ evaluate --run videos --reference data:all --out results/model
 evaluate --baseline static --reference data:all --out results/static
 leaderboard results/model results/static --out page
 query "SELECT * FROM leaderboard('default')" --runs results --format csv --out ranks.csv
-regress --baseline results/static --candidate results/model --report json --out verdict
+regress --baseline results/model --candidate results/model --report json --out verdict
 """
 VOLATILE = {
     "wall_s", "network_s", "render_s", "encode_s", "real_time_factor", "peak_memory_bytes",

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from dawn.features.faces.threeddfa import _euler
 from eval.metrics.beats import alignment, audio_beats, chance, head_speed, motion_beats, rotations
+
+
+def test_rotations_are_scipy_s() -> None:
+    angles = np.random.default_rng(0).uniform(-80, 80, (50, 3))
+    yaw, pitch, roll = angles.T
+    expected = Rotation.from_euler("ZYX", np.stack([roll, -yaw, pitch], axis=1), degrees=True)
+    assert np.abs(rotations(angles) - expected.as_matrix()).max() < 1e-12
 
 
 def test_alignment_is_the_mean_over_the_first_kind_of_beat() -> None:
