@@ -22,7 +22,10 @@ from dawn.synthetic.footage import write_footage
 from tests.conftest import ROOT
 
 GIT = shutil.which("git") or "git"
-SHORT = "--set run.steps=2 --set run.validate_every=2 --set run.validation_clips=2 --set run.loader_workers=0"
+SHORT = " ".join(
+    f"--set run.{key}"
+    for key in ("steps=2", "validate_every=2", "validation_clips=2", "loader_workers=0")
+)
 COMMANDS = f"""\
 ingest footage --dataset data --config ingest.yaml
 train lfg --dataset data --out runs/lfg --curriculum faces {SHORT} --set run.seed=3
