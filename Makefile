@@ -3,8 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.docs-installed
 
-.PHONY: install demo test check format docs clean
+.PHONY: install demo test check format docs docs-site clean
 
 install: $(STAMP)
 
@@ -12,6 +13,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $(DOCS_STAMP)
 
 demo: install
 	$(BIN)/dawn demo
@@ -33,5 +38,10 @@ docs: install
 	$(BIN)/python -m manifests.document docs/dataset.md
 	$(BIN)/python -m eval.document docs/metrics.md
 
+# The documents and the reference as a site that needs no network, in site/. The variable turns off
+# a notice that mkdocs-material prints about the end of its support (in May 2027).
+docs-site: $(DOCS_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache
