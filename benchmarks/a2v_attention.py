@@ -76,8 +76,8 @@ def say(report: Report, own: Cost, full: Cost | None) -> None:
     against = f"; full {full.cpu_s:.4f} s, {full.added_mib:.1f} MiB" if full else ""
     print(f"{own.frames} frames: {own.cpu_s:.4f} s, {own.added_mib:.1f} MiB{against}")
     case = f"windowed, {own.frames} frames"
-    report.figure(f"{case}: time", own.cpu_s, "s", floor=full and full.cpu_s)
-    report.figure(f"{case}: memory", own.added_mib, "MiB", floor=full and full.added_mib)
+    report.figure(f"{case}: time", own.cpu_s, "s", floor=full.cpu_s if full else None)
+    report.figure(f"{case}: memory", own.added_mib, "MiB", floor=full.added_mib if full else None)
 
 
 def main() -> None:

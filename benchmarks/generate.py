@@ -40,7 +40,7 @@ class Cost:
     wall_s: float
     parts_s: tuple[float, float, float]
     """Of the network, of rendering, of encoding."""
-    peak: float
+    peak: int | None
     """Bytes."""
 
 
@@ -92,12 +92,12 @@ def say(report: Report, costs: list[Cost]) -> None:
         print(
             f"| {cost.length:g} s | {cost.frames} | {cost.wall_s:.2f} s "
             f"| {cost.frames / cost.wall_s:.1f} | {cost.wall_s / cost.length:.2f} "
-            f"| {shares} | {cost.peak / 2**20:.0f} MiB |"
+            f"| {shares} | {(cost.peak or 0) / 2**20:.0f} MiB |"
         )
     for cost in costs:
         case = f"{cost.length:g} s of voice"
         report.figure(f"{case}: time", cost.wall_s, "s", floor=cost.length)
-        report.figure(f"{case}: memory", cost.peak / 2**20, "MiB")
+        report.figure(f"{case}: memory", (cost.peak or 0) / 2**20, "MiB")
     if len(costs) > 1:
         lengths, times = [c.length for c in costs], [c.wall_s for c in costs]
         slope = float(np.polyfit(np.log(lengths), np.log(times), 1)[0])

@@ -55,7 +55,7 @@ def turns(videos: list[Path], rounds: int, scratch: Path) -> tuple[dict[str, flo
     """The best seconds of the floor and of each number of workers, and the last dataset."""
     floor(videos[:1], scratch)  # the first call of each loads models
     _, dataset = ours(videos[:2], scratch / "warm", max(WORKERS))
-    times: dict[str, list[float]] = {"floor": []} | {_named(count): [] for count in WORKERS}
+    times: dict[str, list[float]] = {name: [] for name in ("floor", *map(_named, WORKERS))}
     for turn in range(rounds):
         times["floor"].append(floor(videos, scratch))
         for workers in WORKERS:

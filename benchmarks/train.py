@@ -8,7 +8,6 @@ workers are taken turn by turn in one run, because the machine may be shared.
 """
 
 import argparse
-import os
 import tempfile
 import time
 from dataclasses import replace
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.inputs import make_dataset
-from benchmarks.report import Report, arguments, parse, skipped
+from benchmarks.report import Report, arguments, parse
 from dawn.training.config import STAGES, Stage, preset
 from dawn.training.task import TrainingTask, plan
 from pipeline.cluster.tasks import OnRay
