@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check format docs clean
+.PHONY: install demo test bench check format docs clean
 
 install: $(STAMP)
 
@@ -24,6 +24,10 @@ check: install
 # Every test, the slow ones too; the workers share the processors.
 test: check
 	$(BIN)/python -m pytest -m '' --numprocesses auto
+
+# Every benchmark with its defaults, which takes hours; `make bench ARGS=--smoke` shows that they run.
+bench: install
+	$(BIN)/python -m benchmarks $(ARGS)
 
 format: install
 	$(BIN)/ruff format .

@@ -47,13 +47,14 @@ DRAWS = 10
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """A model's networks and what their numbers mean."""
+    """A model's networks, what their numbers mean, and how motion is sampled."""
 
     lfg: LFG
     a2v: A2V
     pbnet: PBNet
     heard: Conventions
     moved: Conventions
+    sampler: SamplerConfig
 
 
 def lfg_of(folder: Path) -> LFG:
@@ -64,14 +65,15 @@ def lfg_of(folder: Path) -> LFG:
     return lfg
 
 
-def networks_of(model: Path) -> Networks:
+def networks_of(model: Path, steps: int | None) -> Networks:
     """The networks that training put into `model`."""
     lfg = lfg_of(model / "lfg")
     a2v, card = checkpoints.load_network(model / "a2v", "a2v")
     pbnet, motion_card = checkpoints.load_network(model / "pbnet", "pbnet")
     if not (isinstance(a2v, A2V) and isinstance(pbnet, PBNet)):
         raise TypeError(f"{model}: holds other networks")
-    return Networks(lfg, a2v, pbnet, conventions_of(card), conventions_of(motion_card))
+    sampler = SamplerConfig(steps=steps)
+    return Networks(lfg, a2v, pbnet, conventions_of(card), conventions_of(motion_card), sampler)
 
 
 def as_tensor(pictures: Pictures) -> torch.Tensor:
@@ -101,7 +103,7 @@ def sampled(networks: Networks, real: Pictures, features: ClipFeatures, eyes: Fl
     source = as_tensor(real[:1])
     mask = face_box_mask(torch.from_numpy(features.face[:1]) * size, (size, size), size)
     motion = a2v.sample(
-        networks.lfg.features(source), mask, torch.from_numpy(cond)[None], SamplerConfig(),
+        networks.lfg.features(source), mask, torch.from_numpy(cond)[None], networks.sampler,
         torch.Generator().manual_seed(0),
     )  # fmt: skip
     flow, occlusion = flow_and_occlusion(motion)
@@ -272,10 +274,8 @@ def drawn(report: Report, folder: Path, dataset: str) -> None:
     report.figure("drawn eyes", rates["drawn"], "blinks/s", floor=rates["footage"])
 
 
-def table(report: Report, model: Path | None, lfg_folder: Path, dataset: str, frames: int) -> None:
+def table(report: Report, networks: Networks | None, lfg: LFG, dataset: str, frames: int) -> None:
     """Every test clip's rows; without a whole model, what the flow generator could do."""
-    networks = networks_of(model) if model else None
-    lfg = networks.lfg if networks else lfg_of(lfg_folder)
     lfg.requires_grad_(False)
     reader = ClipReader(dataset, lfg.config.image_size)
     clips = list(clips_of(Dataset(dataset), "test"))
@@ -283,7 +283,7 @@ def table(report: Report, model: Path | None, lfg_folder: Path, dataset: str, fr
     print("|---|---|---|---|---|---|---|")
     for clip in clips:
         say(report, rows(lfg, networks, reader, clip, frames))
-    for clip in () if model else clips:
+    for clip in () if networks else clips:
         print(closing(lfg, reader, clip), flush=True)
 
 
@@ -296,7 +296,8 @@ def main() -> None:
     which.add_argument("--pbnet", type=Path)
     parser.add_argument("--dataset")
     parser.add_argument("--frames", type=int, default=150)
-    options = parse(parser, frames=12)
+    parser.add_argument("--steps", type=int, help="of the sampler; 20, as released")
+    options = parse(parser, frames=12, steps=2)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     report = Report("blinks")
@@ -310,7 +311,9 @@ def main() -> None:
         if options.pbnet:
             drawn(report, options.pbnet, options.dataset)
         else:
-            table(report, options.model, options.lfg, options.dataset, options.frames)
+            networks = networks_of(options.model, options.steps) if options.model else None
+            lfg = networks.lfg if networks else lfg_of(options.lfg)
+            table(report, networks, lfg, options.dataset, options.frames)
 
 
 if __name__ == "__main__":

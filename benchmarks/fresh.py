@@ -1,6 +1,7 @@
 """Measuring in a process of its own, so that the peak of its memory is its own."""
 
 import multiprocessing
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.context import BaseContext
@@ -23,6 +24,8 @@ def fresh(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     if is_smoke():
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["torch"])
+    # What returns is of the benchmark's module, under the name that this has in the new process.
+    sys.modules["__mp_main__"] = sys.modules["__main__"]
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(work, *args, **kwargs).result()
 

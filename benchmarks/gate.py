@@ -80,6 +80,7 @@ class Piece:
     number: int
     real: str
     made: tuple[str, ...] = ()
+    frames: int = FRAMES
 
     @property
     def speaker(self) -> str:
@@ -90,8 +91,8 @@ class Piece:
         return f"{self.speaker}-{self.number}"
 
     def of(self, video: str) -> Take:
-        first = FRAMES * self.number
-        pictures, sound = read(Path(video), first + FRAMES)
+        first = self.frames * self.number
+        pictures, sound = read(Path(video), first + self.frames)
         return pictures[first:], sound[first * SAMPLES_PER_FRAME :]
 
     def by(self, seed: int) -> Take:
@@ -101,10 +102,12 @@ class Piece:
         return _grain(self.of(self.real), seed * 1000 + self.person * 10 + self.number)
 
 
-def filmed(out: Path, people: int, pieces: int) -> list[Piece]:
+def filmed(out: Path, people: int, pieces: int, frames: int) -> list[Piece]:
     """Render the people that are not there yet, and cut them."""
-    films = render_people(out / "people", range(people), FRAMES * pieces / 25 + 0.2)
-    return [Piece(n, k, str(film)) for n, film in enumerate(films) for k in range(pieces)]
+    films = render_people(out / "people", range(people), frames * pieces / 25 + 0.2)
+    return [
+        Piece(n, k, str(film), frames=frames) for n, film in enumerate(films) for k in range(pieces)
+    ]
 
 
 def generated(runs: list[str], reference: str) -> list[Piece]:
@@ -258,11 +261,14 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--people", type=int, default=PEOPLE, help="that are rendered")
     parser.add_argument("--pieces", type=int, default=PIECES, help="of each")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="of a rendered piece")
     parser.add_argument("--seeds", type=int, default=3, help="of the camera")
     parser.add_argument("--damages", nargs="*", choices=DAMAGES, default=list(DAMAGES))
     parser.add_argument("--runs", nargs="+", default=[], help="one checkpoint's runs by seed")
     parser.add_argument("--reference", help="the real clips of --runs, DATASET:SPLIT")
-    options = parse(parser, draws=1, people=2, pieces=1, seeds=2, damages=["sound 5 frames late"])
+    options = parse(
+        parser, draws=1, people=2, pieces=1, frames=20, seeds=2, damages=["sound 5 frames late"]
+    )
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
@@ -270,7 +276,7 @@ def main() -> None:
         if options.runs:
             pieces = generated(options.runs, options.reference)
         else:
-            pieces = filmed(out, options.people, options.pieces)
+            pieces = filmed(out, options.people, options.pieces, options.frames)
         judged(Report("gate"), pieces, out, options)
 
 

@@ -68,13 +68,16 @@ class Size:
     times: tuple[int, ...]
     frames: int
     """Length of the sampled videos."""
+    sampler: SamplerConfig
 
 
-WHOLE = Size(splits=SPLITS, changes=(), batch=8, batches=16, times=TIMES, frames=150)
+WHOLE = Size(
+    splits=SPLITS, changes=(), batch=8, batches=16, times=TIMES, frames=150, sampler=SamplerConfig()
+)
 SMALLEST = Size(
     splits={2: "train", 3: "train", 6: "val", 11: "test"},
     changes=("run.batch=2", "run.loader_workers=0", "run.validation_clips=1"),
-    batch=2, batches=1, times=(0, 47, 999), frames=12,
+    batch=2, batches=1, times=(0, 47, 999), frames=12, sampler=SamplerConfig(steps=2),
 )  # fmt: skip
 
 
@@ -256,6 +259,7 @@ def sampled_mouth(
     lfg: LFG,
     a2v: A2V,
     seed: int,
+    sampler: SamplerConfig,
     *,
     moving: bool = False,
 ) -> Floats:
@@ -273,7 +277,7 @@ def sampled_mouth(
     mask = face_box_mask(box, (size, size), size)
     with torch.inference_mode():
         motion = a2v.sample(
-            lfg.features(source), mask, cond, SamplerConfig(), torch.Generator().manual_seed(seed)
+            lfg.features(source), mask, cond, sampler, torch.Generator().manual_seed(seed)
         )
         flow, occlusion = flow_and_occlusion(motion)
         frames = lfg.render_clip(source[0], flow[0], occlusion[0])
@@ -321,7 +325,8 @@ class Followed:
 class Mouths:
     """Videos of the test faces, driven by the test clips' sounds."""
 
-    def __init__(self, root: str, model: Path, frames: int) -> None:
+    def __init__(self, root: str, model: Path, size: Size) -> None:
+        frames, self._sampler = size.frames, size.sampler
         lfg = checkpoints.load_network(model / "lfg", "lfg")[0]
         a2v, card = checkpoints.load_network(model / "a2v", "a2v")
         if not (isinstance(lfg, LFG) and isinstance(a2v, A2V)):
@@ -346,7 +351,7 @@ class Mouths:
         audio = (self._sounds[voice] - self._mean) / self._std
         clip = self.tests[face]
         mouth = sampled_mouth(
-            self._reader, clip, audio, self._lfg, self._a2v, seed=seed, moving=moving
+            self._reader, clip, audio, self._lfg, self._a2v, seed, self._sampler, moving=moving
         )
         found = [correlation(mouth, loud) for loud in self._loud]
         result = Followed(found.pop(voice), np.array(found, np.float32))
@@ -360,9 +365,9 @@ class Mouths:
         return result
 
 
-def mouth_results(root: str, model: Path, frames: int) -> list[Result]:
+def mouth_results(root: str, model: Path, size: Size) -> list[Result]:
     """Every test face with every test clip's sound; other sounds are those of all other clips."""
-    mouths = Mouths(root, model, frames)
+    mouths = Mouths(root, model, size)
     places = range(len(mouths.tests))
     real = float(np.mean([mouths.footage(face) for face in places]))
     for face in places:
@@ -407,7 +412,7 @@ def learned(options: argparse.Namespace, out: Path, size: Size) -> list[Result]:
     measured = {stage: measured_losses(task, out / "model", size) for stage, task in tasks.items()}
     for stage, values in measured.items():
         print(f"{stage}, test: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()), flush=True)
-    return [*loss_results(measured), *mouth_results(root, out / "model", size.frames)]
+    return [*loss_results(measured), *mouth_results(root, out / "model", size)]
 
 
 def main() -> None:
