@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.docs-installed
 
-.PHONY: install demo test check format docs docs-site clean
+.PHONY: install demo test bench check format docs docs-site clean
 
 install: $(STAMP)
 
@@ -29,6 +29,10 @@ check: install
 # Every test, the slow ones too; the workers share the processors.
 test: check
 	$(BIN)/python -m pytest -m '' --numprocesses auto
+
+# Every benchmark with its defaults, which takes hours; `make bench ARGS=--smoke` shows that they run.
+bench: install
+	$(BIN)/python -m benchmarks $(ARGS)
 
 format: install
 	$(BIN)/ruff format .

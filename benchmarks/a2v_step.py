@@ -4,81 +4,85 @@
 
 Each length runs in a fresh process, so that its peak is its own. A step is one evaluation of the
 network of random weights at 32 x 32 latents (128 pixels) with the released window, features
-embedded beforehand as in sampling. Prints a JSON object a line.
+embedded beforehand as in sampling.
 """
 
 import argparse
-import json
-import resource
-import subprocess
-import sys
 import time
+from dataclasses import dataclass
 
 import torch
 
+from benchmarks.fresh import fresh, peak_mib
+from benchmarks.report import Report, arguments, parse
 from dawn.a2v.config import A2V_128, A2V_256
 from dawn.a2v.unet import UNet
 
 MEBIBYTE = 2**20
 
 
-def peak_mebibytes(device: str) -> float:
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() / MEBIBYTE
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of a step: the first and the best of the others, and memory before and at the peak."""
+
+    first_s: float
+    best_s: float
+    before_mib: float
+    peak_mib: float
 
 
-def measure(arguments: argparse.Namespace, frames: int) -> dict[str, object]:
-    torch.set_num_threads(arguments.threads)
+def peak(device: str) -> float:
+    """On the device, in MiB."""
+    return torch.cuda.max_memory_allocated() / MEBIBYTE if device == "cuda" else peak_mib()
+
+
+def measure(options: argparse.Namespace, frames: int) -> Cost:
+    """One length, in this process."""
+    torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    config = A2V_256 if arguments.pixels == 256 else A2V_128
-    device, dtype, size = arguments.device, getattr(torch, arguments.dtype), config.latent_size
+    config = A2V_256 if options.pixels == 256 else A2V_128
+    device, dtype, size = options.device, getattr(torch, options.dtype), config.latent_size
     unet = UNet(config.unet).eval().to(device=device, dtype=dtype)
     z = torch.randn(1, 3, frames, size, size, device=device)
     features = torch.randn(1, config.unet.feature_channels, size, size, device=device)
     cond = torch.randn(1, frames, config.unet.cond_dim, device=device)
     times = torch.tensor([500], device=device)
-    before, seconds = peak_mebibytes(device), []
+    before, seconds = peak(device), []
     with torch.inference_mode():
         embedded = unet.embed_features(features)
-        for _ in range(arguments.repeats + 1):
+        for _ in range(options.repeats + 1):
             start = time.perf_counter()
             unet.denoise(z, embedded, cond, times, config.window)
             if device == "cuda":
                 torch.cuda.synchronize()
             seconds.append(time.perf_counter() - start)
-    return {
-        "frames": frames,
-        "pixels": arguments.pixels,
-        "dtype": arguments.dtype,
-        "device": device,
-        "threads": arguments.threads,
-        "first_s": round(seconds[0], 3),
-        "best_s": round(min(seconds[1:]), 3),
-        "before_step_MiB": round(before),
-        "peak_MiB": round(peak_mebibytes(device)),
-    }
+    return Cost(seconds[0], min(seconds[1:]), before, peak(device))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="time and peak memory of one denoising step")
+    parser = arguments(__doc__)
     parser.add_argument("--frames", nargs="+", type=int, default=[40, 100, 200])
     parser.add_argument("--pixels", type=int, choices=[128, 256], default=128)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
-    arguments = parser.parse_args()
-    if len(arguments.frames) == 1:
-        print(json.dumps(measure(arguments, arguments.frames[0])))
-        return
-    options = sys.argv[1:]
-    if "--frames" in options:
-        at = options.index("--frames")
-        del options[at : at + 1 + len(arguments.frames)]
-    for frames in arguments.frames:
-        command = [sys.executable, "-m", "benchmarks.a2v_step", "--frames", str(frames), *options]
-        subprocess.run(command, check=True)
+    options = parse(parser, frames=[2], threads=1, repeats=1)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: PyTorch sees no GPU")
+    report = Report("a2v_step")
+    how = f"{options.pixels} px, {options.dtype}, {options.device}, {options.threads} thread(s)"
+    print(how)
+    for frames in options.frames:
+        cost = fresh(measure, options, frames)
+        print(
+            f"{frames} frames: first {cost.first_s:.3f} s, best {cost.best_s:.3f} s, "
+            f"peak {cost.peak_mib:.0f} MiB, of it {cost.before_mib:.0f} before the step"
+        )
+        report.figure(f"{frames} frames: time", cost.best_s, "s", how=how)
+        report.figure(
+            f"{frames} frames: memory", cost.peak_mib, "MiB", how=how, before_mib=cost.before_mib
+        )
 
 
 if __name__ == "__main__":

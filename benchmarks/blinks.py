@@ -9,10 +9,12 @@ own eyes, with PBNet's, and with eyes kept still. Eye ratios are the face mesh's
 enlarged to 384 pixels, compared with those of the footage that the clip was cut from. With `--lfg`
 only the first two, and whether any motion at all makes that LFG close the eyes: the motion is found
 by gradient descent on the picture. With `--pbnet` the eyes that it draws, ten times a clip.
+Models come from `python -m benchmarks.learn`; without one nothing is measured. With --smoke the
+model has random weights.
 """
 
-import argparse
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.inputs import make_dataset, write_model
 from benchmarks.learn import correlation, loudness
+from benchmarks.report import Report, arguments, parse, skip
 from dawn import checkpoints
 from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V, flow_and_occlusion
@@ -43,13 +47,14 @@ DRAWS = 10
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """A model's networks and what their numbers mean."""
+    """A model's networks, what their numbers mean, and how motion is sampled."""
 
     lfg: LFG
     a2v: A2V
     pbnet: PBNet
     heard: Conventions
     moved: Conventions
+    sampler: SamplerConfig
 
 
 def lfg_of(folder: Path) -> LFG:
@@ -60,14 +65,15 @@ def lfg_of(folder: Path) -> LFG:
     return lfg
 
 
-def networks_of(model: Path) -> Networks:
+def networks_of(model: Path, steps: int | None) -> Networks:
     """The networks that training put into `model`."""
     lfg = lfg_of(model / "lfg")
     a2v, card = checkpoints.load_network(model / "a2v", "a2v")
     pbnet, motion_card = checkpoints.load_network(model / "pbnet", "pbnet")
     if not (isinstance(a2v, A2V) and isinstance(pbnet, PBNet)):
         raise TypeError(f"{model}: holds other networks")
-    return Networks(lfg, a2v, pbnet, conventions_of(card), conventions_of(motion_card))
+    sampler = SamplerConfig(steps=steps)
+    return Networks(lfg, a2v, pbnet, conventions_of(card), conventions_of(motion_card), sampler)
 
 
 def as_tensor(pictures: Pictures) -> torch.Tensor:
@@ -97,7 +103,7 @@ def sampled(networks: Networks, real: Pictures, features: ClipFeatures, eyes: Fl
     source = as_tensor(real[:1])
     mask = face_box_mask(torch.from_numpy(features.face[:1]) * size, (size, size), size)
     motion = a2v.sample(
-        networks.lfg.features(source), mask, torch.from_numpy(cond)[None], SamplerConfig(),
+        networks.lfg.features(source), mask, torch.from_numpy(cond)[None], networks.sampler,
         torch.Generator().manual_seed(0),
     )  # fmt: skip
     flow, occlusion = flow_and_occlusion(motion)
@@ -166,12 +172,27 @@ def closing(lfg: LFG, reader: ClipReader, clip: ClipRow) -> str:
     )
 
 
-def rows(
-    lfg: LFG, networks: Networks | None, reader: ClipReader, clip: ClipRow, frames: int
-) -> Iterator[str]:
-    """The table's rows of one clip."""
-    count = min(frames, clip.frames)
-    real, features = reader.frames(clip, range(count)), reader.features(clip)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a video's eyes and mouth do; NaN where no face is seen."""
+
+    clip: str
+    motion: str
+    least: float
+    median: float
+    driven: float
+    """Correlation of the eyes with what drives them."""
+    blinks: int
+    true_blinks: int
+    mouth: float
+    """Correlation of the mouth with loudness."""
+
+
+def videos_of(
+    lfg: LFG, networks: Networks | None, real: Pictures, features: ClipFeatures
+) -> dict[str, tuple[Callable[[], Pictures], Floats]]:
+    """What makes each video of a clip, and the changes of the eyes that drive it."""
+    count = len(real)
     own = features.eyes[:count] - features.eyes[:1]
     videos: dict[str, tuple[Callable[[], Pictures], Floats]] = {
         "footage": (lambda: real, own),
@@ -184,19 +205,48 @@ def rows(
             "PBNet's eyes": (lambda: sampled(networks, real, features, changes), changes),
             "still eyes": (lambda: sampled(networks, real, features, np.zeros_like(own)), own),
         }
-    loud = loudness(features.audio[:count])
-    for name, (make, wanted) in videos.items():
+    return videos
+
+
+def rows(
+    lfg: LFG, networks: Networks | None, reader: ClipReader, clip: ClipRow, frames: int
+) -> list[Row]:
+    """The table's rows of one clip."""
+    count = min(frames, clip.frames)
+    real, features = reader.frames(clip, range(count)), reader.features(clip)
+    loud, found = loudness(features.audio[:count]), []
+    for name, (make, wanted) in videos_of(lfg, networks, real, features).items():
         eyes, mouth = eyes_and_mouth(make())
-        mean, curve = eyes.mean(axis=1), wanted.mean(axis=1)
-        blinks = len(find_blinks(wanted + features.eyes[:1]))
-        yield (
-            f"| {clip.clip_id[:8]} | {name} | {np.nanmin(mean):.2f} | {np.nanmedian(mean):.2f} | "
-            f"{correlation(mean, curve):.2f} | {len(find_blinks(eyes))} of {blinks} | "
-            f"{correlation(mouth, loud):.2f} |"
+        mean = eyes.mean(axis=1)
+        seen = mean[np.isfinite(mean)]
+        least, median = (seen.min(), np.median(seen)) if len(seen) else (np.nan, np.nan)
+        found.append(
+            Row(
+                clip.clip_id[:8], name, float(least), float(median),
+                correlation(mean, wanted.mean(axis=1)), len(find_blinks(eyes)),
+                len(find_blinks(wanted + features.eyes[:1])), correlation(mouth, loud),
+            )
+        )  # fmt: skip
+    return found
+
+
+def say(report: Report, found: list[Row]) -> None:
+    """A clip's rows and figures; the floor is the footage."""
+    footage = found[0]
+    for row in found:
+        print(
+            f"| {row.clip} | {row.motion} | {row.least:.2f} | {row.median:.2f} | {row.driven:.2f} "
+            f"| {row.blinks} of {row.true_blinks} | {row.mouth:.2f} |",
+            flush=True,
         )
+        case = f"{row.clip}, {row.motion}"
+        report.figure(f"{case}: least eye", row.least, "ratio of opening", floor=footage.least)
+        report.figure(f"{case}: eyes", row.driven, "correlation", floor=footage.driven)
+        report.figure(f"{case}: blinks", row.blinks, "blinks", floor=row.true_blinks)
+        report.figure(f"{case}: mouth", row.mouth, "correlation", floor=footage.mouth)
 
 
-def drawn(folder: Path, dataset: str) -> str:
+def drawn(report: Report, folder: Path, dataset: str) -> None:
     """The eyes that a PBNet draws for the test split beside the true ones."""
     pbnet, card = checkpoints.load_network(folder, "pbnet")
     if not isinstance(pbnet, PBNet):
@@ -210,42 +260,60 @@ def drawn(folder: Path, dataset: str) -> str:
         for features in [reader.features(clip)]
         for seed in range(DRAWS)
     ]
-    return "\n".join(
-        f"{name}: least {np.mean([x.mean(axis=1).min() for x in eyes]):.2f}, median "
-        f"{np.mean([np.median(x.mean(axis=1)) for x in eyes]):.2f}, most "
-        f"{np.mean([x.mean(axis=1).max() for x in eyes]):.2f}, "
-        f"{FPS * sum(len(find_blinks(x)) for x in eyes) / sum(map(len, eyes)):.2f} blinks a second"
-        for name, eyes in {"footage": true, "drawn": made}.items()
-    )
+    rates = {}
+    for name, eyes in {"footage": true, "drawn": made}.items():
+        means = [x.mean(axis=1) for x in eyes]
+        least, median, most = (
+            np.mean([of(x) for x in means]) for of in (np.min, np.median, np.max)
+        )
+        rates[name] = FPS * sum(len(find_blinks(x)) for x in eyes) / sum(map(len, eyes))
+        print(
+            f"{name}: least {least:.2f}, median {median:.2f}, most {most:.2f}, "
+            f"{rates[name]:.2f} blinks a second"
+        )
+    report.figure("drawn eyes", rates["drawn"], "blinks/s", floor=rates["footage"])
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--model", type=Path)
-    which.add_argument("--lfg", type=Path)
-    which.add_argument("--pbnet", type=Path)
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--frames", type=int, default=150)
-    options = parser.parse_args()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    if options.pbnet:
-        print(drawn(options.pbnet, options.dataset))
-        return
-    networks = networks_of(options.model) if options.model else None
-    lfg = networks.lfg if networks else lfg_of(options.lfg)
+def table(report: Report, networks: Networks | None, lfg: LFG, dataset: str, frames: int) -> None:
+    """Every test clip's rows; without a whole model, what the flow generator could do."""
     lfg.requires_grad_(False)
-    reader = ClipReader(options.dataset, lfg.config.image_size)
-    clips = list(clips_of(Dataset(options.dataset), "test"))
+    reader = ClipReader(dataset, lfg.config.image_size)
+    clips = list(clips_of(Dataset(dataset), "test"))
     print("| clip | motion | least eye ratio | median | with what drives it | blinks | mouth |")
     print("|---|---|---|---|---|---|---|")
     for clip in clips:
-        for row in rows(lfg, networks, reader, clip, options.frames):
-            print(row, flush=True)
-    for clip in clips if options.lfg else ():
+        say(report, rows(lfg, networks, reader, clip, frames))
+    for clip in () if networks else clips:
         print(closing(lfg, reader, clip), flush=True)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = arguments(__doc__)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--model", type=Path)
+    which.add_argument("--lfg", type=Path)
+    which.add_argument("--pbnet", type=Path)
+    parser.add_argument("--dataset")
+    parser.add_argument("--frames", type=int, default=150)
+    parser.add_argument("--steps", type=int, help="of the sampler; 20, as released")
+    options = parse(parser, frames=12, steps=2)
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    report = Report("blinks")
+    with tempfile.TemporaryDirectory() as scratch:
+        if options.smoke:
+            options.model = write_model(Path(scratch) / "model", "tiny")
+            options.dataset = make_dataset(Path(scratch), {0: "test"}, 2.0)
+            drawn(report, options.model / "pbnet", options.dataset)
+        if not (options.dataset and (options.model or options.lfg or options.pbnet)):
+            skip("needs a trained model and its dataset, --model or another and --dataset")
+        if options.pbnet:
+            drawn(report, options.pbnet, options.dataset)
+        else:
+            networks = networks_of(options.model, options.steps) if options.model else None
+            lfg = networks.lfg if networks else lfg_of(options.lfg)
+            table(report, networks, lfg, options.dataset, options.frames)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """How often do 95 % intervals hold the truth, clustered speakers included?
 
-    python benchmarks/coverage.py clips    # mean, pooled mean, median, paired gains: ~10 minutes
-    python benchmarks/coverage.py sets     # gains of Fréchet and kernel distances: ~10 minutes
+    python -m benchmarks.coverage          # both of
+    python -m benchmarks.coverage clips    # mean, pooled mean, median, paired gains: ~10 minutes
+    python -m benchmarks.coverage sets     # gains of Fréchet and kernel distances: ~10 minutes
 
 Speakers are drawn anew in every simulation, each with its clips; a speaker's clips share `icc` of
 their variance. Skewed values are exponential, speakers' shares as well. The truth is known, or of
@@ -9,13 +10,13 @@ a million clips. Of set distances the truth is the mean over many sets of the sa
 depend on the size, and their intervals speak of this size.
 """
 
-import argparse
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.report import Report, arguments, parse
 from eval.metrics.face_distance import FACE_DISTANCE
 from eval.metrics.interface import Features
 from eval.metrics.set_distances import SetDistance, frechet, kernel
@@ -96,16 +97,19 @@ def covered(
     return {name: count / simulations for name, count in held.items()}
 
 
-def clips(simulations: int) -> None:
+def clips(report: Report, simulations: int, people: Sequence[int], sizes: Sequence[str]) -> None:
+    """A table a statistic, and each cell's figure."""
     rows: dict[str, list[str]] = {}
-    for speakers, (name, sizes) in itertools.product((FEW_SPEAKERS, 10, 20, 50), SIZES.items()):
-        found = [
-            covered(speakers, sizes, icc, skewed, simulations)
-            for skewed, icc in (SHAPES if name != "1" else SHAPES[::2])
-        ]
+    for speakers, name in itertools.product(people, sizes):
+        shapes = SHAPES if name != "1" else SHAPES[::2]  # alone, there is nothing to share
+        found = [covered(speakers, SIZES[name], icc, skewed, simulations) for skewed, icc in shapes]
         for statistic in found[0]:
+            for (skewed, icc), held in zip(shapes, found, strict=True):
+                values = f"{'skewed' if skewed else 'normal'} values, icc {icc:g}"
+                case = f"{statistic}, {speakers} speakers of {name} clips, {values}"
+                report.figure(case, 100 * held[statistic], "% covered", floor=PROMISED)
             shares = [f"{100 * shares[statistic]:.1f}" for shares in found]
-            if name == "1":  # alone, there is nothing to share
+            if name == "1":
                 shares = [shares[0], "–", shares[1], "–"]
             line = f"| {speakers} | {name} | " + " | ".join(shares) + " |"
             rows.setdefault(statistic, []).append(line)
@@ -116,6 +120,8 @@ def clips(simulations: int) -> None:
         print("|---|---|---|---|---|---|\n" + "\n".join(lines))
 
 
+PROMISED = 95.0
+"""What the intervals say that they cover, in %; the floor of the figures."""
 ROWS = 10
 """A clip's feature rows."""
 
@@ -167,30 +173,49 @@ def set_cell(
     return truth, held, equal / simulations, alarms / simulations
 
 
-def sets(simulations: int) -> None:
+def sets(
+    report: Report, simulations: int, people: Sequence[tuple[int, int]], dimensions: Sequence[int]
+) -> None:
+    """The table, and each row's figures."""
     print(f"% of {simulations} simulations\n")
     print("| distance | dimensions | speakers | clips each | gain | covered | equal | alarms |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
-    people = [(10, 1), (FEW_SPEAKERS, 5), (10, 5), (20, 5)]
-    for between, size, (speakers, clips_each) in itertools.product(
-        (frechet, kernel), (3, 24), people
+    distances = {"Fréchet": frechet, "kernel": kernel}
+    for (name, between), size, (speakers, each) in itertools.product(
+        distances.items(), dimensions, people
     ):
         metric = SetDistance(FACE_DISTANCE.definition, FACE_DISTANCE.feature, between)
-        truth, *shares = set_cell(metric, speakers, clips_each, size, simulations)
-        name = "Fréchet" if between is frechet else "kernel"
-        cell = " | ".join(f"{100 * share:.1f}" for share in shares)
-        print(f"| {name} | {size} | {speakers} | {clips_each} | {truth:.2g} | {cell} |", flush=True)
+        truth, *shares = set_cell(metric, speakers, each, size, simulations)
+        held, equal, alarms = (100 * share for share in shares)
+        print(
+            f"| {name} | {size} | {speakers} | {each} | {truth:.2g} | {held:.1f} | {equal:.1f} "
+            f"| {alarms:.1f} |",
+            flush=True,
+        )
+        case = f"{name}, {size} dimensions, {speakers} speakers of {each} clips"
+        report.figure(f"{case}: gain", held, "% covered", floor=PROMISED)
+        report.figure(f"{case}: equal systems", equal, "% covered", floor=PROMISED)
+        report.figure(f"{case}: false alarms", alarms, "%", floor=ALARMS)
+
+
+ALARMS = 5.0
+"""How often one of two equal systems may be held to be worse, in %."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("of", choices=["clips", "sets"])
-    parser.add_argument("--simulations", type=int)
-    options = parser.parse_args()
-    if options.of == "clips":
-        clips(options.simulations or 1000)
-    else:
-        sets(options.simulations or 150)
+    parser = arguments(__doc__)
+    parser.add_argument("of", choices=["all", "clips", "sets"], nargs="?", default="all")
+    parser.add_argument("--simulations", type=int, help="1000 of clips and 150 of sets")
+    options = parse(parser, simulations=2)
+    report, small = Report("coverage"), options.smoke
+    if options.of != "sets":
+        people, sizes = (FEW_SPEAKERS, 10, 20, 50), tuple(SIZES)
+        clips(report, options.simulations or 1000, people[:1] if small else people,
+              sizes[:2] if small else sizes)  # fmt: skip
+    if options.of != "clips":
+        groups_ = ((10, 1), (FEW_SPEAKERS, 5), (10, 5), (20, 5))
+        sets(report, options.simulations or 150, groups_[:1] if small else groups_,
+             (3,) if small else (3, 24))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,25 +1,32 @@
 """Damages real clips in known ways and tables what each metric makes of it.
 
-`python -m benchmarks.damage CLIP… --document docs/metrics.md` writes the table between the
-document's marks. Of every clip its middle square and its first seconds take part. "another face"
-shows the next clip's pictures under each clip's sound. Metrics whose weights are absent have no
-line.
+    python -m benchmarks.damage                                        # five rendered people
+    python -m benchmarks.damage CLIP… --document docs/metrics.md
+
+The second writes the table between the document's marks. Of every clip its middle square and its
+first seconds take part. "another face" shows the next clip's pictures under each clip's sound.
+Metrics whose weights are absent have no line. The floor of a figure is the metric's number of the
+real clips against themselves.
 """
 
-import argparse
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from benchmarks.inputs import render_people
+from benchmarks.report import Report, arguments, parse
 from dawn.features.faces.eyes import eye_ratios, find_blinks
 from dawn.features.faces.landmarks import LANDMARKS, borrow, give_back
+from dawn.features.rates import FPS
 from dawn.features.sound.read import read_sound
 from dawn.features.video.decode import probe, read_frames
 from dawn.features.video.encode import ClipWriter
-from eval.damage import DAMAGES, freeze_mouth, remove_blinks, swap_identity
+from eval.damage import DAMAGES, Damage, freeze_mouth, remove_blinks, swap_identity
 from eval.document import updated
 from eval.metrics.catalogue import METRICS, select
 from eval.protocol.card import ProtocolCard
@@ -33,7 +40,8 @@ from pipeline.evaluate.run import Evaluation, evaluate, results_folder
 BEGIN, END = "<!-- damage: begin -->", "<!-- damage: end -->"
 CARD = ProtocolCard(name="damage", size=256, stride=2)
 
-Take = tuple[np.ndarray, np.ndarray]
+Pictures = NDArray[np.uint8]
+Take = tuple[Pictures, NDArray[np.float32]]
 
 
 def read(path: Path, frames: int) -> Take:
@@ -44,7 +52,7 @@ def read(path: Path, frames: int) -> Take:
     return np.stack(pictures), read_sound(path, info, 0, len(pictures))
 
 
-def landmarks(pictures: np.ndarray) -> np.ndarray:
+def landmarks(pictures: Pictures) -> NDArray[np.float32]:
     """(T, 478, 3) in pixels, as metrics find them; NaN where no face is."""
     mesh = borrow()
     points = [mesh.detect(picture) for picture in pictures]
@@ -92,36 +100,57 @@ def shown(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("clips", nargs="+", type=Path)
-    parser.add_argument("--frames", type=int, default=75)
-    parser.add_argument("--document", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    takes = {path.stem: read(path, options.frames) for path in options.clips}
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch)
-        (root / "real").mkdir()
-        references = [
-            Reference(name=n, video=write(root / "real" / f"{n}.mp4", take))
-            for n, take in takes.items()
-        ]
-        rows = {"none": numbers(takes, references, root / "again")}
-        for k, (label, damage) in enumerate(DAMAGES.items()):
-            damaged = {name: damage(*take) for name, take in takes.items()}
+def damages(takes: dict[str, Take]) -> Iterator[tuple[str, Callable[[str], Damage]]]:
+    """Each damage's name, and what does it to a clip of some name."""
+    for label, damage in DAMAGES.items():
+        yield label, lambda _, damage=damage: damage  # type: ignore[misc]
+    points = {name: landmarks(take[0]) for name, take in takes.items()}
+    yield "frozen mouth", lambda name: freeze_mouth(points[name])
+    yield "no blinks", lambda name: remove_blinks(find_blinks(eye_ratios(points[name])))
+    following = dict(zip(takes, [*list(takes)[1:], *list(takes)[:1]], strict=True))
+    yield "another face", lambda name: swap_identity(takes[following[name]][0])
+
+
+def measured(takes: dict[str, Take], root: Path, only: list[str]) -> dict[str, dict[str, Any]]:
+    """The metrics' rows under each damage, or under those that are named."""
+    (root / "real").mkdir()
+    references = [
+        Reference(name=n, video=write(root / "real" / f"{n}.mp4", take))
+        for n, take in takes.items()
+    ]
+    rows = {"none": numbers(takes, references, root / "again")}
+    for k, (label, damage_of) in enumerate(damages(takes)):
+        if not only or label in only:
+            damaged = {name: damage_of(name)(*take) for name, take in takes.items()}
             rows[label] = numbers(damaged, references, root / str(k))
-        points = {name: landmarks(take[0]) for name, take in takes.items()}
-        held = {name: freeze_mouth(points[name])(*take) for name, take in takes.items()}
-        rows["frozen mouth"] = numbers(held, references, root / "held")
-        blinks = {name: find_blinks(eye_ratios(found)) for name, found in points.items()}
-        opened = {name: remove_blinks(blinks[name])(*take) for name, take in takes.items()}
-        rows["no blinks"] = numbers(opened, references, root / "opened")
-        order = list(takes)
-        others = {n: takes[order[(k + 1) % len(order)]][0] for k, n in enumerate(order)}
-        swapped = {name: swap_identity(others[name])(*take) for name, take in takes.items()}
-        rows["another face"] = numbers(swapped, references, root / "swapped")
+    return rows
+
+
+def say(report: Report, rows: dict[str, dict[str, Any]]) -> None:
+    """The table, and each cell's figure."""
     print(table(rows))
+    for label, of_metric in rows.items():
+        for name, row in of_metric.items():
+            if row.get("value") is not None:
+                floor = rows["none"].get(name, {}).get("value")
+                report.figure(f"{name}, {label}", row["value"], name, floor=floor)
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("clips", nargs="*", type=Path, help="none: people are rendered")
+    parser.add_argument("--frames", type=int, default=75)
+    parser.add_argument("--damages", nargs="+", default=[], metavar="NAME", help="only these")
+    parser.add_argument("--document", type=Path)
+    options = parse(parser, frames=12, damages=["muted"])
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        people = range(1 if options.smoke else 5)
+        seconds = options.frames / FPS + 0.2
+        clips = options.clips or render_people(Path(scratch) / "people", people, seconds)
+        takes = {path.stem: read(path, options.frames) for path in clips}
+        rows = measured(takes, Path(scratch), options.damages)
+    say(Report("damage"), rows)
     if options.document is not None:
         count = min(len(take[0]) for take in takes.values())
         text = (

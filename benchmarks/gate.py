@@ -1,7 +1,7 @@
 """How often does the gate cry wolf, and how often does it miss? Measured on damaged videos.
 
-    python benchmarks/gate.py --out WORK      # a camera with grain films 20 rendered people
-    python benchmarks/gate.py --out WORK --runs A B C --reference DATA:all   # your own checkpoint
+    python -m benchmarks.gate --out WORK      # a camera with grain films 20 rendered people
+    python -m benchmarks.gate --out WORK --runs A B C --reference DATA:all   # your own checkpoint
 
 The first takes about an hour on one core. The system is a camera: pieces of 2 s of rendered
 people, with fresh grain by seed. With --runs it is what `dawn generate` made of a dataset by
@@ -22,12 +22,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from damage import CARD, landmarks, read, write
 from numpy.typing import NDArray
 
+from benchmarks.damage import CARD, landmarks, read, write
+from benchmarks.inputs import render_people
+from benchmarks.report import Report, arguments, parse
 from dawn.features.rates import SAMPLES_PER_FRAME
 from dawn.features.video.decode import probe
-from dawn.synthetic.footage import Kind, render_clip
 from eval import damage
 from eval.gate.margins import Gate, read_gate
 from eval.gate.regression import Judgement, judge
@@ -71,11 +72,6 @@ DAMAGES = {
 }
 
 
-def render_person(folder: Path, number: int, seconds: float) -> None:
-    kind = Kind(f"person{number:02d}", "a talking head", people=(number,))
-    render_clip(folder / f"{kind.name}.mp4", kind, seconds=seconds)
-
-
 @dataclass(frozen=True, slots=True)
 class Piece:
     """So many frames of a person's real video, and of what each seed made of it; none: a camera."""
@@ -84,6 +80,7 @@ class Piece:
     number: int
     real: str
     made: tuple[str, ...] = ()
+    frames: int = FRAMES
 
     @property
     def speaker(self) -> str:
@@ -94,8 +91,8 @@ class Piece:
         return f"{self.speaker}-{self.number}"
 
     def of(self, video: str) -> Take:
-        first = FRAMES * self.number
-        pictures, sound = read(Path(video), first + FRAMES)
+        first = self.frames * self.number
+        pictures, sound = read(Path(video), first + self.frames)
         return pictures[first:], sound[first * SAMPLES_PER_FRAME :]
 
     def by(self, seed: int) -> Take:
@@ -105,16 +102,12 @@ class Piece:
         return _grain(self.of(self.real), seed * 1000 + self.person * 10 + self.number)
 
 
-def filmed(out: Path) -> list[Piece]:
+def filmed(out: Path, people: int, pieces: int, frames: int) -> list[Piece]:
     """Render the people that are not there yet, and cut them."""
-    folder = out / "people"
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [n for n in range(PEOPLE) if not (folder / f"person{n:02d}.mp4").exists()]
-    seconds = FRAMES * PIECES / 25 + 0.2
-    for number in missing:
-        render_person(folder, number, seconds)
-    films = [str(folder / f"person{n:02d}.mp4") for n in range(PEOPLE)]
-    return [Piece(n, k, film) for n, film in enumerate(films) for k in range(PIECES)]
+    films = render_people(out / "people", range(people), frames * pieces / 25 + 0.2)
+    return [
+        Piece(n, k, str(film), frames=frames) for n, film in enumerate(films) for k in range(pieces)
+    ]
 
 
 def generated(runs: list[str], reference: str) -> list[Piece]:
@@ -223,47 +216,68 @@ def rates(
     return found
 
 
-def say(name: str, found: Rates, whole: Judgement | None = None) -> None:
+def say(report: Report, name: str, found: Rates, whole: Judgement | None = None) -> None:
+    """How often each verdict fell, and by what."""
     total = found.verdicts.total()
     text = ", ".join(f"{v} {found.verdicts[v] / total:.1%}" for v in _VERDICTS)
     print(f"{name}: {text}; by what is to notice it {found.right / total:.1%}", flush=True)
     causes = [f"{cause} {count / total:.0%}" for cause, count in found.failed.most_common()]
     print(f"  failed: {', '.join(causes) or 'nothing'}", flush=True)
+    for verdict in _VERDICTS:
+        report.figure(f"{name}: {verdict}", 100 * found.verdicts[verdict] / total, "% of draws")
+    report.figure(f"{name}: noticed by the right one", 100 * found.right / total, "% of draws")
     if whole is not None:
         rows = [r for r in whole.findings if r.kind == "metric" and is_set(_METRIC[r.name])]
         for row in rows:
             print(f"  all clips: {row.verdict} {row.name} {row.before:.4g} -> {row.after:.4g}")
+            report.figure(f"{name}: {row.name}", row.after, row.name, floor=row.before)
 
 
 _VERDICTS = ("PASS", "INCONCLUSIVE", "FAIL")
 _METRIC = {metric.definition.name: metric for metric in METRICS}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="where to work; kept")
-    parser.add_argument("--draws", type=int, default=200)
-    parser.add_argument("--runs", nargs="+", default=[], help="one checkpoint's runs by seed")
-    parser.add_argument("--reference", help="the real clips of --runs, DATASET:SPLIT")
-    options = parser.parse_args()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+def judged(report: Report, pieces: list[Piece], out: Path, options: argparse.Namespace) -> None:
+    """Seeds against each other, then damaged pieces against whole ones."""
     gate = read_gate(None)
     clips_only = replace(gate, gates=tuple(g for g in gate.gates if not is_set(_METRIC[g.metric])))
-    out = options.out or Path(tempfile.mkdtemp(prefix="dawn-gate-"))
-    pieces = generated(options.runs, options.reference) if options.runs else filmed(out)
-    count = len(options.runs) or 3
+    count = len(options.runs) or options.seeds
     seeds = [make_system(out, f"seed {s}", pieces, s, None) for s in range(1, count + 1)]
     pairs = list(itertools.permutations(seeds, 2))
-    say("A/A", rates(pairs, clips_only, DRAWN, options.draws), judge(*pairs[0], gate))
-    say(f"A/A, {FEW} clips", rates(pairs, clips_only, FEW, options.draws))
-    for name, injected in DAMAGES.items():
-        hurt = make_system(out, name, pieces, 2, name)
+    say(report, "A/A", rates(pairs, clips_only, DRAWN, options.draws), judge(*pairs[0], gate))
+    say(report, f"A/A, {FEW} clips", rates(pairs, clips_only, FEW, options.draws))
+    for name in options.damages:
+        hurt, right = make_system(out, name, pieces, 2, name), DAMAGES[name].right
         against = [(seeds[0], hurt)]
-        found = rates(against, clips_only, DRAWN, options.draws, injected.right)
-        say(name, found, judge(seeds[0], hurt, gate))
-        found = rates(against, clips_only, FEW, options.draws, injected.right)
-        say(f"{name}, {FEW} clips", found)
+        found = rates(against, clips_only, DRAWN, options.draws, right)
+        say(report, name, found, judge(seeds[0], hurt, gate))
+        found = rates(against, clips_only, FEW, options.draws, right)
+        say(report, f"{name}, {FEW} clips", found)
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--out", type=Path, help="where to work; kept")
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--people", type=int, default=PEOPLE, help="that are rendered")
+    parser.add_argument("--pieces", type=int, default=PIECES, help="of each")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="of a rendered piece")
+    parser.add_argument("--seeds", type=int, default=3, help="of the camera")
+    parser.add_argument("--damages", nargs="*", choices=DAMAGES, default=list(DAMAGES))
+    parser.add_argument("--runs", nargs="+", default=[], help="one checkpoint's runs by seed")
+    parser.add_argument("--reference", help="the real clips of --runs, DATASET:SPLIT")
+    options = parse(
+        parser, draws=1, people=2, pieces=1, frames=20, seeds=2, damages=["sound 5 frames late"]
+    )
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        out = options.out or Path(scratch)
+        if options.runs:
+            pieces = generated(options.runs, options.reference)
+        else:
+            pieces = filmed(out, options.people, options.pieces, options.frames)
+        judged(Report("gate"), pieces, out, options)
 
 
 if __name__ == "__main__":

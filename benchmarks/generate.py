@@ -6,26 +6,23 @@
 
 Networks have random weights: speed does not depend on them. Each length runs in a fresh process;
 memory is the process's peak (VmHWM), on a GPU PyTorch's peak there. Time is `generate`'s own,
-the model loaded: voice features, PBNet, diffusion, rendering, encoding with the sound.
+the model loaded: voice features, PBNet, diffusion, rendering, encoding with the sound. What time
+is held against is the length of the voice: the ratio says how much slower than life.
 """
 
 import argparse
 import math
-import subprocess
-import sys
 import tempfile
 import wave
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from dawn.a2v.config import A2V_128, A2V_256, A2V_TINY
-from dawn.checkpoints import build, save
-from dawn.features.sound.mel import ROW
-from dawn.lfg.config import LFG_128, LFG_256, LFG_TINY
-from dawn.pbnet.config import PBNET_JOINT, PBNET_TINY
+from benchmarks.fresh import fresh
+from benchmarks.inputs import SIZES, write_model
+from benchmarks.report import Report, arguments, parse
 from dawn.sampling.generate import generate
 from dawn.sampling.model import find_model, load_model
 from dawn.sampling.portrait import Portrait
@@ -33,19 +30,18 @@ from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.voice import read_voice
 from pipeline.generate.worker import peak_memory
 
-SIZES = {
-    "tiny": (LFG_TINY, A2V_TINY, PBNET_TINY),
-    "128": (LFG_128, A2V_128, PBNET_JOINT),
-    "256": (LFG_256, A2V_256, PBNET_JOINT),
-}
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one video."""
 
-def write_model(folder: Path, preset: str) -> None:
-    lfg, a2v, pbnet = SIZES[preset]
-    a2v = replace(a2v, unet=replace(a2v.unet, audio_dim=ROW))
-    torch.manual_seed(0)
-    for name, config in (("lfg", lfg), ("a2v", a2v), ("pbnet", replace(pbnet, audio_dim=ROW))):
-        save(folder / name, name, config, build(config).state_dict(), {"kind": "random"})
+    length: float
+    frames: int
+    wall_s: float
+    parts_s: tuple[float, float, float]
+    """Of the network, of rendering, of encoding."""
+    peak: int | None
+    """Bytes."""
 
 
 def write_voice(path: Path, seconds: float) -> None:
@@ -57,17 +53,24 @@ def write_voice(path: Path, seconds: float) -> None:
         file.writeframes(hiss.tobytes())
 
 
-def measure(folder: Path, seconds: float, config: GenerateConfig, device: torch.device) -> None:
-    """One length, in this process; prints its numbers for the parent."""
-    model = load_model(find_model(folder), device, config.dtype)
-    size = model.folder.size
+def invented_portrait(size: int) -> Portrait:
+    """Coloured squares with a face's numbers."""
     picture = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
-    portrait = Portrait(
+    return Portrait(
         picture=picture.repeat(size // 8, 0).repeat(size // 8, 1),
         pose=np.array([0, 0, 0, 4.8e-4, 56, 64], np.float32),
         eyes=np.array([0.3, 0.3], np.float32),
         box=np.array([0.2, 0.8, 0.2, 0.9], np.float32),
     )
+
+
+def measure(folder: Path, seconds: float, options: argparse.Namespace) -> Cost:
+    """One length, in this process."""
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    config = GenerateConfig(steps=options.steps, stretch=options.stretch, dtype=options.dtype)
+    model = load_model(find_model(folder), device, config.dtype)
+    portrait = invented_portrait(model.folder.size)
     voice_path, out = folder / "voice.wav", folder / "out.mp4"
     write_voice(voice_path, seconds)
     if device.type == "cuda":  # the first kernels are compiled and tuned
@@ -75,29 +78,36 @@ def measure(folder: Path, seconds: float, config: GenerateConfig, device: torch.
         write_voice(warm, min(seconds, 8))
         generate(model, portrait, read_voice(warm), replace(config, steps=1), 0, out)
         torch.cuda.reset_peak_memory_stats(device)
-    before = peak_memory(device)
     made = generate(model, portrait, read_voice(voice_path), config, 0, out)
-    times = (made.wall_s, made.network_s, made.render_s, made.encode_s)
-    print("RESULT", made.frames, *times, before, peak_memory(device))
+    parts = (made.network_s, made.render_s, made.encode_s)
+    return Cost(seconds, made.frames, made.wall_s, parts, peak_memory(device))
 
 
-def report(seconds: list[float], rows: list[list[float]]) -> None:
+def say(report: Report, costs: list[Cost]) -> None:
+    """The table, the exponent and the figures."""
     print("| voice | frames | time | frames/s | of real time | network, render, encode | peak |")
     print("|---|---|---|---|---|---|---|")
-    for length, (frames, wall, network, render, encode, _, peak) in zip(seconds, rows, strict=True):
-        shares = ", ".join(f"{100 * part / wall:.0f} %" for part in (network, render, encode))
+    for cost in costs:
+        shares = ", ".join(f"{100 * part / cost.wall_s:.0f} %" for part in cost.parts_s)
         print(
-            f"| {length:g} s | {frames:.0f} | {wall:.2f} s | {frames / wall:.1f} "
-            f"| {wall / length:.2f} | {shares} | {peak / 2**20:.0f} MiB |"
+            f"| {cost.length:g} s | {cost.frames} | {cost.wall_s:.2f} s "
+            f"| {cost.frames / cost.wall_s:.1f} | {cost.wall_s / cost.length:.2f} "
+            f"| {shares} | {(cost.peak or 0) / 2**20:.0f} MiB |"
         )
-    if len(rows) > 1:
-        slope = np.polyfit(np.log(seconds), np.log([row[1] for row in rows]), 1)[0]
-        last = math.log(rows[-1][1] / rows[-2][1]) / math.log(seconds[-1] / seconds[-2])
+    for cost in costs:
+        case = f"{cost.length:g} s of voice"
+        report.figure(f"{case}: time", cost.wall_s, "s", floor=cost.length)
+        report.figure(f"{case}: memory", (cost.peak or 0) / 2**20, "MiB")
+    if len(costs) > 1:
+        lengths, times = [c.length for c in costs], [c.wall_s for c in costs]
+        slope = float(np.polyfit(np.log(lengths), np.log(times), 1)[0])
+        last = math.log(times[-1] / times[-2]) / math.log(lengths[-1] / lengths[-2])
         print(f"exponent of time: {slope:.2f} over all lengths, {last:.2f} between the last two")
+        report.figure("exponent of time", slope, "exponent")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--preset", choices=SIZES, default="tiny")
     parser.add_argument("--seconds", type=float, nargs="+", default=[2, 8, 32, 128])
     parser.add_argument("--steps", type=int, default=20)
@@ -105,26 +115,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    config = GenerateConfig(steps=given.steps, stretch=given.stretch, dtype=given.dtype)
-    if given.one:
-        torch.set_num_threads(given.threads)
-        measure(given.one, given.seconds[0], config, torch.device(given.device))
-        return
+    options = parse(parser, seconds=[0.4, 0.8], steps=1)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_model(folder, given.preset)
-        rows = []
-        for length in given.seconds:
-            command = [sys.executable, "-m", "benchmarks.generate", *sys.argv[1:]]
-            command += ["--one", str(folder), "--seconds", str(length)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
-            if done.returncode or not lines:
-                sys.exit(done.stderr)
-            rows.append([float(word) for word in lines[0].split()[1:]])
-        report(given.seconds, rows)
+        folder = write_model(Path(name), options.preset)
+        say(Report("generate"), [fresh(measure, folder, s, options) for s in options.seconds])
 
 
 if __name__ == "__main__":

@@ -1,23 +1,21 @@
 """How long a leaderboard of many clips takes to make, how large it is, how fast it loads.
 
-    python benchmarks/leaderboard.py                 # 5000 clips, 3 systems, every clip metric
-    python benchmarks/leaderboard.py --clips 500 --systems 5
+    python -m benchmarks.leaderboard                 # 5000 clips, 3 systems, every clip metric
+    python -m benchmarks.leaderboard --clips 500 --systems 5
 
 Numbers are invented, written and read as results are. Loading is measured in headless Chromium,
 where it is installed: from the request to the end of the page's own script.
 """
 
-import argparse
-import resource
-import sys
+import shutil
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/ writes results and drives browsers
-
+from benchmarks.fresh import peak_mib
+from benchmarks.report import Report, arguments, parse, skipped
 from eval.metrics.catalogue import METRICS
 from eval.metrics.face_distance import FACE_DISTANCE
 from eval.metrics.interface import Measure
@@ -53,12 +51,12 @@ def write_system(folder: Path, name: str, clips: int, frames: int, seed: int) ->
     return str(folder)
 
 
-def load_seconds(page: Path, size: tuple[int, int]) -> list[float]:
-    """Five loads, each from the navigation's start until the page's script has run."""
+def load_seconds(page: Path, size: tuple[int, int], loads: int) -> list[float]:
+    """Several loads, each from the navigation's start until the page's script has run."""
     with chromium() as chrome:
         resize(chrome, size)
         found = []
-        for _ in range(5):
+        for _ in range(loads):
             open_page(chrome, page)
             ready = chrome.execute_script(
                 "const [entry] = performance.getEntriesByType('navigation');"
@@ -68,12 +66,26 @@ def load_seconds(page: Path, size: tuple[int, int]) -> list[float]:
         return found
 
 
+def load(report: Report, page: Path, loads: int) -> None:
+    """How fast the page loads at two widths."""
+    if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
+        skipped("loading needs chromium and chromedriver")
+        return
+    for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
+        times = load_seconds(page, size, loads)
+        shown = ", ".join(f"{seconds:.2f}" for seconds in times)
+        print(f"loads in {np.median(times):.2f} s at {name} width ({shown})")
+        report.figure(f"load, {name} width", float(np.median(times)), "s")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--clips", type=int, default=5000)
     parser.add_argument("--systems", type=int, default=3)
     parser.add_argument("--frames", type=int, default=75, help="of each clip's curves")
-    options = parser.parse_args()
+    parser.add_argument("--loads", type=int, default=5)
+    options = parse(parser, clips=12, systems=2, frames=10, loads=1)
+    report = Report("leaderboard")
     with tempfile.TemporaryDirectory() as scratch:
         folders = [
             write_system(Path(scratch) / f"s{i}", f"system {i}", options.clips, options.frames, i)
@@ -81,16 +93,13 @@ def main() -> None:
         ]
         began = time.monotonic()
         page = make_leaderboard(folders, Path(scratch) / "page")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(
-            f"{options.clips} clips, {options.systems} systems: made in "
-            f"{time.monotonic() - began:.1f} s, {page.stat().st_size / 2**20:.1f} MiB, "
-            f"peak {peak:.0f} MiB"
-        )
-        for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
-            loads = load_seconds(page, size)
-            shown = ", ".join(f"{seconds:.2f}" for seconds in loads)
-            print(f"loads in {np.median(loads):.2f} s at {name} width ({shown})")
+        took, size, peak = time.monotonic() - began, page.stat().st_size / 2**20, peak_mib()
+        case = f"{options.clips} clips, {options.systems} systems"
+        print(f"{case}: made in {took:.1f} s, {size:.1f} MiB, peak {peak:.0f} MiB")
+        report.figure(f"{case}: made", took, "s")
+        report.figure(f"{case}: page", size, "MiB")
+        report.figure(f"{case}: memory", peak, "MiB")
+        load(report, page, options.loads)
 
 
 if __name__ == "__main__":

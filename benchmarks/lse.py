@@ -7,7 +7,6 @@ Weights are random (time does not depend on them) in the layout of the released 
 clock's, which counts what else the machine does, and the processor's, which does not.
 """
 
-import argparse
 import contextlib
 import io
 import tempfile
@@ -18,15 +17,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.io import wavfile
 from syncnet_python.SyncNetInstance import SyncNetInstance
 from syncnet_python.SyncNetModel import S
 
+from benchmarks.report import Report, arguments, parse
 from dawn.features.sync.syncnet import SyncNet
 from tests.films import drift, hum
 
 
-def track(folder: Path, frames: int) -> tuple[np.ndarray, np.ndarray]:
+def track(folder: Path, frames: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     """Writes what `evaluate` reads; returns the same pictures, BGR, and sound."""
     pictures = []
     for number, picture in enumerate(drift(frames)):
@@ -39,13 +40,53 @@ def track(folder: Path, frames: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(pictures), wav.astype(np.int16)
 
 
-def now() -> np.ndarray:
+def now() -> NDArray[np.float64]:
     """The clock's and the processor's time, in seconds."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def report(kind: str, times: np.ndarray) -> None:
-    """`times` (rounds, 3): theirs, ours and the reading of files in theirs."""
+class Race:
+    """Both programs on one track."""
+
+    def __init__(self, scratch: Path, frames: int) -> None:
+        self._folder = scratch / "track"
+        self._folder.mkdir()
+        weights = scratch / "syncnet_v2.model"
+        torch.manual_seed(0)
+        torch.save(S(num_layers_in_fc_layers=1024).state_dict(), weights)
+        self._frames, self._wav = track(self._folder, frames)
+        self._theirs = SyncNetInstance(S(num_layers_in_fc_layers=1024), device="cpu")
+        self._theirs.loadParameters(str(weights))
+        self._ours = SyncNet(weights)
+        self._settings = Namespace(tmp_dir=str(self._folder), batch_size=20, vshift=15)
+
+    def round(self) -> NDArray[np.float64]:
+        """Times (clock and processor, 3): theirs, ours and the reading of files in theirs."""
+        begin = now()
+        for name in sorted(self._folder.glob("*.jpg")):
+            cv2.imread(str(name))
+        read = now()
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.reference = self._theirs.evaluate(self._settings)
+        between = now()
+        self.result = self._ours.lse(self._frames, self._wav)
+        return np.stack((between - read, now() - between, read - begin), axis=1)
+
+    def say_differences(self, report: Report) -> None:
+        """How far the two programs' numbers of the last round are apart."""
+        offset, confidence, distance = self.reference
+        ours = self.result
+        print(
+            f"differences: LSE-C {abs(ours.confidence - confidence):.1e} of {confidence:.3f}, "
+            f"LSE-D {abs(ours.distance - distance):.1e} of {distance:.3f}, "
+            f"offset {ours.offset_frames} and {offset}"
+        )
+        report.figure("LSE-C", ours.confidence, "LSE-C", floor=float(confidence))
+        report.figure("LSE-D", ours.distance, "LSE-D", floor=float(distance))
+
+
+def say_times(report: Report, kind: str, times: NDArray[np.float64]) -> None:
+    """`times` (rounds, 3) by the clock or the processor; the ratio is the median over rounds."""
     whole, own, reading = np.median(times, axis=0)
     ratios = times[:, 0] / times[:, 1]
     print(f"by the {kind}:")
@@ -54,47 +95,27 @@ def report(kind: str, times: np.ndarray) -> None:
     )
     print(f"  dawn           {1 / own:.3f} clips/s ({own:.2f} s)")
     print(f"  ratio {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    report.figure(
+        f"by the {kind}", 1 / own, "clips/s", floor=1 / whole, ratio=float(np.median(ratios))
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--frames", type=int, default=75)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
+    options = parse(parser, frames=16, rounds=1)
     torch.set_num_threads(options.threads)
+    report = Report("lse")
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "track"
-        folder.mkdir()
-        weights = Path(scratch) / "syncnet_v2.model"
-        torch.manual_seed(0)
-        torch.save(S(num_layers_in_fc_layers=1024).state_dict(), weights)
-        frames, wav = track(folder, options.frames)
-        theirs = SyncNetInstance(S(num_layers_in_fc_layers=1024), device="cpu")
-        theirs.loadParameters(str(weights))
-        ours = SyncNet(weights)
-        settings = Namespace(tmp_dir=str(folder), batch_size=20, vshift=15)
-        rows = []
-        for _ in range(options.rounds + 1):
-            begin = now()
-            for name in sorted(folder.glob("*.jpg")):
-                cv2.imread(str(name))
-            read = now()
-            with contextlib.redirect_stdout(io.StringIO()):
-                offset, confidence, distance = theirs.evaluate(settings)
-            between = now()
-            result = ours.lse(frames, wav)
-            rows.append((between - read, now() - between, read - begin))
+        race = Race(Path(scratch), options.frames)
+        race.round()  # for warming up
+        rounds = np.stack([race.round() for _ in range(options.rounds)])
     print(f"{options.frames} frames, {options.threads} thread(s), median of {options.rounds}:")
-    for kind, times in zip(
-        ("clock", "processor"), np.array(rows[1:]).transpose(2, 0, 1), strict=True
-    ):
-        report(kind, times)  # the first round was for warming up
-    print(
-        f"differences: LSE-C {abs(result.confidence - confidence):.1e} of {confidence:.3f}, "
-        f"LSE-D {abs(result.distance - distance):.1e} of {distance:.3f}, "
-        f"offset {result.offset_frames} and {offset}"
-    )
+    for place, kind in enumerate(("clock", "processor")):
+        say_times(report, kind, rounds[:, place])
+    race.say_differences(report)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 The share of time that a step waits for data says whether the loader keeps up. Times of one and two
 workers are taken turn by turn in one run, because the machine may be shared.
 
-    python benchmarks/train.py                     # tiny networks, rendered footage
-    python benchmarks/train.py --dataset ROOT --preset 128 --steps 20 --gpus-per-worker 1
+    python -m benchmarks.train                     # tiny networks, rendered footage
+    python -m benchmarks.train --dataset ROOT --preset 128 --steps 20 --gpus-per-worker 1
 """
 
 import argparse
@@ -17,33 +17,14 @@ import cv2
 import pyarrow.parquet as pq
 import torch
 
-from dawn.recipe import IngestConfig, Recipe
-from dawn.synthetic.footage import Kind, render_clip
-from dawn.training.config import STAGES, preset
-from dawn.training.task import plan
-from manifests.store import Dataset
-from pipeline.cluster.tasks import InProcess, OnRay
-from pipeline.ingest.run import adopt, ingest
-from pipeline.ingest.sources import find_sources
+from benchmarks.inputs import make_dataset
+from benchmarks.report import Report, arguments, parse
+from dawn.training.stages import stage_named, stages
+from dawn.training.task import TrainingTask, plan
+from pipeline.cluster.tasks import OnRay
 from pipeline.train.run import Resources, train
 
-
-def rendered(folder: Path) -> str:
-    """A dataset of four people."""
-    footage, root = folder / "footage", folder / "dataset"
-    footage.mkdir()
-    for number in (0, 2, 3, 4):
-        kind = Kind(f"person{number}", "a talking head", people=(number,))
-        render_clip(footage / f"{kind.name}.mp4", kind, seconds=6.0)
-    listing = folder / "list.csv"
-    lines = [
-        f"{path},{'val' if n == 0 else 'train'}" for n, path in enumerate(footage.glob("*.mp4"))
-    ]
-    listing.write_text("path,split\n" + "\n".join(lines) + "\n")
-    dataset, recipe = Dataset(str(root)), Recipe.resolve(IngestConfig(use_weights=False))
-    adopt(dataset, recipe, update=False)
-    ingest(find_sources([str(listing)]), dataset, recipe, InProcess())
-    return str(root)
+SPLITS = {0: "val", 2: "train", 3: "train", 4: "train"}
 
 
 def rate(run: Path) -> tuple[float, float]:
@@ -55,47 +36,59 @@ def rate(run: Path) -> tuple[float, float]:
     return (last["step"] - first["step"]) / (last["wall_s"] - first["wall_s"]), waiting
 
 
+def task_of(
+    stage: str, options: argparse.Namespace, root: str, out: Path, lfg: str | None
+) -> TrainingTask:
+    """A run of so many steps that is validated at its end alone."""
+    config = stage_named(stage).preset(options.preset)
+    run = replace(config.run, steps=options.steps, validate_every=options.steps, validation_clips=2)
+    if options.smoke:
+        run = replace(run, batch=2, loader_workers=0)
+    return plan(stage, replace(config, run=run), root, str(out), lfg, None)
+
+
+def race(report: Report, stage: str, options: argparse.Namespace, root: str, folder: Path) -> None:
+    """One stage with each number of workers; the first is what others are held against."""
+    rates: dict[int, float] = {}
+    lfg = folder / f"lfg-{options.workers[0]}/model/lfg"
+    for workers in options.workers:
+        out = folder / f"{stage}-{workers}"
+        task = task_of(stage, options, root, out, str(lfg) if lfg.exists() else None)
+        began = time.monotonic()
+        gpus = options.gpus_per_worker
+        train(task, Resources(workers=workers, gpus_per_worker=gpus), resume=False)
+        steps, waiting = rate(out)
+        rates[workers] = steps * task.config.run.batch
+        print(
+            f"{stage}, {workers} worker(s): {rates[workers]:.1f} samples/s, {waiting:.1%} "
+            f"waiting for data, {time.monotonic() - began:.0f} s with start and end"
+        )
+        case, first = f"{stage}, {workers} worker(s)", rates[options.workers[0]]
+        report.figure(case, rates[workers], "samples/s", floor=first, waiting_share=waiting)
+    for workers in options.workers[1:]:
+        speedup = rates[workers] / rates[options.workers[0]]
+        print(f"{stage}: {workers} workers against {options.workers[0]}: {speedup:.2f}x")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--dataset", help="your own dataset instead of rendered footage")
     parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--stages", nargs="+", choices=[*stages()], default=[*stages()])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--gpus-per-worker", type=float, default=0.0)
-    options = parser.parse_args()
+    options = parse(parser, stages=["pbnet"], workers=[1], steps=10)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    report = Report("train")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        root = options.dataset or rendered(folder)
+        people = dict(list(SPLITS.items())[:3]) if options.smoke else SPLITS
+        root = options.dataset or make_dataset(folder, people, 2.0 if options.smoke else 6.0)
         session = OnRay()
-        lfg = None
-        for stage in STAGES:
-            rates = {}
-            for workers in (1, 2):
-                config = preset(stage, options.preset)
-                run = replace(
-                    config.run,
-                    steps=options.steps,
-                    validate_every=options.steps,
-                    validation_clips=2,
-                )
-                config = replace(config, run=run)
-                out = folder / f"{stage}-{workers}"
-                task = plan(stage, config, root, str(out), lfg, None)
-                began = time.monotonic()
-                resources = Resources(workers=workers, gpus_per_worker=options.gpus_per_worker)
-                train(task, resources, resume=False)
-                steps, waiting = rate(out)
-                rates[workers] = steps * config.run.batch
-                print(
-                    f"{stage}, {workers} worker(s): {rates[workers]:.1f} samples/s, {waiting:.1%} "
-                    f"waiting for data, {time.monotonic() - began:.0f} s with start and end"
-                )
-            print(f"{stage}: two workers against one {rates[2] / rates[1]:.2f}x")
-            if stage == "lfg":
-                lfg = str(folder / "lfg-1/model/lfg")
-        if torch.cuda.is_available():
-            print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
+        for stage in options.stages:
+            race(report, stage, options, root, folder)
         session.close()
 
 
