@@ -3,7 +3,6 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-DOCS_STAMP := $(VENV)/.docs-installed
 
 .PHONY: install demo test bench check format docs docs-site clean
 
@@ -13,10 +12,6 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
-
-$(DOCS_STAMP): $(STAMP)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
-	touch $(DOCS_STAMP)
 
 demo: install
 	$(BIN)/dawn demo
@@ -44,7 +39,7 @@ docs: install
 
 # The documents and the reference as a site that needs no network, in site/. The variable turns off
 # a notice that mkdocs-material prints about the end of its support (in May 2027).
-docs-site: $(DOCS_STAMP)
+docs-site: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 clean:
