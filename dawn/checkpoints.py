@@ -164,7 +164,7 @@ def found(directory: Path) -> list[tuple[Path, Card]]:
     paths = [path for place in places(directory) for path in _cards_in(place)]
     if not paths:
         raise InputError(
-            f"{directory}: holds no checkpoint; make one with `dawn train` or "
+            f"{directory}: has no checkpoint; make one with `dawn train` or "
             "`dawn checkpoint import`"
         )
     return [(path.parent, read_card(path)) for path in paths]

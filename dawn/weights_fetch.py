@@ -50,7 +50,7 @@ def fetch(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{target.parent}: cannot be made: {error.strerror}") from error
+        raise InputError(f"{target.parent}: cannot be created: {error.strerror}") from error
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
         digest = _download(url, temporary, progress)

@@ -49,7 +49,7 @@ class DatasetReader:
         )
         found = self.sql(sql)
         if found.empty:
-            raise InputError(f"{self.root}: holds no clip {clip_id}; see .clips()")
+            raise InputError(f"{self.root}: has no clip {clip_id}; see .clips()")
         return found.drop(columns="clip_id").set_index("frame")
 
     def videos(self) -> pd.DataFrame:

@@ -15,11 +15,11 @@ from manifests.schema import COLUMNS, Column
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 
 _PURPOSE = {
-    "videos": "One row a source content. The last thing written of a video: it is the commit.",
-    "clips": "One row a face track.",
+    "videos": "One row for each distinct source file. Written last for a video: it is the commit.",
+    "clips": "One row for each face track.",
     "frames": "One row a frame at 25 fps of each clip.",
     "audio": "One row a frame of each clip: audio features aligned to it.",
-    "decisions": "One row a clip and filter.",
+    "decisions": "One row for each clip and filter.",
 }
 
 

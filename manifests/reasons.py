@@ -44,9 +44,9 @@ _QUARANTINE = {
     Quarantine.NOT_FOUND: "The path does not exist, or vanished before it could be read.",
     Quarantine.NOT_A_FILE: "The path is not a regular file (a device, a pipe, a link loop).",
     Quarantine.EMPTY: "The file has no bytes.",
-    Quarantine.NOT_A_VIDEO: "The bytes are not of a container that is read (see `formats`).",
+    Quarantine.NOT_A_VIDEO: "The file is not in a supported container format (see `formats`).",
     Quarantine.NO_PICTURE: "The container has no video stream, or one without a frame.",
-    Quarantine.NO_TIMESTAMPS: "No frame says when it is shown, so 25 fps cannot be made.",
+    Quarantine.NO_TIMESTAMPS: "Frames lack timestamps, so they cannot be resampled to 25 fps.",
     Quarantine.TRUNCATED: "The header promises much more than the file holds.",
     Quarantine.CORRUPT: "Too many packets could not be decoded.",
     Quarantine.TOO_LARGE: "A frame has more pixels than `max_megapixels`.",
@@ -55,7 +55,7 @@ _QUARANTINE = {
     Quarantine.TIMEOUT: "A step took longer than `timeout_seconds` allows for its length.",
     Quarantine.WORKER_CRASHED: "The process that read it died at every attempt.",
     Quarantine.CHANGED: "The file's bytes changed between two reads.",
-    Quarantine.INTERNAL: "A fault of ours; the detail holds the error. Please report it.",
+    Quarantine.INTERNAL: "An internal error; the detail has the message. Please report it.",
 }
 
 _REJECTION = {

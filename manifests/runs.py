@@ -231,7 +231,7 @@ class RunFolder:
         try:
             Path(self.path).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{self.path}: cannot be made: {error.strerror}") from error
+            raise InputError(f"{self.path}: cannot be created: {error.strerror}") from error
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -109,7 +109,7 @@ class Dataset:
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise
-            raise InputError(f"{path}: cannot be made: {error.strerror}") from error
+            raise InputError(f"{path}: cannot be created: {error.strerror}") from error
 
     @staticmethod
     def _refuse_foreign_folder(path: Path) -> None:

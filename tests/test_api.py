@@ -55,7 +55,7 @@ def test_a_dataset_as_tables(dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda data: data.frames("none"), "holds no clip none"),
+        (lambda data: data.frames("none"), "has no clip none"),
         (lambda data: data.clips("dev"), "give one of train, val, test"),
         (lambda data: data.sql("DROP TABLE clips"), "SQL"),
         (lambda data: data.frames("x' OR '1'='1"), "holds no clip"),

@@ -168,7 +168,7 @@ def check_out(out: Path) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{out}: its folder cannot be made: {error.strerror}") from error
+        raise InputError(f"{out}: its folder cannot be created: {error.strerror}") from error
 
 
 def _changes(

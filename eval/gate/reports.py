@@ -66,7 +66,7 @@ def as_markdown(judged: Judgement) -> str:
         if row.kind != "metric"
     ]
     if judged.watched:
-        lines += ["", "<details><summary>Watched, decides nothing</summary>", ""]
+        lines += ["", "<details><summary>Watched only; not part of the verdict</summary>", ""]
         lines += ["| metric | baseline | candidate | gain | 95 % interval | clips |"]
         lines += ["|---|--:|--:|--:|:-:|--:|"]
         lines += [

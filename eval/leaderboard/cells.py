@@ -43,7 +43,7 @@ class Cell:
     rank: int | None = None
     best: bool = False
     tied: bool = False
-    """Not the best, but not surely worse."""
+    """Not the best, but not significantly worse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

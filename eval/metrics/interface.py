@@ -84,7 +84,7 @@ _MEANING = {
     Reason.UNREADABLE: "A video of the pair cannot be decoded.",
     Reason.WORKER: "The process that measured it died or hung at every attempt.",
     Reason.NOT_FINITE: "The measure gave no finite number.",
-    Reason.INTERNAL: "A fault of ours; the clip's row holds the error. Please report it.",
+    Reason.INTERNAL: "An internal error; the clip's row has the message. Please report it.",
 }
 
 

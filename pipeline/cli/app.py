@@ -48,7 +48,7 @@ def begin(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
-    """Before any command: folders named by the environment become absolute, for workers too."""
+    """Datasets, models and evaluation for DAWN talking-head video."""
     from dawn.weights import fix_folders
 
     fix_folders()
@@ -61,7 +61,7 @@ def main() -> None:
     except InputError as error:
         _fail(str(error), 2)
     except KeyboardInterrupt:
-        _fail("stopped; the same command goes on from here (`dawn train` with --resume)", 130)
+        _fail("stopped; run the same command again to resume (`dawn train` with --resume)", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -72,7 +72,7 @@ def info(
         typer.Argument(
             metavar="DIR",
             parser=local_path,
-            help="Folder of checkpoints, beside each other or one a stage.",
+            help="A model folder, flat or with one folder per stage.",
         ),
     ],
 ) -> None:

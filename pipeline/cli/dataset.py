@@ -45,7 +45,7 @@ def compact(
         int, typer.Option(min=1, help="Frames that a merged file should hold at least.")
     ] = 200_000,
 ) -> None:
-    """Merge small parts into large ones; readers notice nothing.
+    """Merge small files into large ones while readers keep reading.
 
     Example: [bold]dawn dataset compact data/[/bold]
     """
@@ -63,7 +63,8 @@ def compact(
 def export(
     root: Root,
     out: Annotated[
-        Path, typer.Option(metavar="FOLDER", parser=local_path, help="Where the shards go.")
+        Path,
+        typer.Option(metavar="FOLDER", parser=local_path, help="Output folder for the shards."),
     ],
     split: Split = "all",
 ) -> None:

@@ -10,12 +10,10 @@ from pipeline.cli.options import Workers
 
 
 def demo(
-    out: Annotated[Path, typer.Option(parser=local_path, help="Where to write everything.")] = Path(
-        "demo"
-    ),
+    out: Annotated[Path, typer.Option(parser=local_path, help="Output folder.")] = Path("demo"),
     workers: Workers = None,
     model: Annotated[
-        bool, typer.Option(help="Go on to train a tiny model, and to measure what it makes.")
+        bool, typer.Option(help="Also train a tiny model, generate with it and evaluate it.")
     ] = True,
 ) -> None:
     """Render sample footage, ingest it, train a tiny model on it, and open a leaderboard of it.

@@ -31,7 +31,11 @@ def eval_checkpoint(
     dataset: Dataset,
     baseline: Baseline,
     out: Annotated[
-        str, typer.Option(parser=location, help="Where videos and results go; also to go on.")
+        str,
+        typer.Option(
+            parser=location,
+            help="Output folder for videos and results; an existing one is resumed.",
+        ),
     ],
     split: Split = "test",
     limit: Limit = None,
@@ -39,7 +43,7 @@ def eval_checkpoint(
     seed: Seed = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps.")] = None,
     metrics: Annotated[
-        str | None, typer.Option(help="By commas; default: what the baseline was measured with.")
+        str | None, typer.Option(help="Comma-separated; default: the baseline's metrics.")
     ] = None,
     system: System = None,
     gate: Gate = None,
@@ -55,7 +59,7 @@ def eval_checkpoint(
 ) -> None:
     """Generate, evaluate and judge a checkpoint against a baseline: one command for CI.
 
-    What is made already is not made again; exit codes are those of `dawn regress`.
+    Finished work is skipped; exit codes are those of `dawn regress`.
     Example: [bold]dawn eval-checkpoint runs/a/model --dataset data --baseline baseline.json
     --out ci[/bold]
     """

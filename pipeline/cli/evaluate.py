@@ -13,7 +13,9 @@ def evaluate(
     reference: Reference,
     out: Annotated[
         str,
-        typer.Option(metavar="RESULTS", parser=location, help="Where to write; also to go on."),
+        typer.Option(
+            metavar="RESULTS", parser=location, help="Output folder; an existing one is resumed."
+        ),
     ],
     run: Annotated[
         str | None, typer.Option(parser=location, help="A folder that `dawn generate` made.")
@@ -21,7 +23,7 @@ def evaluate(
     videos: Annotated[
         Path | None,
         typer.Option(
-            parser=local_path, help="A folder of any system's videos, named as the clips are."
+            parser=local_path, help="A folder of any system's videos, named after the clips."
         ),
     ] = None,
     baseline: Annotated[
@@ -35,7 +37,8 @@ def evaluate(
     trust_weights: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Use this file though it is not the registered one (a proxy then)."
+            metavar="NAME",
+            help="Accept this weights file though it is not the registered one (as a proxy).",
         ),
     ] = None,
     address: Address = None,
@@ -44,7 +47,7 @@ def evaluate(
 ) -> None:
     """Measure generated videos against real ones: FID, FVD, sync, identity, motion and more.
 
-    What is measured already is not done again; a stopped run goes on where it was.
+    Finished clips are skipped, so a stopped run resumes where it was.
     Example: [bold]dawn evaluate --run runs/a --reference data:test --out results/a[/bold]
     """
     from pipeline.evaluate.command import EvaluateOptions, run_evaluate

@@ -42,7 +42,7 @@ Out = Annotated[
 ]
 
 Image = Annotated[Path | None, _flag(_ONE, "Portrait.", parser=local_path)]
-Audio = Annotated[Path | None, _flag(_ONE, "Voice: any sound or video file.", parser=local_path)]
+Audio = Annotated[Path | None, _flag(_ONE, "Speech: any audio or video file.", parser=local_path)]
 PoseFrom = Annotated[
     Path | None, _flag(_ONE, "Head motion of this video.", metavar="CLIP", parser=local_path)
 ]
@@ -68,10 +68,10 @@ Baseline = Annotated[
 
 Steps = Annotated[int, _flag(_HOW, "Denoising steps.")]
 Guidance = Annotated[float, _flag(_HOW, "Classifier-free guidance; 1: none.")]
-Eta = Annotated[float, _flag(_HOW, "Fresh noise in each step, 0 … 1.")]
+Eta = Annotated[float, _flag(_HOW, "Share of fresh noise in each step, 0 to 1.")]
 Method = Annotated[str, _flag(_HOW, "ddim-official or ddim.")]
-Window = Annotated[int | None, _flag(_HOW, "Frames to each side that attention sees.")]
-Stretch = Annotated[int, _flag(_HOW, "Frames denoised at once: memory.")]
+Window = Annotated[int | None, _flag(_HOW, "Attention window: frames to each side.")]
+Stretch = Annotated[int, _flag(_HOW, "Frames denoised at once; bounds memory.")]
 Drive = Annotated[str, _flag(_HOW, "net, still, or real: of --dataset's clip.")]
 Dtype = Annotated[str, _flag(_HOW, "float32, bfloat16 or float16.")]
 
@@ -108,7 +108,7 @@ def generate(
 ) -> None:
     """Make a portrait speak: one video, or every clip of a test set on a cluster.
 
-    A run over many is resumable: the same command goes on where it was.
+    A run over many videos is resumable: repeat the same command.
 
     Example: [bold]dawn generate --checkpoint run/model --image face.png --audio voice.wav --out
     talking.mp4[/bold]

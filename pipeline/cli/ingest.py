@@ -24,15 +24,18 @@ def ingest(
     workers: Workers = None,
     limit: Limit = None,
     timeout_seconds: Timeout = 900.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and an estimate.")
+    ] = False,
     update_recipe: Annotated[
-        bool, typer.Option("--update-recipe", help="Redo what a changed configuration affects.")
+        bool,
+        typer.Option("--update-recipe", help="Reprocess what a changed configuration affects."),
     ] = False,
     retry: Retry = False,
 ) -> None:
     """Turn talking videos into a dataset of face clips, landmarks, pose and audio features.
 
-    What is there already is not done again; a stopped run goes on where it was.
+    Finished work is skipped, so a stopped run resumes where it was.
     Example: [bold]dawn ingest footage/ --dataset data/[/bold]
     """
     from pipeline.ingest.command import IngestOptions, run_ingest

@@ -13,7 +13,9 @@ from manifests.location import local_path
 def leaderboard(
     results: Annotated[
         list[str],
-        typer.Argument(metavar="RESULTS…", help="Folders of `dawn evaluate`, systems and bounds."),
+        typer.Argument(
+            metavar="RESULTS…", help="Results folders of `dawn evaluate`: systems and baselines."
+        ),
     ],
     out: Annotated[
         Path, typer.Option(metavar="DIR", parser=local_path, help="Where the page goes.")
@@ -24,13 +26,14 @@ def leaderboard(
     ] = None,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Leaderboard",
     gallery: Annotated[
-        int, typer.Option(min=0, help="Clips shown as worst, median and best of each system.")
+        int, typer.Option(min=0, help="Clips shown for each system as worst, median and best.")
     ] = 2,
     gallery_metric: Annotated[
-        str | None, typer.Option(help="By which these clips are chosen; default: the lips'.")
+        str | None,
+        typer.Option(help="Metric that selects these clips; default: a lip-sync metric."),
     ] = None,
     price_per_hour: Annotated[
-        float | None, typer.Option(help="Of the machine; gives the cost of a minute of video.")
+        float | None, typer.Option(help="Machine price; adds the cost of a minute of video.")
     ] = None,
 ) -> None:
     """Make a page of systems side by side, with intervals, ties, clips and queries; and exports.

@@ -22,7 +22,7 @@ Reference = Annotated[
     typer.Option(
         metavar="DATASET:split|DIR",
         parser=split_location,
-        help="The real clips; split `all`: any.",
+        help="The real clips; split `all` takes every split.",
     ),
 ]
 Split = Annotated[str, typer.Option(help="train, val, test or all.")]
@@ -35,30 +35,30 @@ Config = Annotated[
 
 Address = Annotated[
     str | None,
-    typer.Option(help="Join the Ray cluster there (`auto`: this machine's); default: a Ray here."),
+    typer.Option(
+        help="Ray cluster to join (`auto`: a running one here); default: start a local Ray."
+    ),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Tasks at once; default: every CPU.")]
-Timeout = Annotated[
-    float, typer.Option("--timeout-seconds", min=1, help="One task may take this long.")
-]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many.")]
-Retry = Annotated[bool, typer.Option("--retry", help="Try again what failed before.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Parallel tasks; default: all CPUs.")]
+Timeout = Annotated[float, typer.Option("--timeout-seconds", min=1, help="Time limit per task.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Retry what failed before.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
-Seed = Annotated[int, typer.Option(min=0, help="Another number gives another video.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 MaxSeconds = Annotated[
-    float | None, typer.Option(help="Use only so much of each clip, from its beginning.")
+    float | None, typer.Option(help="Use at most this many seconds from the start of each clip.")
 ]
-System = Annotated[str | None, typer.Option(help="Name in tables; default: the run's.")]
+System = Annotated[str | None, typer.Option(help="Name shown in tables; default: the run's.")]
 Metrics = Annotated[
     str | None,
-    typer.Option(help="Names, or how they begin, separated by commas; default: the protocol's."),
+    typer.Option(help="Comma-separated names or prefixes; default: the protocol's."),
 ]
 
 _BASELINE = typer.Option(
     metavar="RESULTS|FILE.json",
     parser=location,
-    help="Results to hold, or the file that names them.",
+    help="Baseline results, or the file that names them.",
 )
 Baseline = Annotated[str, _BASELINE]
 OptionalBaseline = Annotated[str | None, _BASELINE]
@@ -75,7 +75,7 @@ Report = Annotated[
     list[str] | None, typer.Option(metavar="FORMAT", help="md, json, junit or html; repeatable.")
 ]
 Inconclusive = Annotated[
-    int, typer.Option(min=0, max=1, help="Exit code when the clips do not decide.")
+    int, typer.Option(min=0, max=1, help="Exit code when the result is inconclusive.")
 ]
 
 

@@ -24,11 +24,9 @@ def query(
     output: Annotated[
         str, typer.Option("--format", help="table, csv, json or parquet (csv, json: to stdout).")
     ] = "table",
-    out: Annotated[
-        Path | None, typer.Option(parser=local_path, help="Write to this file instead.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(parser=local_path, help="Write to this file.")] = None,
 ) -> None:
-    """Ask a dataset, runs, or both, in SQL; read-only. docs/queries.md answers many questions.
+    """Query a dataset, runs, or both in SQL, read-only. docs/queries.md has many examples.
 
     Views of --dataset: videos, clips, frames, audio, decisions, timings.
     Macros: funnel(), blinks_per_second(), what_if(filter, threshold).

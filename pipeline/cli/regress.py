@@ -32,7 +32,7 @@ def regress(
     ] = None,
     inconclusive: Inconclusive = 1,
 ) -> None:
-    """Fail a checkpoint that is worse than the baseline: paired, clip by clip, with margins.
+    """Fail a checkpoint that is worse than the baseline, by paired tests with margins.
 
     Exit code: 0 pass, 1 fail, 3 not comparable, 2 wrong use; inconclusive: --inconclusive.
     Example: [bold]dawn regress --baseline results/a --candidate results/b[/bold]
@@ -61,10 +61,11 @@ def accept(
         ),
     ],
     candidate: Candidate,
-    reason: Annotated[str, typer.Option(help="Why; kept in the file's history.")],
+    reason: Annotated[str, typer.Option(help="Reason; recorded in the file's history.")],
     gate: Gate = None,
     failed: Annotated[
-        bool, typer.Option("--failed", help="Accept it though it fails against the old one.")
+        bool,
+        typer.Option("--failed", help="Accept it even though it fails against the old baseline."),
     ] = False,
 ) -> None:
     """Make a candidate the baseline; what changed is recorded in the file.
@@ -82,7 +83,9 @@ def calibrate(
     results: Annotated[
         list[str],
         typer.Argument(
-            metavar="RESULTS…", parser=location, help="Of one checkpoint, by several seeds."
+            metavar="RESULTS…",
+            parser=location,
+            help="Results of one checkpoint with several seeds.",
         ),
     ],
 ) -> None:

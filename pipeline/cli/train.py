@@ -32,7 +32,7 @@ def train(
         str | None,
         typer.Option(
             parser=location,
-            help="Begin from this checkpoint's weights: RUN/model or RUN/model/STAGE.",
+            help="Initialise from this checkpoint: RUN/model or RUN/model/STAGE.",
         ),
     ] = None,
     curriculum: Annotated[
@@ -42,16 +42,18 @@ def train(
             "from --init, or auto. Default with the preset tiny: auto, short; else: faces, auto."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share each batch.")] = 1,
-    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs of each.")] = 0.0,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Data-parallel workers; the batch is split between them.")
+    ] = 1,
+    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs per worker.")] = 0.0,
     address: Address = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from RUN's last checkpoint.")
+        bool, typer.Option("--resume", help="Resume from RUN's last checkpoint.")
     ] = False,
 ) -> None:
     """Train DAWN's networks on a dataset, on this machine or a cluster.
 
-    Exact to resume: add --resume to the same command.
+    To resume exactly, add --resume to the same command.
     Example: [bold]dawn train all --dataset data/ --out runs/first --preset tiny[/bold]
     """
     from pipeline.train.command import TrainOptions, run_train

@@ -33,7 +33,9 @@ def list_weights() -> None:
 
 @app.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="As `list` has them.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME…", help="Names as shown by `dawn weights list`.")
+    ],
     unverified: Annotated[
         bool,
         typer.Option("--unverified", help="Take files for which no sha256 is registered."),
@@ -60,7 +62,9 @@ def fetch(
     for name in names:
         state = status(name)
         if state.usable:
-            console.print(f"{name}: is there already: {state.path} ({state.reason})", markup=False)
+            console.print(
+                f"{name}: is already installed: {state.path} ({state.reason})", markup=False
+            )
             continue
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(name)
@@ -78,7 +82,7 @@ def fetch(
 @app.command()
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME…]", help="Default: all that are there.")
+        list[str] | None, typer.Argument(metavar="[NAME…]", help="Default: all installed files.")
     ] = None,
 ) -> None:
     """Hash the files that are there against the registry; exit 1 when one is another file.

@@ -54,7 +54,7 @@ def run_model(out: Path, dataset: Dataset, workers: int | None) -> Path:
 
 
 def _train(out: Path, dataset: Dataset) -> str:
-    """In this process; a run that is there already is gone on with."""
+    """In this process; a run that was begun is resumed."""
     changes = [f"{stage}.run.steps={steps}" for stage, steps in STEPS.items()]
     return train_all(
         TrainOptions(

@@ -32,12 +32,12 @@ ORDER BY mouth DESC LIMIT 3""".strip(),
 
 def run_demo(out: Path, workers: int | None, *, model: bool = True) -> None:
     """Render, ingest, query, and with `model` train, generate, evaluate and compare. Everything is
-    written under `out`; what is there already is not done again.
+    written under `out`; finished work is skipped.
     """
     check_workers(workers, None)
     footage, root = out / "footage", out / "dataset"
     if out.exists() and not footage.exists() and any(out.iterdir()):
-        raise InputError(f"{out}: holds other files; give --out a new or empty folder")
+        raise InputError(f"{out}: is not empty; give --out a new or empty folder")
     began = time.monotonic()
     dataset, recipe = Dataset(str(root)), Recipe.resolve(IngestConfig())
     footage.mkdir(parents=True, exist_ok=True)

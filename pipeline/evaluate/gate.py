@@ -224,5 +224,5 @@ def run_calibrate(folders: Sequence[str]) -> None:
             console.print(f"left out: {run.folder.uri}: {line}", markup=False)
     console.print(
         f"{len(folders)} results; margin: {FACTOR:g} standard deviations between seeds. "
-        "Put what is to decide into a gate's file; docs/regression.md says how"
+        "Put the metrics that should decide into a gate file; docs/regression.md says how"
     )

@@ -71,7 +71,7 @@ def check_out(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"--out {out}: cannot be made: {error.strerror}") from error
+        raise InputError(f"--out {out}: cannot be created: {error.strerror}") from error
 
 
 def _ours(name: str) -> bool:

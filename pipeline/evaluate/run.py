@@ -248,8 +248,8 @@ def _nothing_pairs(pairing: Pairing) -> str:
         f"; the first names are {generated[0]!r} and {real[0]!r}" if generated and real else ""
     )
     return (
-        f"nothing pairs: {len(generated)} videos and {len(real)} real clips have no name in "
-        f"common{example}; name each video after its clip id or its source file"
+        f"no videos could be paired: {len(generated)} videos and {len(real)} real clips have no "
+        f"name in common{example}; name each video after its clip id or its source file"
     )
 
 
@@ -262,5 +262,5 @@ def results_folder(out: str) -> RunFolder:
         if path.exists() and not (
             path.is_dir() and all(entry.name.startswith(".") for entry in path.iterdir())
         ):
-            raise InputError(f"--out {out}: holds other files; give a new or empty folder")
+            raise InputError(f"--out {out}: is not empty; give a new or empty folder")
     return folder

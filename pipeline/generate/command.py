@@ -157,7 +157,7 @@ def _refuse_foreign(out: RunFolder) -> None:
     if not Path(out.path).is_dir():
         raise InputError(f"{out.path}: is a file; --out needs a folder for a run")
     if any(not entry.name.startswith(".") for entry in Path(out.path).iterdir()):
-        raise InputError(f"{out.path}: holds other files; give --out a new or empty folder")
+        raise InputError(f"{out.path}: is not empty; give --out a new or empty folder")
 
 
 def _report(plan: Plan, summary: RunSummary) -> None:

@@ -23,7 +23,7 @@ class RunSummary:
     """What a run did."""
 
     counts: Counter[str]
-    """ok, failed, there already."""
+    """ok, failed, already done."""
 
 
 def generate_run(
@@ -45,7 +45,7 @@ def generate_run(
         todo = remaining(items, folder, retry=retry)
         weights = {item.name: max(1, item.frames) for item in todo}
         progress = Progress("generate", sum(weights.values()), items=len(items))
-        progress.counts["there already"] = len(items) - len(todo)
+        progress.counts["already done"] = len(items) - len(todo)
         with progress:
             for item, outcome in workers.results(todo):
                 progress.count(_ended(folder, task, item, outcome), weights[item.name])

@@ -37,7 +37,7 @@ class Resources:
 def train(task: TrainingTask, resources: Resources, *, resume: bool) -> RunFolder:
     """Train to the last step, or go on from the last checkpoint; returns the run's folder.
 
-    Raises InputError when the folder holds another run, the cluster is too small, or the run
+    Raises InputError when the folder is another run's folder, the cluster is too small, or the run
     cannot go on (the loss is no number, too many clips cannot be read, the disk is full).
     """
     run = RunFolder(task.out, INFO)

@@ -16,6 +16,6 @@ FILTERS = (
                 "measured 0.91 to 1, different clips below 0.6.",
             ),
         ),
-        explanation="the same footage is there already",
+        explanation="the same footage is already in the dataset",
     ),
 )

@@ -48,4 +48,4 @@ def test_fetch_shows_the_licence_and_keeps_what_is_there(
     assert answer.exit_code == 0, answer.output
     assert "licence of vgg19-dcbb9e9d.pth: BSD-3-Clause" in answer.output
     assert (folder / "vgg19-dcbb9e9d.pth").read_bytes() == b"x" * 99
-    assert "is there already" in CliRunner().invoke(app, ["weights", "fetch", "vgg19"]).output
+    assert "is already installed" in CliRunner().invoke(app, ["weights", "fetch", "vgg19"]).output

@@ -106,8 +106,8 @@ def test_kills_at_random_moments(dataset, tmp_path):
             assert len(contents(root)) < 7
     text, _ = process.communicate()  # it replaces its worker and goes on
     assert process.returncode == 0, text
-    assert "there already" in text
+    assert "already done" in text
     assert contents(root) == calm
     assert len(list((root / "videos").iterdir())) == 7
-    assert "7 there already" in finish(model, dataset.uri, root)
+    assert "7 already done" in finish(model, dataset.uri, root)
     assert not list(root.glob(".tmp-*"))  # a killed worker's, too

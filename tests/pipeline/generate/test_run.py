@@ -77,7 +77,7 @@ def videos(root: Path) -> dict[str, np.ndarray]:
 def run(model, dataset, tmp_path_factory) -> Path:
     """Three clips, made in this process."""
     root = tmp_path_factory.mktemp("runs") / "first"
-    assert here(options(model, dataset, root)).counts == {"ok": 3, "there already": 0}
+    assert here(options(model, dataset, root)).counts == {"ok": 3, "already done": 0}
     return root
 
 
@@ -122,7 +122,7 @@ def test_what_is_there_is_not_made_again(run, dataset, model, tmp_path):
     lost = sorted(before)[1]
     lost.unlink()  # as if the run had been killed between a video and its row
     (root / ".tmp-half").mkdir()
-    assert here(options(model, dataset, root)).counts == {"ok": 1, "there already": 2}
+    assert here(options(model, dataset, root)).counts == {"ok": 1, "already done": 2}
     after = {path: path.stat().st_mtime_ns for path in root.rglob("*.parquet")}
     assert [path for path in after if after[path] != before[path]] == [lost]
     assert not list(root.glob(".tmp-*"))
@@ -154,16 +154,16 @@ def test_a_bad_clip_is_a_row_and_can_be_tried_again(dataset, model, tmp_path):
     sound.write_bytes(b"no sound")
     (root / missing.image).unlink()
     wanted = options(model, copy, tmp_path / "run")
-    assert here(wanted).counts == {"ok": 1, "failed": 2, "there already": 0}
+    assert here(wanted).counts == {"ok": 1, "failed": 2, "already done": 0}
     by_item = {row["item"]: row for row in run_rows(tmp_path / "run")}
     assert by_item[broken.name]["reason"] == "bad_input"
     assert "sound" in by_item[broken.name]["detail"]
     assert by_item[missing.name]["video"] is None
     assert len(list((tmp_path / "run" / "videos").iterdir())) == 1
-    assert here(wanted).counts == {"there already": 3}
+    assert here(wanted).counts == {"already done": 3}
     sound.write_bytes(kept)
     again = here(replace(wanted, retry=True)).counts
-    assert again == {"ok": 1, "failed": 1, "there already": 1}
+    assert again == {"ok": 1, "failed": 1, "already done": 1}
 
 
 def test_a_full_disk_stops_the_run_and_leaves_no_row(dataset, model, tmp_path, monkeypatch):
@@ -177,7 +177,7 @@ def test_a_full_disk_stops_the_run_and_leaves_no_row(dataset, model, tmp_path, m
         with pytest.raises(OSError, match="No space"):
             generate_many(wanted, workers)
     assert run_rows(tmp_path / "run") == []
-    assert here(wanted).counts == {"ok": 1, "there already": 0}
+    assert here(wanted).counts == {"ok": 1, "already done": 0}
 
 
 def test_real_pose_and_still_eyes_make_other_videos(run, dataset, model, tmp_path):
@@ -216,7 +216,7 @@ def test_lists(model, inputs, tmp_path):
     wanted = ManyOptions(
         config=CONFIG, checkpoint=model, list_=path, out=str(tmp_path / "run"), device="cpu"
     )
-    assert here(wanted).counts == {"ok": 1, "failed": 1, "there already": 0}
+    assert here(wanted).counts == {"ok": 1, "failed": 1, "already done": 0}
     good, gone = sorted(run_rows(tmp_path / "run"), key=lambda row: row["item"])
     assert (good["item"], good["clip_id"], good["frames"]) == ("a/../b", None, 23)
     assert Path(tmp_path / "run" / good["video"]).resolve().parent == tmp_path / "run" / "videos"

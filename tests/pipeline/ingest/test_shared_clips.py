@@ -26,8 +26,8 @@ EXPECTED = {
     "c22_pexels_emotions_silent_2398": ("rejected", "no voice is heard"),
     "d01_TRUNCATED_from_c04": ("quarantined", "the file was cut off"),
     # The same footage is there twice more: of each pair, the copy with the larger face is kept.
-    "c07_grid_m1_360x288_25": ("rejected", "the same footage is there already"),
-    "d06_ROTATION_FLAG_from_c03": ("rejected", "the same footage is there already"),
+    "c07_grid_m1_360x288_25": ("rejected", "the same footage is already in the dataset"),
+    "d06_ROTATION_FLAG_from_c03": ("rejected", "the same footage is already in the dataset"),
     "d07_HARD_CUT_two_speakers_from_c07_c09": ("ok", None),
 }
 
