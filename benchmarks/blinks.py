@@ -30,7 +30,8 @@ from dawn import checkpoints
 from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V, flow_and_occlusion
 from dawn.a2v.sampling import SamplerConfig
-from dawn.features.faces.eyes import eye_ratios, find_blinks, mouth_opening
+from dawn.features.faces.blinks import find_blinks
+from dawn.features.faces.eyes import eye_ratios, mouth_opening
 from dawn.features.faces.landmarks import FaceMesh
 from dawn.features.rates import FPS
 from dawn.lfg.model import LFG

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from benchmarks.inputs import render_people
 from benchmarks.report import Report, arguments, parse
-from dawn.features.faces.eyes import eye_ratios, find_blinks
+from dawn.features.faces.blinks import find_blinks
+from dawn.features.faces.eyes import eye_ratios
 from dawn.features.faces.landmarks import LANDMARKS, borrow, give_back
 from dawn.features.rates import FPS
 from dawn.features.sound.read import read_sound

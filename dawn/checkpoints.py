@@ -28,7 +28,7 @@ from dawn.pbnet.config import PBNetConfig
 from dawn.pbnet.model import PBNet
 from manifests.config import as_dict, load, stable_hash
 from manifests.errors import InputError
-from manifests.files import is_hidden
+from manifests.file_names import is_hidden
 from manifests.plugins import plugins
 
 FORMAT = 1

@@ -19,12 +19,12 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from manifests.atomic_write import only_writer, publish_file
 from manifests.config import diff
 from manifests.errors import InputError
-from manifests.files import is_hidden
+from manifests.file_names import is_hidden
 from manifests.location import Place
 from manifests.parquet import read_parquet, write_parquet
-from manifests.publish import only_writer, publish_file
 from manifests.schema import Column, schema
 
 RUN_FORMAT = 1

@@ -18,11 +18,11 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from manifests.atomic_write import LOCK, only_writer, publish_file, rename
 from manifests.config import diff, stable_hash
 from manifests.errors import InputError
 from manifests.location import Place
 from manifests.parquet import read_parquet, write_parquet
-from manifests.publish import LOCK, only_writer, publish_file, rename
 from manifests.schema import FORMAT_VERSION, TABLES
 
 STAGED = ".staged"

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.curation.clip import ClipFollower, RawClip, face_boxes
+from dawn.features.faces.blinks import BlinkConfig, find_blinks
 from dawn.features.faces.crop import CropConfig, Square, still_square
 from dawn.features.faces.detection import FaceConfig, FaceDetector, Track, link
-from dawn.features.faces.eyes import BlinkConfig, eye_ratios, find_blinks, mouth_opening
+from dawn.features.faces.eyes import eye_ratios, mouth_opening
 from dawn.features.faces.landmarks import MEDIAPIPE
 from dawn.features.faces.pose import head_pose
 from dawn.features.quality import brightness, face_patch, sharpness, voiced_share

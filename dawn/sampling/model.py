@@ -17,7 +17,7 @@ from dawn.sampling.conventions import Conventions, conventions_of
 from dawn.sampling.settings import Precision
 from manifests.config import stable_hash
 from manifests.errors import InputError
-from manifests.files import is_hidden
+from manifests.file_names import is_hidden
 
 _DTYPES = {
     "float32": torch.float32,

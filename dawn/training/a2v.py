@@ -11,8 +11,8 @@ from torch import Tensor
 from dawn.a2v.diffusion import NoiseLoss, at, resting_motion
 from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V, flow_and_occlusion
+from dawn.features.faces.blinks import closed_frames
 from dawn.lfg.model import LFG
-from dawn.training.blink_frames import closed_frames
 from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipFeatures, ClipReader, ClipRow
 from dawn.training.config import A2VTraining

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.faces.eyes import BlinkConfig
+from dawn.features.faces.blinks import closed_frames
 
 _NEAR = 10
 """Frames from a closed eye to the open one it is paired with, at most."""
@@ -21,9 +21,3 @@ def blink_pair(openness: NDArray[np.float32], own: np.random.Generator) -> list[
     near = np.arange(max(0, place - _NEAR), min(len(openness), place + _NEAR + 1))
     opened = np.setdiff1d(near, closed)
     return [place, int(own.choice(opened))] if len(opened) else []
-
-
-def closed_frames(openness: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Numbers of the frames in which the eyes (T, 2) are closed as in a blink."""
-    mean = openness.mean(axis=1)
-    return np.flatnonzero(mean < BlinkConfig().close_below * np.percentile(mean, 90))

@@ -1,6 +1,6 @@
 """Blinks a second, and how far their rate is from real people's."""
 
-from dawn.features.faces.eyes import find_blinks
+from dawn.features.faces.blinks import BlinkConfig, find_blinks
 from dawn.features.rates import FPS
 from eval.metrics.interface import (
     POOLED_DISTANCE,
@@ -33,7 +33,8 @@ def difference(pair: Pair) -> Value | Excluded:
     return Value(rates.value - rates.reference, None, rates.n)
 
 
-_SOURCE = "ours: openness as DAWN's code has it, blinks by dawn.features.faces.eyes"
+RULE = BlinkConfig()
+_SOURCE = "ours: openness as DAWN's code has it, blinks by dawn.features.faces.blinks"
 _OTHERS = (
     "Openness is height over width of the eye by one pair of points, in 3-D, where the EAR of "
     "Soukupova and Cech 2016 has two pairs, in 2-D. Fixed thresholds from 0.2 to 0.33 are common; "
@@ -49,8 +50,9 @@ BLINK_RATE = Measure(
         direction="closer",
         unit="1/s",
         range="0 and up",
-        formula="dips of both eyes' mean openness under 0.65 of the open eye's (90 % of 4 s), at "
-        "least 0.25 deep and at most 0.5 s wide / seconds; the set's is all blinks / all seconds",
+        formula=f"dips of both eyes' mean openness under {RULE.close_below:g} of the open eye's "
+        f"(90 % of {RULE.window_seconds:g} s), at least {RULE.min_depth:g} deep and at most "
+        f"{RULE.max_frames / FPS:.1f} s wide / seconds; the set's is all blinks / all seconds",
         source=_SOURCE,
         status="own",
         divergences=_OTHERS + " People blink 0.2 to 0.8 times a second as they talk.",

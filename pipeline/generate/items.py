@@ -7,7 +7,7 @@ from typing import Any
 
 from manifests.catalog import rows
 from manifests.errors import InputError
-from manifests.files import on_disk
+from manifests.file_names import on_disk
 from manifests.location import local_path
 from manifests.names import label_text, normalised
 from manifests.store import Dataset

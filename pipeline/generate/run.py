@@ -1,16 +1,16 @@
 """A run of many videos on workers, resumable: what has a row is not made again."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from manifests.config import stable_hash
 from manifests.errors import InputError
-from manifests.runs import RunFolder, item_name
+from manifests.runs import RunFolder
 from pipeline.cluster.actors import Workers
 from pipeline.cluster.tasks import Failure
 from pipeline.generate.items import Item
+from pipeline.generate.remaining import remaining
 from pipeline.generate.worker import RUN_INFO, RunTask, failure, first_row
 from pipeline.progress import Progress
 
@@ -52,13 +52,6 @@ def generate_run(
     return RunSummary(progress.counts)
 
 
-def remaining(items: Iterable[Item], folder: RunFolder, *, retry: bool) -> list[Item]:
-    """The items that have no row yet, or with `retry` a failed one; the longest first."""
-    done = _done(folder, retry=retry)
-    todo = [item for item in items if f"{item_name(item.name)}.parquet" not in done]
-    return sorted(todo, key=lambda item: (-item.frames, item.name))
-
-
 def _ended(folder: RunFolder, task: RunTask, item: Item, outcome: Any) -> str:  # noqa: ANN401
     """The item's status; writes the row of one whose worker could not."""
     if not isinstance(outcome, Failure):
@@ -69,16 +62,6 @@ def _ended(folder: RunFolder, task: RunTask, item: Item, outcome: Any) -> str:  
     row = first_row(task, item) | failure(reason[outcome.kind], outcome.detail)
     folder.write("generations", item.name, [row])
     return "failed"
-
-
-def _done(folder: RunFolder, *, retry: bool) -> set[str]:
-    """Names of the parts that are there and are not to be made again."""
-    names = {part.rsplit("/", 1)[-1] for part in folder.parts("generations")}
-    if not retry:
-        return names
-    table = folder.read("generations", ["item", "status"]).to_pylist()
-    failed = {f"{item_name(row['item'])}.parquet" for row in table if row["status"] != "ok"}
-    return names - failed
 
 
 def run_info(task: RunTask, settings: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401

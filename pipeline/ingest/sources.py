@@ -13,7 +13,7 @@ import pyarrow as pa
 from dawn.curation.tables import Label
 from dawn.features.rates import FPS
 from manifests.errors import InputError
-from manifests.files import is_hidden, on_disk
+from manifests.file_names import is_hidden, on_disk
 from manifests.location import local_path
 from manifests.names import label_text
 from manifests.parquet import read_parquet

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from dawn.a2v.config import A2VConfig
 from dawn.a2v.model import A2V
+from dawn.features.faces.blinks import closed_frames
 from dawn.lfg.model import LFG
 from dawn.training.a2v import A2VObjective, WindowSample, latent_motion
-from dawn.training.blink_frames import closed_frames
 from dawn.training.clips import ClipReader, ClipRow, clips_of
 from dawn.training.config import A2VTraining, Curriculum
 from dawn.training.loop import collate

@@ -7,12 +7,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from dawn.features.faces.blinks import closed_frames
 from dawn.lfg.config import LFG_TINY
 from dawn.lfg.model import LFG
 from dawn.pbnet.config import PBNET_TINY
 from dawn.pbnet.model import PBNet
 from dawn.training.a2v import latent_motion
-from dawn.training.blink_frames import blink_pair, closed_frames
+from dawn.training.blink_frames import blink_pair
 from dawn.training.boxes import box_mask, eye_boxes, eyes_mask, mean_inside
 from dawn.training.config import LFGTraining, PBNetTraining
 from dawn.training.jitter import jittered

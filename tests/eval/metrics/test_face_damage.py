@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dawn.features.faces.eyes import find_blinks
+from dawn.features.faces.blinks import find_blinks
 from dawn.features.faces.identity import ARCFACE, ArcFace
 from eval import damage
 from eval.metrics.catalogue import CLIP_METRICS

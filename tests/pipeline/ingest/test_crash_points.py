@@ -16,7 +16,7 @@ from dawn.curation.decisions import FilterConfig
 from dawn.curation.extraction import ExtractConfig, SpanResult, extract_span
 from dawn.features.faces.crop import CropConfig
 from dawn.recipe import IngestConfig, Recipe
-from manifests import publish, store
+from manifests import atomic_write, store
 from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cluster.tasks import InProcess
@@ -98,7 +98,7 @@ def sabotaged(root: Path, films: Path, config: IngestConfig, at: int | None) -> 
     saboteur = Saboteur(at)
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in (
-            (Dataset, "move"), (Dataset, "delete"), (publish, "rename"), (store, "rename"),
+            (Dataset, "move"), (Dataset, "delete"), (atomic_write, "rename"), (store, "rename"),
             (Path, "mkdir"),
         ):  # fmt: skip
             patch.setattr(owner, name, saboteur(getattr(owner, name)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dawn.features.faces.eyes import find_blinks
+from dawn.features.faces.blinks import find_blinks
 
 
 def curve(*closures: tuple[int, int], length: int = 150, open_level: float = 0.3) -> np.ndarray:
