@@ -26,27 +26,30 @@ SHORT = " ".join(
     f"--set run.{key}"
     for key in ("steps=2", "validate_every=2", "validation_clips=2", "loader_workers=0")
 )
+METRICS = "psnr,ssim,ms_ssim,flicker,head_jerk,pose,fd,lip,m,f,blink,bas,thl,silent,face"
+"""All that need no weights, but for speed."""
 COMMANDS = f"""\
 ingest footage --dataset data --config ingest.yaml
 train lfg --dataset data --out runs/lfg --curriculum faces {SHORT} --set run.seed=3
 train pbnet --dataset data --out runs/pbnet {SHORT}
 train a2v --dataset data --out runs/a2v --lfg runs/lfg/model/lfg --curriculum short {SHORT}
 generate --checkpoint model --dataset data --split all --out videos --steps 2 --max-seconds 1
-evaluate --run videos --reference data:all --out results/model
-evaluate --baseline static --reference data:all --out results/static
+evaluate --run videos --reference data:all --out results/model --metrics {METRICS}
+evaluate --baseline static --reference data:all --out results/static --metrics {METRICS}
 leaderboard results/model results/static --out page
 query "SELECT * FROM leaderboard('default')" --runs results --format csv --out ranks.csv
 regress --baseline results/model --candidate results/model --report json --out verdict
 """
 VOLATILE = {
     "wall_s", "network_s", "render_s", "encode_s", "real_time_factor", "peak_memory_bytes",
-    "seconds", "created_at", "ingested_at", "code_version", "command", "measured_at",
+    "seconds", "created_at", "ingested_at", "made_at", "code_version", "command", "speed",
+    "inputs", "wait_share", "val/wait_share",
 }  # fmt: skip
-"""What differs from run to run: times, memory, and when it was."""
-IGNORED = re.compile(r"/(tensorboard|\.lock|\.dawn|checkpoints)(/|$)|report\.html$|training\.pt$")
-TIMES = re.compile(
-    rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+\d\d:\d\d|Z)?|real_time_factor[^\n]*"
+"""What differs from run to run: times, memory, when a file was written."""
+IGNORED = re.compile(
+    r"/(tensorboard|\.lock|\.dawn|checkpoints)(/|$)|(report|index)\.html$|training\.pt$"
 )
+TIMES = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+\d\d:\d\d|Z)?")
 
 
 def make(tree: Path, work: Path, footage: Path) -> None:
