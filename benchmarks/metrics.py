@@ -34,7 +34,7 @@ from dawn.torchvision_import import prepare_torchvision
 from eval.metrics.catalogue import METRICS
 from eval.metrics.networks import BATCH, Inception2015, to_tensor
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, Pair, Settings
+from eval.protocol.clips import Clip, ClipSettings, Pair
 from eval.results.conditions import Conditions
 from eval.results.measuring import measure
 from eval.results.pairing import Generated, Reference, match
@@ -187,7 +187,7 @@ def throughput(report: Report, clip: Path | None, rendered_s: float) -> None:
             if conditions.standing(name).hash is None:
                 missing.append(name)
                 continue
-            settings: Settings = conditions.settings([name])
+            settings: ClipSettings = conditions.settings([name])
             pair = Pair("x", Clip(clip, settings), Clip(clip, settings))
             began = time.perf_counter()
             measure(pair, [name])

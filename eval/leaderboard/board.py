@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eval.leaderboard import queries
-from eval.leaderboard.behind import Distribution, Slices, distributions, slices
 from eval.leaderboard.cells import BY_NAME, Cell, Difference, cell_of, measured, ranked
+from eval.leaderboard.distributions import Distribution, Slices, distributions, slices
 from eval.leaderboard.floor import Floor, floor
 from eval.leaderboard.gallery import Picked, choose_metric, gallery
 from eval.leaderboard.groups import BOUNDS, Entry, Group

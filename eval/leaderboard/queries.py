@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from eval.leaderboard.behind import COLUMNS, Slices
+from eval.leaderboard.distributions import COLUMNS, Slices
 from eval.leaderboard.groups import Entry
 from eval.metrics.catalogue import METRICS
 from eval.metrics.interface import MEAN, POOLED_MEAN, Measure

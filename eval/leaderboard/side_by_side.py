@@ -10,7 +10,7 @@ import numpy as np
 from dawn.features.rates import FPS
 from dawn.features.video.encode import ClipWriter
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, Settings
+from eval.protocol.clips import Clip, ClipSettings
 from manifests.reasons import UnreadableVideoError
 
 SIZE = 192
@@ -56,7 +56,7 @@ def side_by_side(generated: Path | None, real: Path | None) -> Shown:
 
 def _clip(video: Path) -> Clip:
     frames = round(SECONDS * FPS)
-    return Clip(video, Settings(card=ProtocolCard(name="page", size=SIZE, max_frames=frames)))
+    return Clip(video, ClipSettings(card=ProtocolCard(name="page", size=SIZE, max_frames=frames)))
 
 
 def _encoded(left: Clip, right: Clip | None) -> bytes:

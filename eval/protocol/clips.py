@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ClipSettings:
     """What every measurement of a run has in common."""
 
     card: ProtocolCard
@@ -50,7 +50,7 @@ class Clip:
     """
 
     def __init__(
-        self, video: Path, settings: Settings, *, sound: Path | None = None, still: bool = False
+        self, video: Path, settings: ClipSettings, *, sound: Path | None = None, still: bool = False
     ) -> None:
         """`sound`: take the sound of that file instead. `still`: frame 0 throughout.
 

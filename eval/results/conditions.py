@@ -24,7 +24,7 @@ from eval.metrics.catalogue import (
 from eval.metrics.interface import ClipMetric, Feature, SetMetric, Status
 from eval.metrics.steps import Step, installed
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Settings
+from eval.protocol.clips import ClipSettings
 from manifests.config import as_dict, diff, stable_hash
 from manifests.errors import InputError
 
@@ -131,10 +131,10 @@ class Conditions:
             "features": {name: self.of_feature(feature_named(name)) for name in features},
         }
 
-    def settings(self, metrics: Iterable[str]) -> Settings:
+    def settings(self, metrics: Iterable[str]) -> ClipSettings:
         """What measurements of these metrics need to know, and no weights but theirs."""
         needed = {name for metric in metrics for name in weights_of(BY_NAME[metric])}
-        return Settings(
+        return ClipSettings(
             card=self.card,
             weights={name: use.path for name, use in self.weights.items() if name in needed},
         )

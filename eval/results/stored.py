@@ -78,7 +78,7 @@ Sides = tuple[Stored, Stored]
 
 
 @dataclass(frozen=True, slots=True)
-class There:
+class CommittedClip:
     """What is committed of a clip."""
 
     inputs: str | None
@@ -86,7 +86,7 @@ class There:
     """Metrics that need not be measured again."""
 
 
-def there(folder: RunFolder, hashes: Mapping[str, str]) -> dict[str, There]:
+def committed_clips(folder: RunFolder, hashes: Mapping[str, str]) -> dict[str, CommittedClip]:
     """By clip id. A clip without its row in `clips` was not committed, and rows of a metric or
     feature under another hash than that of its conditions count as little.
     """
@@ -106,7 +106,9 @@ def there(folder: RunFolder, hashes: Mapping[str, str]) -> dict[str, There]:
         for row in part.to_pylist():
             clip = row["clip_id"]
             by_feature = {n for n, f in _FEATURE_OF.items() if f in features.get(clip, ())}
-            found[clip] = There(row["inputs"], frozenset(metrics.get(clip, set()) | by_feature))
+            found[clip] = CommittedClip(
+                row["inputs"], frozenset(metrics.get(clip, set()) | by_feature)
+            )
     return found
 
 

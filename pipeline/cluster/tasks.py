@@ -228,7 +228,7 @@ def _answer() -> None:
     """A task that does nothing."""
 
 
-def _knock(address: str) -> None:
+def _require_listener(address: str) -> None:
     """Raise OSError when nobody listens there; Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
@@ -279,7 +279,7 @@ def _start(address: str | None, workers: int | None) -> None:
             )
         return
     try:
-        _knock(address)
+        _require_listener(address)
         ray.init(address, **quiet)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]

@@ -20,12 +20,12 @@ from eval.protocol.card import deciding
 from eval.results.conditions import Conditions, Standing, described, hash_of
 from eval.results.pairing import Pairing, PairSpec
 from eval.results.scores import record_of, standings_of
-from eval.results.stored import INFO, SET, There, set_rows, there
+from eval.results.stored import INFO, SET, CommittedClip, committed_clips, set_rows
 from manifests.config import diff
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.cluster.tasks import Executor, Failure
-from pipeline.evaluate.worker import Work, evaluate_clip, give_up, spec_inputs
+from pipeline.evaluate.worker import ClipTask, evaluate_clip, give_up, spec_inputs
 from pipeline.progress import Progress
 
 FIXED = ("system", "reference", "checkpoint", "same_take")
@@ -77,14 +77,16 @@ def evaluate(job: Evaluation, folder: RunFolder, executor: Executor) -> Summary:
         folder.write_info(told)
         folder.write_text("protocol.yaml", _protocol_text(told["protocol"]))
         hashes = _hashes(told)
-        committed = there(folder, hashes)
+        committed = committed_clips(folder, hashes)
         clips = {pair.clip_id for pair in job.pairing.pairs}
         for gone in committed.keys() - clips:
             for table in ("clips", "metrics", "features"):
                 folder.remove(table, gone)
         _measure(job, folder, executor, committed, told, summary)
         # All that is there gets its number, not only what was asked for this time.
-        known = {name for entry in there(folder, hashes).values() for name in entry.metrics}
+        known = {
+            name for entry in committed_clips(folder, hashes).values() for name in entry.metrics
+        }
         shown = {n: s for n, s in standings_of(told).items() if n in known.union(job.wanted)}
         rows = set_rows(folder, job.conditions.card, shown, job.system, clips)
         folder.write("metrics", SET, rows)
@@ -128,7 +130,7 @@ def _measure(
     job: Evaluation,
     folder: RunFolder,
     executor: Executor,
-    committed: Mapping[str, There],
+    committed: Mapping[str, CommittedClip],
     told: Mapping[str, Any],
     summary: Summary,
 ) -> None:
@@ -137,13 +139,13 @@ def _measure(
     hashes, settings = _hashes(told), job.conditions.settings(_usable(job, told))
     record = told["protocol"]
     libraries = {n: v for name in can for n, v in record["metrics"][name]["libraries"].items()}
-    works: dict[str, Work] = {}
+    works: dict[str, ClipTask] = {}
     for spec in job.pairing.pairs:
         missing, keep = _missing(spec, committed.get(spec.clip_id), can)
         if missing is None:
             summary.outcomes["unchanged"] += 1
             continue
-        works[spec.clip_id] = Work(
+        works[spec.clip_id] = ClipTask(
             results=folder.uri,
             system=job.system,
             protocol_hash=job.conditions.card.hash,
@@ -174,7 +176,7 @@ def _measure(
 
 
 def _missing(
-    spec: PairSpec, there: There | None, wanted: Mapping[str, Standing]
+    spec: PairSpec, there: CommittedClip | None, wanted: Mapping[str, Standing]
 ) -> tuple[dict[str, Standing] | None, bool]:
     """The metrics to measure (None: none, the clip is whole) and whether old rows stay valid."""
     if there is None or there.inputs != spec_inputs(spec):

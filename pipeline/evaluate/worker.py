@@ -12,7 +12,7 @@ from typing import Any
 
 from eval.metrics.interface import Excluded, Reason
 from eval.metrics.steps import installed
-from eval.protocol.clips import Clip, Pair, Settings
+from eval.protocol.clips import Clip, ClipSettings, Pair
 from eval.results.conditions import Standing
 from eval.results.measuring import (
     Measured,
@@ -32,14 +32,14 @@ from manifests.runs import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class ClipTask:
     """What a job needs to know."""
 
     results: str
     system: str
     protocol_hash: str
     """Of the card."""
-    settings: Settings
+    settings: ClipSettings
     standings: dict[str, Standing]
     """Of the metrics to measure."""
     features: dict[str, str]
@@ -61,7 +61,7 @@ class Done:
     fatal: str | None = None
 
 
-def evaluate_clip(work: Work) -> Done:
+def evaluate_clip(work: ClipTask) -> Done:
     """Measure a pair and commit its rows."""
     spec, facts = work.spec, {"status": "ok", "reason": None}
     other = [f"{n} {installed(n)}, not {v}" for n, v in work.libraries.items() if installed(n) != v]
@@ -78,14 +78,14 @@ def evaluate_clip(work: Work) -> Done:
     return Done(str(facts["status"]), "; ".join(faults) or None)
 
 
-def give_up(work: Work, reason: Reason) -> None:
+def give_up(work: ClipTask, reason: Reason) -> None:
     """Commit that nothing could be measured of a pair."""
     measured = excluded(work.standings, reason)
     inputs = spec_inputs(work.spec)
     commit(work, measured, {"status": "failed", "reason": str(reason), "inputs": inputs})
 
 
-def _measure(work: Work, scratch: Path, facts: dict[str, Any]) -> Measured:
+def _measure(work: ClipTask, scratch: Path, facts: dict[str, Any]) -> Measured:
     spec, wanted = work.spec, work.standings
     if spec.video is None:
         facts |= {"status": "failed", "reason": str(Reason.NOT_GENERATED)}
@@ -104,7 +104,7 @@ def _measure(work: Work, scratch: Path, facts: dict[str, Any]) -> Measured:
     return measured
 
 
-def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Pair:
+def _pair(spec: PairSpec, settings: ClipSettings, scratch: Path) -> Pair:
     """The pair's videos, fetched first where they lie in an object store."""
     if spec.video is None:
         raise AssertionError("a pair without a video")
@@ -116,7 +116,7 @@ def _pair(spec: PairSpec, settings: Settings, scratch: Path) -> Pair:
     return Pair(spec.clip_id, generated, reference, image, spec.row)
 
 
-def commit(work: Work, measured: Measured, facts: dict[str, Any]) -> None:
+def commit(work: ClipTask, measured: Measured, facts: dict[str, Any]) -> None:
     """Write the rows of one clip; its row in `clips` goes last and makes them count."""
     folder, spec = RunFolder(work.results, INFO), work.spec
     key = {"system": work.system, "clip_id": spec.clip_id}

@@ -16,7 +16,7 @@ from manifests.reasons import Rejection
 from manifests.schema import CLIPS, EXTRACTED
 from manifests.store import Dataset
 from pipeline.ingest.asked_splits import Asks
-from pipeline.ingest.steps import Work
+from pipeline.ingest.steps import VideoTask
 
 Rows = list[dict[str, Any]]
 
@@ -45,7 +45,7 @@ class Judge:
         return [row for row in table if row["video_id"] == video]
 
     def judge(
-        self, videos: list[tuple[Work, list[str], str | None]]
+        self, videos: list[tuple[VideoTask, list[str], str | None]]
     ) -> dict[str, tuple[Rows, Rows]]:
         """Clips and decisions of each video (its work, its names, and its committed part of
         `clips`; None where the clips are staged).
@@ -89,7 +89,7 @@ class Judge:
 
     def video_row(
         self,
-        work: Work,
+        work: VideoTask,
         sources: list[str],
         facts: dict[str, Any],
         clips: Rows,

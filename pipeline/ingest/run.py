@@ -23,7 +23,7 @@ from pipeline.ingest import steps as steps
 from pipeline.ingest.asked_splits import asks_of
 from pipeline.ingest.judging import Judge
 from pipeline.ingest.sources import Source
-from pipeline.ingest.steps import Identified, Quarantined, Work
+from pipeline.ingest.steps import Identified, Quarantined, VideoTask
 from pipeline.progress import Progress
 
 GROUP = 512
@@ -46,7 +46,7 @@ class Summary:
 class _Video:
     """One content of this run, under all its names."""
 
-    work: Work
+    work: VideoTask
     sources: list[str]
     old: dict[str, Any] | None
     facts: dict[str, Any] | None = None
@@ -170,7 +170,7 @@ class _Run:
     def _stored(self, video: str) -> _Video:
         """A video as its row has it; nothing of its file is looked at."""
         old = self._committed[video]
-        work = Work(
+        work = VideoTask(
             self._session.dataset.uri, str(self._session.scratch), self._recipe,
             video, Path(old["sources"][0]), old["bytes"], 0, _labels(old),
         )  # fmt: skip
@@ -197,7 +197,7 @@ class _Run:
             if known is not None:
                 path, mtime_ns = known.work.path, known.work.mtime_ns
             before = known.sources if known else list((old or {}).get("sources", []))
-            work = Work(
+            work = VideoTask(
                 self._session.dataset.uri, str(self._session.scratch), self._recipe,
                 outcome.video_id, path, outcome.size, mtime_ns, labels,
             )  # fmt: skip

@@ -50,7 +50,7 @@ class Identified:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class VideoTask:
     """What every step of one video needs to know."""
 
     root: str
@@ -116,7 +116,7 @@ def identify(path: Path) -> Identified:
 
 
 @quarantined
-def prepare(work: Work) -> tuple[dict[str, Any], list[tuple[int, int]]]:
+def prepare(work: VideoTask) -> tuple[dict[str, Any], list[tuple[int, int]]]:
     """Probe a video; returns its VideoInfo as a dict and the spans to extract."""
     info = probe(work.path, work.recipe.config.extract.limits)
     ranges = _pieces([(label.start, label.stop or info.frames) for label in work.labels])
@@ -124,7 +124,7 @@ def prepare(work: Work) -> tuple[dict[str, Any], list[tuple[int, int]]]:
 
 
 @quarantined
-def extract(work: Work, info: dict[str, Any], start: int, stop: int) -> dict[str, float]:
+def extract(work: VideoTask, info: dict[str, Any], start: int, stop: int) -> dict[str, float]:
     """Extract one span and stage it; returns the seconds of each step."""
     dataset = Dataset(work.root)
     name = f"{work.stage}/span-{start:07d}"
@@ -149,7 +149,7 @@ def extract(work: Work, info: dict[str, Any], start: int, stop: int) -> dict[str
 
 
 @quarantined
-def finish(work: Work, info: dict[str, Any], parts: list[tuple[int, int]]) -> dict[str, Any]:
+def finish(work: VideoTask, info: dict[str, Any], parts: list[tuple[int, int]]) -> dict[str, Any]:
     """Join a video's staged spans and compute its audio features; returns its `videos` facts."""
     try:
         after = work.path.stat()
@@ -175,7 +175,7 @@ def finish(work: Work, info: dict[str, Any], parts: list[tuple[int, int]]) -> di
     }
 
 
-def stage_audio(work: Work, sounds: list[tuple[str, str]]) -> None:
+def stage_audio(work: VideoTask, sounds: list[tuple[str, str]]) -> None:
     """Compute the audio features of clips (id, path of the FLAC) and stage them."""
     dataset = Dataset(work.root)
     target = f"{work.stage}/audio-{work.recipe.audio_key(work.key)}.parquet"
@@ -198,7 +198,7 @@ restage_audio = quarantined(stage_audio)
 """`stage_audio` as a job of its own, for clips that are committed already."""
 
 
-def _audio_of(work: Work, clip: str, sound: Path) -> pa.Table:
+def _audio_of(work: VideoTask, clip: str, sound: Path) -> pa.Table:
     samples = read_flac(sound)
     return audio_table(work.video_id, clip, samples, _features(samples, work.recipe))
 
@@ -211,7 +211,7 @@ def _features(samples: Any, recipe: Recipe) -> Any:  # noqa: ANN401 - float32 ar
     return hubert_features(samples)
 
 
-def _publish(dataset: Dataset, work: Work, clip: Clip) -> dict[str, object]:
+def _publish(dataset: Dataset, work: VideoTask, clip: Clip) -> dict[str, object]:
     """Put a clip's media into place and return its row."""
     name = clip_id(work.video_id, clip.start, clip.track)
     base = f"media/{work.video_id[:2]}/{name}-{work.key[:8]}"
@@ -222,7 +222,7 @@ def _publish(dataset: Dataset, work: Work, clip: Clip) -> dict[str, object]:
     return row
 
 
-def _join_frames(dataset: Dataset, work: Work, names: list[str]) -> None:
+def _join_frames(dataset: Dataset, work: VideoTask, names: list[str]) -> None:
     """Concatenate the spans' frames, one row group after the other."""
     with tempfile.TemporaryDirectory(dir=work.scratch) as folder:
         temporary = Path(folder) / "frames.parquet"

@@ -97,7 +97,7 @@ def _clear(run: RunFolder) -> None:
 # --- Ray Train ------------------------------------------------------------------------------------
 
 
-class Board:
+class NewsBoard:
     """Where workers post news and the driver reads them; an actor of its own."""
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ def _on_ray(
     try:
         _check_cluster(workers, gpus)
         logging.getLogger("ray.train").setLevel(logging.ERROR)
-        board = ray.remote(Board).options(num_cpus=0).remote()
+        board = ray.remote(NewsBoard).options(num_cpus=0).remote()
         watcher = _Watcher(board, show)
         with tempfile.TemporaryDirectory(prefix="dawn-ray-") as storage, watcher:
             trainer = TorchTrainer(

@@ -15,7 +15,7 @@ from eval.metrics.interface import Excluded, Value
 from eval.metrics.pictures import PSNR, SSIM
 from eval.metrics.smoothness import FLICKER
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, Pair, Settings, square
+from eval.protocol.clips import Clip, ClipSettings, Pair, square
 from tests.films import drift, hum, write_film
 from tests.footage import read_frames
 
@@ -112,7 +112,7 @@ def test_people_with_a_frozen_mouth_still_move(footage: Path) -> None:
 def test_more_blur_is_further_from_real_people(shared: Path, tmp_path: Path) -> None:
     card = ProtocolCard(name="test", size=256, stride=3)
     weights = {"mobilefacenet": shared / "weights/MobileFaceNet.onnx"}
-    settings = Settings(card=card, weights=weights)
+    settings = ClipSettings(card=card, weights=weights)
     takes = [
         np.stack([square(frame, 256) for frame in read_frames(shared, pattern)[:14]])
         for pattern in ("c01*", "c03*", "c09*")

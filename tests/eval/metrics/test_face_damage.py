@@ -13,7 +13,7 @@ from eval.metrics.catalogue import CLIP_METRICS
 from eval.metrics.csim import csim_curve
 from eval.metrics.interface import Excluded, Value
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, Pair, Settings
+from eval.protocol.clips import Clip, ClipSettings, Pair
 from manifests.errors import InputError
 from tests.films import write_film
 from tests.onnx_files import weights as projection
@@ -29,7 +29,7 @@ class People:
 
     def __init__(self, folder: Path, weights: dict[str, Path], frames: int = 0) -> None:
         card = ProtocolCard(name="test", size=256, stride=3, max_frames=frames)
-        self.settings = Settings(card=card, weights=weights)
+        self.settings = ClipSettings(card=card, weights=weights)
         self.folder, self.made = folder, 0
         self.clips: dict[Path, Clip] = {}
 

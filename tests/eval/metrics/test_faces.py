@@ -15,10 +15,10 @@ from eval.metrics.landmark_distance import ALL, MOUTH, landmark_distance
 from eval.metrics.pose_motion import POSE_STD
 from eval.metrics.presence import filled, of_one, speech
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, Pair, Settings
+from eval.protocol.clips import Clip, ClipSettings, Pair
 from tests.films import drift, hum, write_film
 
-SETTINGS = Settings(card=ProtocolCard(name="test", size=128))
+SETTINGS = ClipSettings(card=ProtocolCard(name="test", size=128))
 METRICS = {metric.definition.name: metric for metric in CLIP_METRICS}
 
 

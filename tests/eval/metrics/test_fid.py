@@ -13,7 +13,7 @@ from eval.metrics.interface import TooFewError
 from eval.metrics.networks import Inception2015
 from eval.metrics.set_distances import kernel
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, Settings
+from eval.protocol.clips import Clip, ClipSettings
 from tests.films import drift, write_film
 from tests.networks import inception_state
 
@@ -56,7 +56,7 @@ def test_fid_of_png_folders_is_pytorch_fid_s(
 
     monkeypatch.setattr(networks, "inception", lambda _: Inception2015(dict(state), "test"))
     monkeypatch.setattr("eval.metrics.fid.inception", networks.inception)
-    settings = Settings(card=CARD, weights={"fid_inception": tmp_path})
+    settings = ClipSettings(card=CARD, weights={"fid_inception": tmp_path})
     sides = []
     for side, noise in (("a", 4.0), ("b", 30.0)):
         folder = tmp_path / side
@@ -80,7 +80,7 @@ def test_batches_do_not_matter(
 ) -> None:
     net = Inception2015(dict(state), "test")
     monkeypatch.setattr("eval.metrics.fid.inception", lambda _: net)
-    settings = Settings(card=CARD, weights={"fid_inception": tmp_path})
+    settings = ClipSettings(card=CARD, weights={"fid_inception": tmp_path})
     film = write_film(tmp_path / "a.mkv", drift(3))
     one, many = (InceptionPool3(batch=size).extract(Clip(film, settings)) for size in (1, 8))
     np.testing.assert_allclose(one, many, rtol=1e-5, atol=1e-6 * np.abs(many).max())

@@ -9,7 +9,7 @@ from eval.metrics.fvd import I3dLogits, fvd, windows
 from eval.metrics.interface import Excluded, Reason
 from eval.metrics.networks import torchscript
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, Settings
+from eval.protocol.clips import Clip, ClipSettings
 from manifests.errors import InputError
 from tests.films import drift, write_film
 from tests.networks import write_i3d
@@ -20,7 +20,7 @@ CARD = ProtocolCard(name="test", size=128)
 def test_windows_adjoin_and_leave_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = drift(75)
     film = write_film(tmp_path / "a.mkv", pictures)
-    settings = Settings(card=CARD, weights={"i3d_k400": write_i3d(tmp_path)})
+    settings = ClipSettings(card=CARD, weights={"i3d_k400": write_i3d(tmp_path)})
     expected = np.stack(pictures[1:65]).reshape(4, 16, 128, 128, 3)
     np.testing.assert_array_equal(np.stack(list(windows(Clip(film, settings), 16))), expected)
     monkeypatch.setattr("eval.protocol.clips.FRAME_BUDGET", 0)
@@ -40,7 +40,7 @@ def test_windows_adjoin_and_leave_the_rest(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_clip_shorter_than_a_window_is_excluded(tmp_path: Path) -> None:
     film = write_film(tmp_path / "a.mkv", drift(32))
-    settings = Settings(card=CARD, weights={"i3d_k400": write_i3d(tmp_path)})
+    settings = ClipSettings(card=CARD, weights={"i3d_k400": write_i3d(tmp_path)})
     assert I3dLogits(32).extract(Clip(film, settings)) == Excluded(Reason.TOO_SHORT)
     assert not isinstance(I3dLogits(16).extract(Clip(film, settings)), Excluded)
 

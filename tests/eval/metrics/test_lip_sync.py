@@ -22,7 +22,7 @@ from eval.metrics import lip_sync
 from eval.metrics.catalogue import CLIP_METRICS
 from eval.metrics.interface import Excluded, Reason, Value
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, Pair, Settings
+from eval.protocol.clips import Clip, ClipSettings, Pair
 from tests.films import drift, hum, write_film
 
 CARD = ProtocolCard(name="test", size=128)
@@ -57,7 +57,7 @@ def speech(frames: int) -> np.ndarray:
 
 
 def clip(path: Path, weights: dict[str, Path], **more) -> Clip:
-    return Clip(path, Settings(card=CARD, weights=weights), **more)
+    return Clip(path, ClipSettings(card=CARD, weights=weights), **more)
 
 
 def reference(crops: np.ndarray, wav: np.ndarray, weights: Path, folder: Path) -> tuple:

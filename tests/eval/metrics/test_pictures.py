@@ -13,7 +13,7 @@ from eval.metrics.networks import to_tensor
 from eval.metrics.pictures import MS_SSIM, PSNR, SSIM, ms_ssim
 from eval.metrics.smoothness import FLICKER
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, Pair, Settings
+from eval.protocol.clips import Clip, ClipSettings, Pair
 from tests.films import drift, write_film
 from tests.networks import write_squeezenet
 
@@ -21,7 +21,7 @@ CARD = ProtocolCard(name="test", size=128, skip_first=1, stride=2)
 
 
 def pair(tmp_path: Path, a: list[np.ndarray], b: list[np.ndarray], **weights: Path) -> Pair:
-    settings = Settings(card=CARD, weights=weights)
+    settings = ClipSettings(card=CARD, weights=weights)
     films = [write_film(tmp_path / f"{name}.mkv", p) for name, p in (("a", a), ("b", b))]
     return Pair("x", Clip(films[0], settings), Clip(films[1], settings))
 
@@ -65,7 +65,7 @@ def test_psnr_ssim_and_ms_ssim_are_torchmetrics_s(tmp_path: Path) -> None:
 def test_ms_ssim_takes_large_pictures(tmp_path: Path) -> None:
     films = [write_film(tmp_path / f"{n}.mkv", drift(4, n, 9, 256)) for n in range(2)]
     card = ProtocolCard(name="large", size=192, stride=2)
-    clips = [Clip(film, Settings(card=card)) for film in films]
+    clips = [Clip(film, ClipSettings(card=card)) for film in films]
     value = MS_SSIM.measure(Pair("x", clips[0], clips[1]))
     assert isinstance(value, Value)
     assert 0 < value.value < 1

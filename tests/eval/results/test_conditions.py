@@ -13,7 +13,7 @@ from eval.metrics.catalogue import FEATURES, is_set, steps_of, steps_to, weights
 from eval.metrics.interface import Excluded
 from eval.metrics.steps import Step, installed
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, Pair, Settings
+from eval.protocol.clips import Clip, ClipSettings, Pair
 from eval.results.conditions import BY_NAME, Conditions, described, differing
 from tests.films import drift, write_film
 from tests.onnx_files import write_network
@@ -151,7 +151,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pair, Known
         "mobilefacenet": write_network(folder / "m.onnx", 128),
         "arcface": write_network(folder / "a.onnx", 512),
     })  # fmt: skip
-    settings = Settings(card=Watched(name="watched", size=192, stride=16), weights=weights)
+    settings = ClipSettings(card=Watched(name="watched", size=192, stride=16), weights=weights)
     with pytest.MonkeyPatch.context() as patch:
         _watch(patch, touched)
         sides = []
