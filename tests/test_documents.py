@@ -134,7 +134,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "raw": ["ntsc", "second"], "raw/more": ["delayed"],
     }.items():  # fmt: skip
         (work / folder).mkdir()
-        write_footage(work / folder, kinds=kinds, seconds=2.4)
+        write_footage(work / folder, kinds=kinds, seconds=2.0)
     (work / "more/rotated.mp4").rename(work / "more/rotated.mov")
     (work / "list.csv").write_text(
         "path,speaker,split\nraw/ntsc.mp4,anna,val\nraw/second.mp4,ben,test\n"
@@ -142,7 +142,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with av.open(work / "footage/plain.mp4") as container:
         next(container.decode(video=0)).to_image().save(work / "face.png")
-    write_voice(work / "footage/plain.mp4", work / "voice.wav", 2.0)
+    write_voice(work / "footage/plain.mp4", work / "voice.wav", 0.8)
     (work / "jobs.csv").write_text("image,audio,name\nface.png,voice.wav,one\n")
     return work
 
