@@ -58,7 +58,7 @@ def test_a_dataset_as_tables(dataset: Dataset) -> None:
         (lambda data: data.frames("none"), "has no clip none"),
         (lambda data: data.clips("dev"), "give one of train, val, test"),
         (lambda data: data.sql("DROP TABLE clips"), "SQL"),
-        (lambda data: data.frames("x' OR '1'='1"), "holds no clip"),
+        (lambda data: data.frames("x' OR '1'='1"), "has no clip"),
     ],
 )
 def test_what_is_wrong_is_one_line(dataset: Dataset, wrong, message: str) -> None:  # type: ignore[no-untyped-def]

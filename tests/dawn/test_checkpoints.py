@@ -113,7 +113,7 @@ def test_a_card_with_impossible_architecture_is_refused(tmp_path):
 
 
 def test_a_folder_without_cards_is_told(tmp_path):
-    with pytest.raises(InputError, match="holds no checkpoint"):
+    with pytest.raises(InputError, match="has no checkpoint"):
         found(tmp_path)
     with pytest.raises(InputError, match="not a folder"):
         found(tmp_path / "nowhere")

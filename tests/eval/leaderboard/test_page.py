@@ -143,5 +143,5 @@ def test_two_protocols_stand_apart_on_the_page(tmp_path: Path) -> None:
     write_results(tmp_path / "b", {"psnr": [1.0, 2.0]}, system="two", conditions=other)
     page = as_html(board_of([tmp_path / "a", tmp_path / "b"], gallery=0))
     assert page.count('<table class="leaderboard">') == 2
-    assert "may not stand beside" in page
-    assert "size" in page.split("may not stand beside")[1][:400]
+    assert "cannot be compared with those of the first table" in page
+    assert "size" in page.split("cannot be compared with those of the first table")[1][:400]

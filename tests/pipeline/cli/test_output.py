@@ -53,7 +53,7 @@ def test_markup_in_values_is_shown_as_it_is(
 
 
 def test_exported_clips_are_the_accepted_ones_whole(dataset: Dataset, tmp_path: Path) -> None:
-    shards, clips = export_webdataset(dataset.path, tmp_path / "out", None)
+    shards, clips = export_webdataset(dataset.path, tmp_path / "out", "all")
     accepted = {row["clip_id"]: row for row in rows(dataset, "FROM clips WHERE accepted")}
     assert (shards, clips) == (1, len(accepted))
     with tarfile.open(tmp_path / "out" / "clips-000000.tar") as tar:
@@ -66,7 +66,7 @@ def test_exported_clips_are_the_accepted_ones_whole(dataset: Dataset, tmp_path: 
             assert member is not None
             assert member.read() == (Path(dataset.path) / row["video_path"]).read_bytes()
     with pytest.raises(InputError, match="not empty"):
-        export_webdataset(dataset.path, tmp_path / "out", None)
+        export_webdataset(dataset.path, tmp_path / "out", "all")
     with pytest.raises(InputError, match="no accepted clip in split none"):
         export_webdataset(dataset.path, tmp_path / "other", "none")
 

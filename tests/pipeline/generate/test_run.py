@@ -141,7 +141,7 @@ def test_another_seed_or_model_needs_another_folder(run, dataset, model, tmp_pat
         here(options(other, dataset, root))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="is not empty"):
         here(options(model, dataset, tmp_path / "full"))
 
 
@@ -285,7 +285,7 @@ def test_nothing_is_left_where_it_fails(model, inputs, tmp_path):
         ({"image": text}, "is not a picture"),
         ({"audio": text}, "no sound"),
         ({"out": tmp_path / "a.avi"}, "ends in .mp4"),
-        ({"out": tmp_path / "text.png" / "a.mp4"}, "cannot be made"),
+        ({"out": tmp_path / "text.png" / "a.mp4"}, "cannot be created"),
         ({"config": replace(CONFIG, pose="real")}, "use --pose-from"),
         ({"checkpoint": model / "lfg"}, "no checkpoint of pbnet, a2v"),
     ):
@@ -296,7 +296,7 @@ def test_nothing_is_left_where_it_fails(model, inputs, tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_disk_that_is_full(model, inputs, tmp_path, monkeypatch):
-    from pipeline.generate import run as generate
+    from dawn.sampling import talking_head as generate
 
     original = generate.generate
 
