@@ -74,7 +74,8 @@ POSE_STD = Measure(
         unit="degree",
         range="0 and up",
         formula="mean over yaw, pitch, roll of the standard deviation over time",
-        source="SadTalker's diversity of head motion (arXiv 2211.12194), on dawn.features.pose",
+        source="SadTalker's diversity of head motion (arXiv 2211.12194), on "
+        "dawn.features.faces.pose",
         status="proxy",
         divergences="SadTalker takes the deviation of Hopenet's features, in other units. More is "
         "not better: jitter counts too.",

@@ -25,7 +25,7 @@ def touch() -> tuple[int, bool]:
 SCRIPT = """
 import os
 from jobs import touch
-from pipeline.executor import OnRay
+from pipeline.cluster.tasks import OnRay
 
 executor = OnRay(1)
 executor.submit("here", touch)
