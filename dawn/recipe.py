@@ -13,7 +13,7 @@ from dawn.curation.decisions import FilterConfig
 from dawn.curation.extraction import ExtractConfig
 from dawn.curation.splits import SplitConfig
 from dawn.curation.tables import Label
-from dawn.features.faces.landmarks import MEDIAPIPE
+from dawn.features.faces.landmarks import MEDIAPIPE, require_landmarker
 from dawn.weights import find, sha256, status
 from manifests.config import as_dict, stable_hash
 from manifests.errors import InputError
@@ -62,7 +62,10 @@ class Recipe:
 
     @classmethod
     def resolve(cls, config: IngestConfig) -> "Recipe":
-        """Fix which optional networks take part. Raises InputError when one asked for is absent."""
+        """Fix which optional networks take part. Raises InputError when one asked for is absent, or
+        a landmark backend: in a worker that would quarantine every video.
+        """
+        require_landmarker(config.extract.landmarks)
         weights = {}
         for name, registered in _OPTIONAL.items():
             path = find(registered) if config.use_weights else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from dawn.recipe import IngestConfig
+from dawn.recipe import IngestConfig, Recipe
 from dawn.training.stages import stage_named, stages
 from eval.gate.margins import read_gate
 from eval.protocol.card import read_card
@@ -41,6 +41,8 @@ def validate_file(what: str, file: Path) -> None:
         merged(config, read_mapping(file), str(file))
     elif what == "evaluate":
         read_card(str(file))
+    elif what == "ingest":
+        Recipe.resolve(load_yaml(IngestConfig, file))
     else:
         load_yaml(type(config), file)
 

@@ -107,6 +107,15 @@ def landmarkers() -> dict[str, Callable[[], Landmarker]]:
     return found
 
 
+def require_landmarker(name: str) -> None:
+    """Raise InputError for a backend that does not exist."""
+    if name not in landmarkers():
+        raise InputError(
+            f"extract.landmarks: {name}: there is no such backend; give one of "
+            f"{', '.join(landmarkers())}"
+        )
+
+
 def borrow(name: str = MEDIAPIPE) -> Landmarker:
     """A landmarker that knows no face. Give it back with `give_back`.
 
@@ -114,11 +123,7 @@ def borrow(name: str = MEDIAPIPE) -> Landmarker:
     a megabyte of each that is closed, which adds up over thousands of tracks. Raises InputError
     for a backend that does not exist.
     """
-    if name not in landmarkers():
-        raise InputError(
-            f"extract.landmarks: {name}: there is no such backend; give one of "
-            f"{', '.join(landmarkers())}"
-        )
+    require_landmarker(name)
     return _idle[name].pop() if _idle[name] else landmarkers()[name]()
 
 

@@ -63,6 +63,21 @@ def test_the_commands(dawn: Dawn, tmp_path: Path) -> None:
     assert "give one of ingest, evaluate" in answer.stderr
 
 
+def test_a_landmark_backend_that_does_not_exist_is_refused_before_any_work(
+    dawn: Dawn, footage: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "c.yaml").write_text("extract: {landmarks: mediapip}\n")
+    out = tmp_path / "data"
+    for words in (
+        ("config", "validate", "ingest", tmp_path / "c.yaml"),
+        ("ingest", footage, "--dataset", out, "--config", tmp_path / "c.yaml"),
+    ):
+        answer = dawn(*words)
+        assert answer.returncode == 2
+        assert "extract.landmarks: mediapip: there is no such backend" in answer.stderr
+        assert not out.exists()
+
+
 def test_training_takes_such_a_file(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("run: {steps: 7}\nmouth_weight: 3.0\n")
     (tmp_path / "all.yaml").write_text("lfg: {run: {steps: 9}}\npbnet: {frames: 50}\n")
