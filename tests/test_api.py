@@ -106,7 +106,7 @@ def test_a_portrait_speaks(talk: Path, tmp_path: Path) -> None:
     )
     assert kept.path == tmp_path / "out/talking.mp4"
     assert np.array_equal(kept.frames, video.frames)
-    other = model.generate(picture, talk, steps=2, seed=4, max_seconds=0.4)
+    other = model.generate(picture, talk, steps=2, seed=4, max_seconds=0.4, stretch=8)
     assert not np.array_equal(other.frames, video.frames)
     with pytest.raises(InputError, match="unknown key 'stepz'"):
         model.generate(picture, talk, stepz=2)

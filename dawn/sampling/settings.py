@@ -1,9 +1,10 @@
 """The settings of generation: everything but seed and inputs that decides what a video shows."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from dawn.a2v.sampling import SamplerConfig
+from manifests.config import load
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Drive = Literal["net", "still", "real"]
@@ -53,3 +54,11 @@ class GenerateConfig:
         return SamplerConfig(
             method=self.method, steps=self.steps, eta=self.eta, guidance=self.guidance
         )
+
+
+def config_of(where: str = "settings", **settings: Any) -> GenerateConfig:  # noqa: ANN401
+    """The settings, with an overlap that fits the stretch. Raises InputError, naming `where`."""
+    stretch = settings.get("stretch")
+    if isinstance(stretch, int):
+        settings.setdefault("overlap", max(1, min(GenerateConfig().overlap, stretch // 2)))
+    return load(GenerateConfig, settings, where)

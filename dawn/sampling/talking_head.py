@@ -4,7 +4,7 @@ import base64
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,8 @@ from dawn.sampling.generate import Made, OnPicture, OnWork, generate, ignore, wo
 from dawn.sampling.model import Model, find_model, load_model, pick_device
 from dawn.sampling.portrait import Portrait, find_portrait
 from dawn.sampling.provenance import settings_of
-from dawn.sampling.settings import GenerateConfig
+from dawn.sampling.settings import GenerateConfig, config_of
 from dawn.sampling.voice import Voice, read_voice
-from manifests.config import load
 from manifests.errors import InputError
 from manifests.location import local_path
 
@@ -149,14 +148,6 @@ class TalkingHead:
                 raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
             temporary.replace(out)
         return made
-
-
-def config_of(**settings: Any) -> GenerateConfig:  # noqa: ANN401 - checked here
-    """The settings, with an overlap that fits the stretch. Raises InputError."""
-    config = load(GenerateConfig, settings, "settings")
-    if "overlap" not in settings:
-        return replace(config, overlap=max(1, min(40, config.stretch // 2)))
-    return config
 
 
 def check_out(out: Path) -> None:

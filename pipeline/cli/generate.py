@@ -113,9 +113,11 @@ def generate(
     Example: [bold]dawn generate --checkpoint run/model --image face.png --audio voice.wav --out
     talking.mp4[/bold]
     """
-    config = _config(
-        method=method, steps=steps, guidance=guidance, eta=eta, window=window, stretch=stretch,
-        overlap=max(1, min(40, stretch // 2)), dtype=dtype, pose=pose, blink=blink,
+    from dawn.sampling.settings import config_of
+
+    config = config_of(
+        "dawn generate", method=method, steps=steps, guidance=guidance, eta=eta, window=window,
+        stretch=stretch, dtype=dtype, pose=pose, blink=blink,
     )  # fmt: skip
     check_seconds(max_seconds)
     files = _Files(checkpoint, out, image, audio, pose_from, blink_from, dataset, list_)
@@ -162,13 +164,6 @@ class _Files:
         if self.pose_from or self.blink_from:
             raise InputError("--pose-from and --blink-from go with --image and --audio")
         return True
-
-
-def _config(**settings: Any) -> "GenerateConfig":  # noqa: ANN401 - checked by load
-    from dawn.sampling.settings import GenerateConfig
-    from manifests.config import load
-
-    return load(GenerateConfig, settings, "dawn generate")
 
 
 def _generate_one(files: _Files, config: "GenerateConfig", how: dict[str, Any]) -> None:

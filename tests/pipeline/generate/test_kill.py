@@ -12,7 +12,7 @@ import av
 import psutil
 import pytest
 
-from dawn.sampling.talking_head import config_of
+from dawn.sampling.settings import config_of
 from manifests.runs import RunFolder
 from pipeline.cluster.actors import OneHere
 from pipeline.generate.command import ManyOptions, generate_many, plan_run
