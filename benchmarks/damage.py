@@ -25,8 +25,9 @@ from dawn.features.faces.eyes import eye_ratios
 from dawn.features.faces.landmarks import LANDMARKS, borrow, give_back
 from dawn.features.rates import FPS
 from dawn.features.sound.read import read_sound
-from dawn.features.video.decode import probe, read_frames
+from dawn.features.video.decode import read_frames
 from dawn.features.video.encode import ClipWriter
+from dawn.features.video.probe import probe
 from eval.damage import DAMAGES, Damage, freeze_mouth, remove_blinks, swap_identity
 from eval.document import updated
 from eval.metrics.catalogue import METRICS, select

@@ -28,7 +28,7 @@ from benchmarks.damage import CARD, landmarks, read, write
 from benchmarks.inputs import render_people
 from benchmarks.report import Report, arguments, parse
 from dawn.features.rates import SAMPLES_PER_FRAME
-from dawn.features.video.decode import probe
+from dawn.features.video.probe import probe
 from eval import damage
 from eval.gate.margins import Gate, read_gate
 from eval.gate.regression import Judgement, judge

@@ -24,7 +24,7 @@ from benchmarks.inputs import ingest_here, render_people
 from benchmarks.plain_loop import loop_seconds
 from benchmarks.report import Report, arguments, parse
 from dawn.features.rates import FPS
-from dawn.features.video.decode import probe
+from dawn.features.video.probe import probe
 from dawn.recipe import IngestConfig, Recipe
 from manifests.catalog import rows
 from manifests.store import Dataset

@@ -93,7 +93,8 @@ def test_a_portrait_speaks(talk: Path, tmp_path: Path) -> None:
     picture = tmp_path / "face.png"
     from PIL import Image
 
-    from dawn.features.video.decode import probe, read_frames
+    from dawn.features.video.decode import read_frames
+    from dawn.features.video.probe import probe
 
     Image.fromarray(next(read_frames(talk, probe(talk), stop=1))[1]).save(picture)
     video = model.generate(picture, talk, steps=2, seed=3, max_seconds=0.4)

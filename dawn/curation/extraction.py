@@ -24,9 +24,10 @@ from dawn.features.faces.pose import head_pose
 from dawn.features.quality import brightness, face_patch, sharpness, voiced_share
 from dawn.features.rates import FPS, SAMPLES_PER_FRAME
 from dawn.features.sound.read import read_sound
-from dawn.features.video.decode import FrameMemory, Limits, VideoInfo, read_frames
+from dawn.features.video.decode import FrameMemory, read_pictures
 from dawn.features.video.encode import ClipWriter, write_flac
 from dawn.features.video.fingerprint import difference_hash, hash_frames, motion_signature
+from dawn.features.video.probe import Limits, VideoInfo
 from dawn.features.video.shots import ShotConfig, ShotDetector, shots
 
 VERSION = 1
@@ -101,7 +102,22 @@ class SpanResult:
     clips: list[Clip]
     cuts: list[int]
     tracks_ignored: int
+    frames_damaged: int
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+
+@dataclass(slots=True)
+class _Looks:
+    """What the first pass over a span saw."""
+
+    frames: list[int] = field(default_factory=list)
+    """Those that the source has."""
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Width and height of each frame's picture in the source."""
+    cuts: list[int] = field(default_factory=list)
+    detections: list[tuple[int, list[NDArray[np.float64]]]] = field(default_factory=list)
+    """Boxes in upright source pixels."""
+    damaged: int = 0
 
 
 def spans(
@@ -128,11 +144,11 @@ def extract_span(
     """
     begin = time.perf_counter()
     memory = FrameMemory(_FRAME_MEMORY)
-    frames, cuts, detections = _analyse(path, info, start, stop, config, memory)
+    looks = _analyse(path, info, start, stop, config, memory)
     tracks: list[tuple[int, Track, range]] = []
     ignored = 0
-    for number, shot in enumerate(shots(frames, cuts)):
-        inside = [(i, boxes) for i, boxes in detections if shot[0] <= i <= shot[-1]]
+    for number, shot in enumerate(shots(looks.frames, looks.cuts)):
+        inside = [(i, boxes) for i, boxes in looks.detections if shot[0] <= i <= shot[-1]]
         for track in link(inside, config.faces):
             span = _extent(track, shot, config.faces.detect_every)
             if len(span) >= config.faces.min_track_frames:
@@ -140,8 +156,9 @@ def extract_span(
             else:
                 ignored += 1
     analysed = time.perf_counter()
-    result = SpanResult([], [cut for cut in cuts if start <= cut < stop], ignored)
-    followers = _follow(path, info, tracks, config, folder, memory)
+    cuts = [cut for cut in looks.cuts if start <= cut < stop]
+    result = SpanResult([], cuts, ignored, looks.damaged)
+    followers = _follow(path, info, tracks, looks.sizes, config, folder, memory)
     del memory
     raw = [(number, i, *pair) for i, (number, f) in enumerate(followers) for pair in f.clips]
     sound = read_sound(path, info, start, stop) if raw else np.zeros(0, np.float32)
@@ -154,7 +171,8 @@ def extract_span(
             clip.video.unlink()
             continue
         others = [(t, span) for j, (_, t, span) in enumerate(tracks) if j != i]
-        result.clips.append(_describe(clip, number, i, samples, info, others, config))
+        size = looks.sizes[clip.start]
+        result.clips.append(_describe(clip, number, i, samples, size, others, config))
     result.clips.sort(key=lambda clip: (clip.start, clip.track))
     for _, follower in followers:
         for step, seconds in follower.seconds.items():
@@ -171,23 +189,29 @@ def _analyse(
     stop: int,
     config: ExtractConfig,
     memory: FrameMemory,
-) -> tuple[list[int], list[int], list[tuple[int, list[NDArray[np.float64]]]]]:
-    """First pass: the frames there are, cuts, and detections in upright source pixels."""
+) -> _Looks:
+    """First pass: the frames there are, cuts and detections."""
     detector: FaceDetector | None = None  # costly to make; a span in a hole needs none
     shot_detector = ShotDetector(config.shots)
-    frames: list[int] = []
-    detections = []
+    looks = _Looks()
+    damaged: list[float] = []
     first, last = max(0, start - _CONTEXT), stop + _CONTEXT
-    for index, picture in read_frames(path, info, first, last, _SMALL_SIDE, memory):
+    pictures = read_pictures(
+        path, info, first, last, max_side=_SMALL_SIDE, memory=memory, damaged=damaged
+    )
+    for index, picture, size in pictures:
         shot_detector.add(index, picture)
         if not start <= index < stop:
             continue
-        frames.append(index)
+        looks.frames.append(index)
+        looks.sizes[index] = size
         if index % config.faces.detect_every == 0:
-            scale = info.width / picture.shape[1]
+            scale = size[0] / picture.shape[1]
             detector = detector or FaceDetector(config.faces.min_confidence)
-            detections.append((index, [box * scale for box in detector.detect(picture)]))
-    return frames, shot_detector.cuts, detections
+            looks.detections.append((index, [box * scale for box in detector.detect(picture)]))
+    looks.cuts = shot_detector.cuts
+    looks.damaged = sum(start / FPS <= at < stop / FPS for at in damaged)
+    return looks
 
 
 def _extent(track: Track, shot: list[int], every: int) -> range:
@@ -201,6 +225,7 @@ def _follow(
     path: Path,
     info: VideoInfo,
     tracks: list[tuple[int, Track, range]],
+    sizes: dict[int, tuple[int, int]],
     config: ExtractConfig,
     folder: Path,
     memory: FrameMemory,
@@ -211,7 +236,7 @@ def _follow(
     followers = []
     for i, (number, track, span) in enumerate(tracks):
         boxes = track.boxes_at(np.array(span))
-        square = still_square(boxes, info.width, info.height, config.crop)
+        square = still_square(boxes, *sizes[span.start], config.crop)
         gap = config.faces.max_gap_frames
         followers.append(
             (
@@ -223,7 +248,7 @@ def _follow(
         )
     begin = min(span.start for _, _, span in tracks)
     end = max(span.stop for _, _, span in tracks)
-    for index, picture in read_frames(path, info, begin, end, memory=memory):
+    for index, picture, _ in read_pictures(path, info, begin, end, memory=memory):
         for (_, _, span), (_, follower) in zip(tracks, followers, strict=True):
             if index in span:
                 follower.add(index, picture)
@@ -245,7 +270,7 @@ def _describe(
     shot: int,
     track: int,
     samples: NDArray[np.float32],
-    info: VideoInfo,
+    size: tuple[int, int],
     others: list[tuple[Track, range]],
     config: ExtractConfig,
 ) -> Clip:
@@ -258,7 +283,7 @@ def _describe(
         "landmarks_found": float(found.mean()),
         "face_px": float((boxes[:, 1] - boxes[:, 0]).mean()) * to_source,
         "other_faces": _other_faces(raw, others),
-        "cut_off": _cut_off(boxes * to_source, raw.square, info),
+        "cut_off": _cut_off(boxes * to_source, raw.square, size),
         "yaw_p95": float(np.percentile(np.abs(pose[:, 0]), 95)),
         "pitch_p95": float(np.percentile(np.abs(pose[:, 1]), 95)),
         "voiced": voiced_share(samples),
@@ -305,13 +330,14 @@ def _other_faces(raw: RawClip, others: list[tuple[Track, range]]) -> float:
     return float(crowded.mean())
 
 
-def _cut_off(boxes: NDArray[np.float32], square: Square, info: VideoInfo) -> float:
+def _cut_off(boxes: NDArray[np.float32], square: Square, size: tuple[int, int]) -> float:
     """Share of frames in which over 2 % of the face's side lies outside the source picture."""
+    width, height = size
     slack = 0.02 * (boxes[:, 1] - boxes[:, 0])
     outside = (
         (boxes[:, 0] + square.x < -slack)
-        | (boxes[:, 1] + square.x > info.width + slack)
+        | (boxes[:, 1] + square.x > width + slack)
         | (boxes[:, 2] + square.y < -slack)
-        | (boxes[:, 3] + square.y > info.height + slack)
+        | (boxes[:, 3] + square.y > height + slack)
     )
     return float(outside.mean())

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from dawn.curation.extraction import Clip
 from dawn.features.faces.identity import MobileFaceNet, align_112, clip_embedding, five_points
 from dawn.features.rates import SAMPLES_PER_FRAME
-from dawn.features.video.decode import probe, read_frames
+from dawn.features.video.decode import read_frames
+from dawn.features.video.probe import probe
 from dawn.weights import require
 
 _LEAST_FRAMES = 45

@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from dawn.features.faces.crop import Square, cut_square
-from dawn.features.video.decode import probe, read_frames
+from dawn.features.video.decode import read_frames
+from dawn.features.video.probe import probe
 from dawn.lfg.model import LFG
 from dawn.sampling.generate import Made, Pictures, Timer, finished, write_video
 from dawn.sampling.render import Renderer, as_tensor

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dawn.curation.extraction import ExtractConfig, extract_span
 from dawn.features.rates import FPS
-from dawn.features.video.decode import probe
+from dawn.features.video.probe import probe
 from dawn.sampling.model import Model
 from dawn.sampling.noise import frame_noise
 from dawn.sampling.portrait import POSE_DIM, Portrait

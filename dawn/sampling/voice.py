@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from dawn.features.rates import SAMPLE_RATE, SAMPLES_PER_FRAME
 from dawn.features.sound.mel import log_mel
 from dawn.features.sound.samples import Evened
-from dawn.features.video.decode import MAX_SAMPLE_RATE, open_media
+from dawn.features.video.container import open_media
 from dawn.features.video.extent import Extent
+from dawn.features.video.probe import MAX_SAMPLE_RATE
 from manifests.errors import InputError
 from manifests.reasons import UnreadableVideoError
 

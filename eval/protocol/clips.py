@@ -21,7 +21,8 @@ from dawn.features.faces.landmarks import LANDMARKS, following
 from dawn.features.faces.picture import face_square, read_picture
 from dawn.features.faces.pose import head_pose
 from dawn.features.sound.read import read_sound
-from dawn.features.video.decode import VideoInfo, probe, read_frames
+from dawn.features.video.decode import read_frames
+from dawn.features.video.probe import VideoInfo, probe
 from eval.protocol.card import ProtocolCard
 from manifests.errors import InputError
 from manifests.reasons import Quarantine, UnreadableVideoError

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dawn.features.video.decode import probe, read_frames
+from dawn.features.video.decode import read_frames
+from dawn.features.video.probe import probe
 from dawn.sampling.baselines import scaled
 from dawn.sampling.drive import Changes, changes_from
 from dawn.sampling.portrait import POSE_DIM, Portrait

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from dawn.features.video.decode import open_media
+from dawn.features.video.container import open_media
 from dawn.recipe import IngestConfig, Recipe
 from manifests.catalog import rows
 from manifests.config import load_yaml

@@ -22,13 +22,13 @@ from dawn.curation.extraction import Clip, extract_span, spans
 from dawn.curation.networks import measure
 from dawn.curation.tables import Label, audio_table, clip_row, clips_table, frames_table
 from dawn.features.sound.mel import log_mel
-from dawn.features.video.decode import VideoInfo, probe
 from dawn.features.video.encode import read_flac
+from dawn.features.video.probe import VideoInfo, probe
 from dawn.recipe import Recipe
 from manifests.content_ids import clip_id, video_id
 from manifests.parquet import part_writer, read_batches
 from manifests.reasons import Quarantine, UnreadableVideoError
-from manifests.schema import FRAMES, schema
+from manifests.schema import FRAMES, VIDEOS, schema
 from manifests.store import STAGED, Dataset
 
 
@@ -141,7 +141,12 @@ def extract(work: VideoTask, info: dict[str, Any], start: int, stop: int) -> dic
         if tables:
             dataset.publish_table(pa.concat_tables(tables), f"{name}.frames.parquet", scratch)
         seconds = {step: float(value) for step, value in result.seconds.items()}
-        done = {"cuts": result.cuts, "tracks_ignored": result.tracks_ignored, "seconds": seconds}
+        done = {
+            "cuts": result.cuts,
+            "tracks_ignored": result.tracks_ignored,
+            "frames_damaged": result.frames_damaged,
+            "seconds": seconds,
+        }
         note = scratch / "done.json"
         note.write_text(json.dumps(done), encoding="utf-8")
         dataset.publish(note, f"{name}.json")  # last: it says that the others are whole
@@ -168,7 +173,9 @@ def finish(work: VideoTask, info: dict[str, Any], parts: list[tuple[int, int]]) 
         stage_audio(work, [(row["clip_id"], row["sound_path"]) for row in rows])
     dataset.publish_table(clips_table(rows), f"{work.stage}/clips.parquet", Path(work.scratch))
     return {
-        **{key: value for key, value in info.items() if key != "start_s"},
+        **{column.name: info[column.name] for column in VIDEOS if column.name in info},
+        "clock_restarts": len(info["stretches"]) - 1,
+        "frames_damaged": sum(note["frames_damaged"] for note in notes),
         "cuts": sorted(cut for note in notes for cut in note["cuts"]),
         "tracks_ignored": sum(note["tracks_ignored"] for note in notes),
         "clips_total": len(rows),

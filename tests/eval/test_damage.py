@@ -7,8 +7,8 @@ import pytest
 
 from dawn.features.faces.eyes import mouth_opening
 from dawn.features.faces.landmarks import LANDMARKS, MESH_TO_68, borrow, give_back, to_68
-from dawn.features.video.decode import probe
 from dawn.features.video.decode import read_frames as read_frames_of
+from dawn.features.video.probe import probe
 from eval import damage
 from eval.metrics.face_distance import FACE_DISTANCE, FaceFeature
 from eval.metrics.interface import Excluded, Value

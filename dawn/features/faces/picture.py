@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dawn.features.faces.crop import CropConfig, Square, still_square
 from dawn.features.faces.detection import FaceDetector
-from dawn.features.video.decode import open_media
+from dawn.features.video.container import open_media
 from manifests.errors import InputError
 from manifests.reasons import UnreadableVideoError
 

@@ -11,7 +11,9 @@ from scipy.signal import resample_poly
 
 from dawn.features.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from dawn.features.sound.samples import Evened
-from dawn.features.video.decode import VideoInfo, open_media
+from dawn.features.video.container import open_media
+from dawn.features.video.probe import VideoInfo
+from dawn.features.video.timeline import Clock
 
 _JITTER_S = 0.005
 """Timestamps rounded to milliseconds are no gap; an encoder's priming (20 ms) is one."""
@@ -49,21 +51,25 @@ def _native(
     samples = np.zeros((last_s - first_s) * rate, np.float32)
     with open_media(path) as container:
         stream = container.streams.audio[0]
-        if first_s > 0:
-            target = info.start_s + max(0, first_s - _MARGIN_S)
+        if first_s > 0 and len(info.stretches) == 1:
+            target = info.stretches[0].raw + max(0, first_s - _MARGIN_S)
             container.seek(int(target / stream.time_base), stream=stream)
         even = Evened(rate)
+        clock = Clock(info.stretches)
         expected: int | None = None
+        begin, end = 0, len(samples)
         for frame in _decode(container, stream):
             if frame.time is not None:
-                at = round((frame.time - info.start_s - first_s) * rate)
+                at = round((clock(frame.time) - first_s) * rate)
                 if expected is None or abs(at - expected) > _JITTER_S * rate:
                     expected = at
+                edges = (np.asarray(clock.limits) - first_s) * rate
+                begin, end = np.clip(edges, 0, len(samples)).round().astype(int)
             position = expected or 0
             if position >= len(samples):
                 break
             for part in even.blocks(frame):
-                _place(samples, part[0], position)
+                _place(samples[begin:end], part[0], position - begin)
                 position += part.shape[1]
             expected = position
     return samples

@@ -1,179 +1,126 @@
-"""Reading videos: what is in a file, and its frames at exactly 25 a second.
+"""The frames of a video at exactly 25 a second.
 
 Frames are chosen by their timestamps, never by counting: output frame i is the source frame
 shown nearest to i/25 s after the first one. So 23.976, 29.97, 60 fps and variable rates all
-land on the same clock, and the sound (see `dawn.features.sound.read`) stays in step.
+land on the same clock, and the sound (see `dawn.features.sound.read`) stays in step. Where the
+source shows nothing, or nothing that can be trusted, the index is missing: a clip ends there.
 """
 
+import heapq
+import itertools
 import math
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dawn.features.rates import FPS
-from dawn.features.video.extent import Extent
+from dawn.features.video.container import first_line, open_media, video_stream
+from dawn.features.video.probe import VideoInfo
+from dawn.features.video.timeline import Clock
+from dawn.features.video.upright import Deinterlaced, Upright
 from manifests.reasons import Quarantine, UnreadableVideoError
 
-# Containers that hold their own media. Playlists and manifests (HLS, DASH, concat) are left
-# out: they make FFmpeg open other files that the playlist names.
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,mxf,"
-    "wav,mp3,flac,aac,h264,hevc,m4v,ivf,nut"
-)
-_OPEN = {"format_whitelist": FORMATS, "protocol_whitelist": "file,pipe"}
+_LONGEST_STEP_S = 0.12
+_LONGEST_STEP = 3.0
+"""A step from one frame to the next that is longer than both, the second in median steps, is a
+hole: before it the picture is shown for a median step, not frozen until the next."""
 
-MAX_GAP_S = 1.0
-"""A longer hole in the timestamps yields no frames instead of a frozen picture."""
+_MOST_REORDERED = 16
+"""Frames that a codec may store before one that is shown earlier."""
 
 _SEEK_BACK_S = (1 / FPS, 2.0, 10.0, 60.0, math.inf)
 
-MAX_SAMPLE_RATE = 768_000
-"""A header that promises more lies, and memory would go with it."""
+
+class Picture(NamedTuple):
+    """One frame at 25 fps."""
+
+    index: int
+    image: NDArray[np.uint8]
+    """RGB (H, W, 3), upright."""
+    size: tuple[int, int]
+    """Width and height of the whole picture in the source, which `image` may be smaller than."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What is refused before any frame is decoded."""
+class Shown(NamedTuple):
+    """A decoded frame and when it is shown, in seconds on our clock."""
 
-    max_megapixels: float = 40.0
-    max_hours: float = 24.0
-    min_data_share: float = 0.9
-    """Share of the promised duration that the packets must cover."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoInfo:
-    """What a file holds, measured from its packets, not believed from its header."""
-
-    container: str
-    codec: str
-    width: int
-    """Upright, with square pixels."""
-    height: int
-    rotation: int
-    """Degrees anticlockwise that turn the stored picture upright: 0, 90, 180 or 270."""
-    frame_rate: float
-    variable_frame_rate: bool
-    start_s: float
-    """Time of the first frame on the container's clock; our time 0."""
-    duration_s: float
-    audio_codec: str | None
-    sample_rate: int | None
-
-    @property
-    def frames(self) -> int:
-        """Frames at 25 fps."""
-        return max(1, round(self.duration_s * FPS))
-
-
-def open_media(path: Path) -> Any:  # noqa: ANN401 - PyAV is untyped
-    """The open container. Raises UnreadableVideoError."""
-    try:
-        # The `file:` prefix keeps FFmpeg from reading a protocol out of a file's name.
-        return av.open(f"file:{path.absolute()}", options=_OPEN, metadata_errors="replace")
-    except FileNotFoundError as error:
-        raise UnreadableVideoError(Quarantine.NOT_FOUND, "the file is gone") from error
-    except (av.error.FFmpegError, ValueError, OSError) as error:
-        if _lacks_index(path):
-            detail = "the MP4 index (moov) is not whole: the file was cut off or never finished"
-            raise UnreadableVideoError(Quarantine.TRUNCATED, detail) from error
-        detail = f"no video container that is read here (FFmpeg: {_first_line(error)})"
-        raise UnreadableVideoError(Quarantine.NOT_A_VIDEO, detail) from error
-
-
-def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
-    """Measure a file by reading all its packets (no decoding but the first frame).
-
-    Raises UnreadableVideoError with the reason a person can act on.
-    """
-    with open_media(path) as container:
-        stream = _video_stream(container)
-        if stream.width * stream.height > limits.max_megapixels * 1e6:
-            detail = (
-                f"{stream.width}x{stream.height} pixels; the limit is {limits.max_megapixels} MP"
-            )
-            raise UnreadableVideoError(Quarantine.TOO_LARGE, detail)
-        audio = _audio_stream(container)
-        extent = Extent(container, path)
-        times = _packet_times(container, stream, extent)
-        info = {
-            "container": container.format.name,
-            "codec": stream.codec_context.name,
-            "audio_codec": audio.codec_context.name if audio else None,
-            "sample_rate": audio.codec_context.sample_rate if audio else None,
-        }
-    if len(times) == 0:
-        raise UnreadableVideoError(Quarantine.NO_PICTURE, "the video stream has no packet")
-    steps = np.diff(times)
-    step = float(np.median(steps)) if len(steps) else 1 / FPS
-    duration_s = float(times[-1] - times[0]) + step
-    if duration_s > limits.max_hours * 3600:
-        detail = f"{duration_s / 3600:.1f} h of frames; the limit is {limits.max_hours:g} h"
-        raise UnreadableVideoError(Quarantine.TOO_LONG, detail)
-    if extent.cut_off(limits.min_data_share):
-        promised_s, held_s = extent.promised, extent.held
-        detail = f"the header promises {promised_s:.1f} s, the file ends at {held_s:.1f} s"
-        raise UnreadableVideoError(Quarantine.TRUNCATED, detail)
-    width, height, rotation = _first_frame_size(path)
-    return VideoInfo(
-        **info,
-        width=width,
-        height=height,
-        rotation=rotation,
-        frame_rate=1 / step if step > 0 else 0.0,
-        variable_frame_rate=bool(len(steps)) and float(np.ptp(steps)) > 0.5 * step,
-        start_s=float(times[0]),
-        duration_s=duration_s,
-    )
+    frame: Any
+    at: float
+    breaks: bool
+    """Whether it does not follow what was shown before: after damage, a restart of the clock or a
+    change of the picture's size."""
 
 
 def read_frames(
+    path: Path, info: VideoInfo, start: int = 0, stop: int | None = None
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield `(i, RGB (H, W, 3))` for each 25-fps frame i in [start, stop), upright, all of the
+    size that `info` has. See `read_pictures`.
+    """
+    for index, image, _ in read_pictures(path, info, start, stop, one_size=True):
+        yield index, image
+
+
+def read_pictures(
     path: Path,
     info: VideoInfo,
     start: int = 0,
     stop: int | None = None,
+    *,
     max_side: int | None = None,
     memory: "FrameMemory | None" = None,
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield `(i, RGB (H, W, 3))` for each 25-fps frame i in [start, stop), upright.
+    damaged: list[float] | None = None,
+    one_size: bool = False,
+) -> Iterator[Picture]:
+    """Yield the 25-fps frames [start, stop), upright.
 
     `max_side` scales larger pictures down to that many pixels on their longer side. `memory` is
     filled by a first reading and spares a second one, of the same frames or some of them, the
-    decoding.
+    decoding. `damaged` is given the times, in seconds, of what was left out because the decoder
+    marks it as corrupt or it follows such a frame. `one_size` scales every picture to the first
+    one's size.
 
-    An index is missing where the source has a hole of more than MAX_GAP_S. Raises
-    UnreadableVideoError when too many packets are corrupt.
+    An index is missing where the source has a hole, before the first frame that can be decoded,
+    and where the pictures do not go on (`Shown.breaks`). Raises UnreadableVideoError when too
+    many packets are corrupt.
     """
     stop = info.frames if stop is None else min(stop, info.frames)
-    upright = _Upright(info, max_side)
-    shown: Any = None
-    shown_at = 0.0
+    upright = Upright(info.shape, max_side)
+    whole = (info.width, info.height)
+    step = 1 / info.frame_rate if info.frame_rate else 1 / FPS
+    longest = max(_LONGEST_STEP_S, _LONGEST_STEP * step) + 1e-6
+    decoded = _decode_from(path, info, start / FPS, damaged)
+    shown: Shown | None = None
     index = start
-    picture: NDArray[np.uint8] | None = None
-    decoded = _decode_from(path, info, start / FPS)
-    for frame, at in memory.through(decoded) if memory else decoded:
-        gap = shown is not None and at - shown_at > MAX_GAP_S
-        until = shown_at + MAX_GAP_S if gap else (shown_at + at) / 2
-        while shown is not None and index < stop and index / FPS <= until + 1e-9:
-            picture = upright(shown) if picture is None else picture
-            yield index, picture
-            index += 1
-        if gap:
-            index = max(index, int(np.ceil((at - 0.5 / FPS) * FPS)))
+    for following in memory.through(decoded) if memory else decoded:
+        first = math.ceil((following.at - 0.5 / FPS) * FPS - 1e-6)
+        if shown is None:
+            index = max(index, first)
+        else:
+            hole = following.breaks or following.at - shown.at > longest
+            until = shown.at + step - 1e-6 if hole else (shown.at + following.at) / 2 + 1e-9
+            size = whole if one_size else upright.size(shown.frame)
+            image = None
+            while index < stop and index / FPS <= min(until, following.at):
+                image = upright(shown.frame, size) if image is None else image
+                yield Picture(index, image, size)
+                index += 1
+            if hole:
+                index = max(index + 1, first)
         if index >= stop:
             return
-        shown, shown_at, picture = frame, at, None
-    while shown is not None and index < stop and index / FPS <= shown_at + MAX_GAP_S:
-        picture = upright(shown) if picture is None else picture
-        yield index, picture
-        index += 1
+        shown = following
+    if shown is not None:
+        size = whole if one_size else upright.size(shown.frame)
+        image = upright(shown.frame, size)
+        while index < stop and index / FPS <= shown.at + max(step, 1 / FPS) - 1e-6:
+            yield Picture(index, image, size)
+            index += 1
 
 
 class FrameMemory:
@@ -184,54 +131,114 @@ class FrameMemory:
 
     def __init__(self, budget: int) -> None:
         self._left = budget
-        self._frames: list[tuple[Any, float]] | None = None
+        self._frames: list[Shown] | None = None
 
-    def through(self, decoded: Iterator[tuple[Any, float]]) -> Iterator[tuple[Any, float]]:
+    def through(self, decoded: Iterator[Shown]) -> Iterator[Shown]:
         """Yield the frames that are held, or `decoded` while holding on to them."""
         if self._frames is not None and self._left >= 0:
             yield from self._frames
             return
         self._frames = []
-        for frame, at in decoded:
-            self._left -= sum(plane.buffer_size for plane in frame.planes)
+        for shown in decoded:
+            self._left -= sum(plane.buffer_size for plane in shown.frame.planes)
             if self._left >= 0:
-                self._frames.append((frame, at))
+                self._frames.append(shown)
             else:
                 self._frames.clear()
-            yield frame, at
+            yield shown
 
 
-def _decode_from(path: Path, info: VideoInfo, start_s: float) -> Iterator[tuple[Any, float]]:
-    """Frames with their times, from a key frame at or before `start_s` on.
+def _decode_from(
+    path: Path, info: VideoInfo, start_s: float, damaged: list[float] | None
+) -> Iterator[Shown]:
+    """Frames from a key frame at or before `start_s` on.
 
     Containers without an index land anywhere, and what is decoded before a key frame is noise:
-    then the search begins further back.
+    then the search begins further back. A clock that restarts cannot be sought in.
     """
-    for back in _SEEK_BACK_S:
+    damaged = [] if damaged is None else damaged
+    before = len(damaged)
+    for back in _SEEK_BACK_S if len(info.stretches) == 1 else (math.inf,):
         begin = max(0.0, start_s - back)
+        del damaged[before:]
         with open_media(path) as container:
-            frames = _decode(container, info, begin)
-            first = next((pair for pair in frames if begin == 0 or pair[0].key_frame), None)
-            if first is not None and (begin == 0 or first[1] <= start_s):
-                yield first
-                yield from frames
-                return
+            frames = _undamaged(container, info, begin, damaged)
+            first = next(frames, None)
+            if begin > 0 and (first is None or first.at > start_s):
+                continue
+            if first is not None:
+                yield from _deinterlaced(itertools.chain([first], frames), info)
+            return
+
+
+def _deinterlaced(frames: Iterator[Shown], info: VideoInfo) -> Iterator[Shown]:
+    if not info.interlaced:
+        yield from frames
+        return
+    filtered = Deinterlaced()
+    for shown in frames:
+        if shown.breaks:
+            yield from (old._replace(frame=frame) for frame, old in filtered.rest())
+        yield from (old._replace(frame=frame) for frame, old in filtered(shown.frame, shown))
+    yield from (old._replace(frame=frame) for frame, old in filtered.rest())
+
+
+def _undamaged(
+    container: Any,  # noqa: ANN401 - PyAV is untyped
+    info: VideoInfo,
+    start_s: float,
+    damaged: list[float],
+) -> Iterator[Shown]:
+    """Frames on our clock without those that the decoder marks as corrupt and what follows them up
+    to the next key frame: decoders conceal damage and carry it on. The times of what is left out
+    go to `damaged`.
+    """
+    clock = Clock(info.stretches)
+    whole = start_s == 0  # elsewhere a key frame must come first
+    started = breaks = False
+    last, stretch, size = -1.0, 0, (0, 0)
+    for frame, raw, corrupt in _decode(container, info, start_s):
+        if frame is None:
+            at = clock.peek(raw)
+        else:
+            at = clock(raw)
+            whole = not corrupt and (whole or frame.key_frame)
+        if frame is None or not whole:
+            breaks = started
+            if started or start_s == 0:
+                damaged.append(at)
+        elif at > last:  # a frame that goes back in time would never be shown
+            here = frame.width, frame.height
+            breaks = breaks or (started and (clock.stretch, *here) != (stretch, *size))
+            yield Shown(frame, at, breaks)
+            last, stretch, size, started, breaks = at, clock.stretch, here, True, False
 
 
 def _decode(
     container: Any,  # noqa: ANN401 - PyAV is untyped
     info: VideoInfo,
     start_s: float,
-) -> Iterator[tuple[Any, float]]:
-    """Frames with their times after the first frame, from at or before `start_s` where it can."""
-    stream = _video_stream(container)
+) -> Iterator[tuple[Any, float, bool]]:
+    """Frames with the container's time and whether they are corrupt, from at or before `start_s`
+    where it can; None stands for a packet that cannot be decoded.
+    """
+    stream = video_stream(container)
     stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
     if start_s > 0:
-        container.seek(int((info.start_s + start_s) / stream.time_base), stream=stream)
+        target = info.stretches[0].raw + start_s
+        container.seek(int(target / stream.time_base), stream=stream)
+    order = _InOrder(_MOST_REORDERED if info.by_decoding else 0)
     bad = packets = 0
-    last = -1.0
+    damage = _Damage()
+    decoded: dict[int, int] = {}  # when the packet of a frame is decoded, and the delay from then
+    lead: int | None = None
+    raw = info.stretches[0].raw - 1 / FPS
     for packet in container.demux(stream):
         packets += 1
+        damage.see(packet)
+        if info.by_decoding and packet.pts is not None:
+            lead = packet.pts - packet.dts if lead is None else lead
+            decoded[packet.pts] = packet.dts + lead
         try:
             frames = packet.decode()
         except av.error.InvalidDataError as error:
@@ -239,122 +246,71 @@ def _decode(
             if bad > 5 and bad > 0.1 * packets:
                 detail = f"{bad} of the first {packets} packets cannot be decoded"
                 raise UnreadableVideoError(Quarantine.CORRUPT, detail) from error
+            damage.begin(packet)
+            yield None, raw, True
             continue
         except (av.error.FFmpegError, NotImplementedError) as error:
-            raise UnreadableVideoError(Quarantine.UNSUPPORTED, _first_line(error)) from error
+            raise UnreadableVideoError(Quarantine.UNSUPPORTED, first_line(error)) from error
         for frame in frames:
-            at = last + 1 / info.frame_rate if frame.time is None else frame.time - info.start_s
-            if at > last:  # a frame that goes back in time would never be shown
-                last = at
-                yield frame, at
+            stamp = decoded.pop(frame.pts, None) if info.by_decoding else frame.pts
+            raw = raw + 1 / info.frame_rate if stamp is None else float(stamp * frame.time_base)
+            yield from order.add(frame, raw, damage.touches(frame))
+    yield from order.rest()
 
 
-class _Upright:
-    """Turns frames into upright RGB pictures with square pixels.
-
-    One converter for all frames, on one thread: left to themselves, frames each set up their own
-    with a thread for every core, which costs ten times the conversion.
+class _Damage:
+    """Which frames depend on a damaged packet: those of it and of all that follow it in the file,
+    up to the next key frame.
     """
 
-    def __init__(self, info: VideoInfo, max_side: int | None) -> None:
-        scale = min(1.0, (max_side or math.inf) / max(info.width, info.height))
-        size = max(1, round(info.width * scale)), max(1, round(info.height * scale))
-        self._stored = size[::-1] if info.rotation in (90, 270) else size
-        self._turns = info.rotation // 90
-        self._converter = VideoReformatter()
+    def __init__(self) -> None:
+        self._spreads = False
+        self._touched: set[int] = set()
 
-    def __call__(self, frame: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - PyAV is untyped
-        """RGB (H, W, 3)."""
-        width, height = self._stored
-        converted = self._converter.reformat(frame, width, height, "rgb24", threads=1)
-        picture = cast("NDArray[np.uint8]", converted.to_ndarray())
-        return np.rot90(picture, self._turns) if self._turns else picture
+    def see(self, packet: Any) -> None:  # noqa: ANN401 - PyAV is untyped
+        """A packet that goes to the decoder."""
+        if packet.is_keyframe:
+            self._spreads = False
+        if packet.is_corrupt or self._spreads:
+            self.begin(packet)
 
+    def begin(self, packet: Any) -> None:  # noqa: ANN401
+        """A packet is damaged."""
+        self._spreads = True
+        if packet.pts is not None:
+            self._touched.add(packet.pts)
 
-def _video_stream(container: Any) -> Any:  # noqa: ANN401 - PyAV is untyped
-    """The first stream of moving pictures (a cover image is not one)."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise UnreadableVideoError(Quarantine.UNSUPPORTED, "no decoder for this codec")
-            return stream
-    raise UnreadableVideoError(Quarantine.NO_PICTURE, "the file has no video stream")
-
-
-def _audio_stream(container: Any) -> Any:  # noqa: ANN401 - PyAV is untyped
-    """The first sound that can be read, or None."""
-    for stream in container.streams.audio[:1]:
-        rate = stream.codec_context.sample_rate if stream.codec_context is not None else 0
-        if rate > MAX_SAMPLE_RATE:
-            raise UnreadableVideoError(Quarantine.UNSUPPORTED, f"sound of {rate} Hz")
-        if rate > 0:
-            return stream
-    return None
+    def touches(self, frame: Any) -> bool:  # noqa: ANN401
+        """Whether a frame that the decoder gives is damaged."""
+        touched = frame.pts in self._touched
+        self._touched.discard(frame.pts)
+        return touched or bool(frame.is_corrupt)
 
 
-def _packet_times(container: Any, stream: Any, extent: Extent) -> NDArray[np.float64]:  # noqa: ANN401
-    """Sorted presentation times of the stream's packets in seconds; `extent` sees those of all
-    streams (sound may be longer than the pictures).
+class _InOrder:
+    """Gives frames, which come in the order in which they are shown, their times in order.
+
+    Containers without presentation times (AVI) tell when a frame is decoded; a frame then carries
+    the time of another one near by.
     """
-    times = []
-    untimed = 0
-    try:
-        for packet in container.demux():
-            time = extent.add(packet)
-            if packet.stream.index != stream.index:
-                continue
-            if time is not None:
-                times.append(time)
-            elif packet.size:
-                untimed += 1
-    except av.error.FFmpegError as error:
-        raise UnreadableVideoError(Quarantine.CORRUPT, _first_line(error)) from error
-    if untimed > len(times):
-        detail = f"{untimed} of {untimed + len(times)} packets carry no timestamp"
-        raise UnreadableVideoError(Quarantine.NO_TIMESTAMPS, detail)
-    return np.unique(np.asarray(times, dtype=np.float64))
 
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: deque[tuple[Any, bool]] = deque()
+        self._times: list[float] = []
 
-def _first_frame_size(path: Path) -> tuple[int, int, int]:
-    """Upright width and height in square pixels, and the rotation, from the first frame."""
-    with open_media(path) as container:
-        stream = _video_stream(container)
-        try:
-            frame = next(container.decode(stream), None)
-        except (av.error.FFmpegError, NotImplementedError) as error:
-            raise UnreadableVideoError(Quarantine.CORRUPT, _first_line(error)) from error
-        if frame is None:
-            raise UnreadableVideoError(Quarantine.NO_PICTURE, "no frame can be decoded")
-        aspect = float(stream.sample_aspect_ratio or 1)
-        rotation = round(frame.rotation / 90) * 90 % 360
-        width, height = frame.width, frame.height
-        if not 0.98 < aspect < 1.02:
-            width = max(1, round(width * aspect))
-        return (height, width, rotation) if rotation in (90, 270) else (width, height, rotation)
+    def add(self, frame: Any, raw: float, corrupt: bool) -> Iterator[tuple[Any, float, bool]]:  # noqa: ANN401
+        """Take a frame; yields those whose time is known."""
+        self._waiting.append((frame, corrupt))
+        heapq.heappush(self._times, raw)
+        while len(self._waiting) > self._most:
+            yield self._next()
 
+    def rest(self) -> Iterator[tuple[Any, float, bool]]:
+        """The frames that were held back."""
+        while self._waiting:
+            yield self._next()
 
-def _lacks_index(path: Path) -> bool:
-    """Whether the file begins as an MP4 but holds no whole `moov` box (walks the top level)."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            position, first = 0, True
-            while position + 8 <= size:
-                file.seek(position)
-                head = file.read(16)
-                length, kind = int.from_bytes(head[:4], "big"), head[4:8]
-                if first and kind != b"ftyp":
-                    return False
-                length = int.from_bytes(head[8:16], "big") if length == 1 else length
-                if kind == b"moov":
-                    return position + length > size
-                first, position = False, position + (length if length >= 8 else size)
-            return not first
-    except OSError:
-        return False
-
-
-def _first_line(error: BaseException) -> str:
-    """An FFmpeg error without the path and the number it repeats."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).splitlines()[0]
+    def _next(self) -> tuple[Any, float, bool]:
+        frame, corrupt = self._waiting.popleft()
+        return frame, heapq.heappop(self._times), corrupt

@@ -6,7 +6,8 @@ import fsspec
 import numpy as np
 import pytest
 
-from dawn.features.video.decode import probe, read_frames
+from dawn.features.video.decode import read_frames
+from dawn.features.video.probe import probe
 from eval.leaderboard.gallery import choose_metric, gallery
 from eval.leaderboard.groups import Entry, grouped
 from eval.leaderboard.side_by_side import SECONDS, SIZE, side_by_side

@@ -14,7 +14,7 @@ import pytest
 
 from dawn.curation.extraction import ExtractConfig
 from dawn.features.sound.read import read_sound
-from dawn.features.video.decode import Limits, probe
+from dawn.features.video.probe import Limits, probe
 from dawn.recipe import IngestConfig
 from dawn.synthetic.footage import write_footage
 from manifests.catalog import rows

@@ -8,7 +8,8 @@ import pytest
 
 from dawn.features.faces.crop import Square, cut_square
 from dawn.features.faces.landmarks import to_68
-from dawn.features.video.decode import probe, read_frames
+from dawn.features.video.decode import read_frames
+from dawn.features.video.probe import probe
 from dawn.recipe import IngestConfig
 from manifests.catalog import rows
 from manifests.store import Dataset

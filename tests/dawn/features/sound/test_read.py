@@ -9,8 +9,8 @@ import pytest
 
 from dawn.features.rates import SAMPLE_RATE, SAMPLES_PER_FRAME
 from dawn.features.sound.read import read_sound
-from dawn.features.video.decode import probe
 from dawn.features.video.encode import read_flac, write_flac
+from dawn.features.video.probe import probe
 from tests.hostile import Film, noise, tone
 from tests.videos import write_counting_video
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dawn.features.rates import FPS
-from dawn.features.video.decode import Limits, probe, read_frames
+from dawn.features.video.decode import read_frames, read_pictures
+from dawn.features.video.probe import Limits, probe
 from manifests.reasons import Quarantine, UnreadableVideoError
 from tests.videos import shown, write_counting_video
 
@@ -65,7 +66,7 @@ def test_time_0_is_the_first_frame(tmp_path: Path) -> None:
     times = constant(Fraction(25))
     late = [time + Fraction(7, 2) for time in times]
     path = write_counting_video(tmp_path / "v.mkv", late)
-    assert probe(path).start_s == pytest.approx(3.5, abs=1e-3)
+    assert probe(path).stretches[0].raw == pytest.approx(3.5, abs=1e-3)
     assert check(path, times) == 50
 
 
@@ -95,18 +96,16 @@ def test_a_hole_in_time_is_left_out(tmp_path: Path) -> None:
     times = [Fraction(k, 25) for k in range(20)] + [5 + Fraction(k, 25) for k in range(20)]
     path = write_counting_video(tmp_path / "v.mkv", times)
     found = [i for i, _ in read_frames(path, probe(path))]
-    assert found[:20] == list(range(20))
-    assert found[-20:] == list(range(125, 145))
-    assert len(found) <= 40 + 2 * FPS
-    assert not set(found) & set(range(60, 120))
+    assert found == [*range(20), *range(125, 145)]
 
 
 def test_max_side_scales_down_only(tmp_path: Path) -> None:
     path = write_counting_video(tmp_path / "v.mp4", constant(Fraction(25), 0.2))
     info = probe(path)
     for side, expected in ((32, (24, 32, 3)), (64, (48, 64, 3)), (500, (48, 64, 3))):
-        _, picture = next(read_frames(path, info, max_side=side))
+        _, picture, size = next(read_pictures(path, info, max_side=side))
         assert picture.shape == expected
+        assert size == (64, 48)
 
 
 def test_limits_are_checked_before_decoding(tmp_path: Path) -> None:
