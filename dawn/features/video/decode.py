@@ -39,7 +39,7 @@ _SEEK_BACK_S = (1 / FPS, 2.0, 10.0, 60.0, math.inf)
 class Picture(NamedTuple):
     """One frame at 25 fps."""
 
-    index: int
+    number: int
     image: NDArray[np.uint8]
     """RGB (H, W, 3), upright."""
     size: tuple[int, int]
@@ -237,8 +237,9 @@ def _decode(
         packets += 1
         damage.see(packet)
         if info.by_decoding and packet.pts is not None:
-            lead = packet.pts - packet.dts if lead is None else lead
-            decoded[packet.pts] = packet.dts + lead
+            at = packet.pts if packet.dts is None else packet.dts
+            lead = packet.pts - at if lead is None else lead
+            decoded[packet.pts] = at + lead
         try:
             frames = packet.decode()
         except av.error.InvalidDataError as error:

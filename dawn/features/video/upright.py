@@ -87,8 +87,9 @@ class Upright:
         converted = self._converter.reformat(
             frame, width, height, "rgb48le" if wide else "rgb24", threads=1
         )
-        picture = converted.to_ndarray()
-        return to_bt709(picture, transfer, primaries) if wide else picture
+        picture: Any = converted.to_ndarray()
+        rgb: NDArray[np.uint8] = to_bt709(picture, transfer, primaries) if wide else picture
+        return rgb
 
 
 class Deinterlaced:

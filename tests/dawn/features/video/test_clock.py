@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dawn.features.rates import FPS, SAMPLE_RATE
 from dawn.features.sound.read import read_sound
@@ -26,12 +27,12 @@ RATE = 48_000
 X264 = {"qp": "4", "g": "250", "bf": "2", "sc_threshold": "0"}
 
 
-def tone(hertz: float, seconds: float = FRAMES / FPS) -> np.ndarray:
+def tone(hertz: float, seconds: float = FRAMES / FPS) -> NDArray[np.float32]:
     time = np.arange(round(seconds * RATE)) / RATE
     return (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)[None]
 
 
-def pitch(samples: np.ndarray) -> float:
+def pitch(samples: NDArray[np.float32]) -> float:
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     return float(np.argmax(spectrum) * SAMPLE_RATE / len(samples))
 
