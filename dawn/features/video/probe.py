@@ -19,6 +19,10 @@ MAX_SAMPLE_RATE = 768_000
 """A header that promises more lies, and memory would go with it."""
 
 
+_REORDERING_SHOWS_IN = 64
+"""Frames within which a codec that reorders frames does so."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What is refused before any frame is decoded."""
@@ -85,7 +89,7 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
         audio = _audio_stream(container)
         extent = Extent(container, path)
         times, sounds = _packet_times(container, stream, audio, extent)
-        by_decoding = times.in_order and bool(stream.codec_context.has_b_frames)
+        reorders = bool(stream.codec_context.has_b_frames)
         codec = {
             "container": container.format.name,
             "codec": stream.codec_context.name,
@@ -94,6 +98,7 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
         }
     if times.count == 0:
         raise UnreadableVideoError(Quarantine.NO_PICTURE, "the video stream has no packet")
+    by_decoding = times.in_order and reorders and _times_go_back(path)
     runs = times.runs(by_decoding=by_decoding)
     steps = np.concatenate([np.diff(run) for run in runs])
     step = float(np.median(steps)) if len(steps) else 1 / FPS
@@ -184,6 +189,26 @@ def _first_frame(path: Path) -> dict[str, Any]:
             "transfer": av.video.reformatter.ColorTrc(int(frame.color_trc)).name.lower(),
             "interlaced": bool(frame.interlaced_frame),
         }
+
+
+def _times_go_back(path: Path) -> bool:
+    """Whether frames, in the order in which they are shown, carry times that go back."""
+    with open_media(path) as container:
+        stream = video_stream(container)
+        last: int | None = None
+        seen = 0
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except (av.error.FFmpegError, NotImplementedError):
+                continue
+            for frame in frames:
+                if last is not None and frame.pts is not None and frame.pts < last:
+                    return True
+                last, seen = frame.pts, seen + 1
+            if seen >= _REORDERING_SHOWS_IN:
+                break
+    return False
 
 
 def _first_decoded(container: Any, stream: Any) -> Any:  # noqa: ANN401
