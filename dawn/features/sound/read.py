@@ -11,7 +11,7 @@ from scipy.signal import resample_poly
 
 from dawn.features.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from dawn.features.sound.samples import Evened
-from dawn.features.video.container import open_media
+from dawn.features.video.container import open_media, packets
 from dawn.features.video.probe import VideoInfo
 from dawn.features.video.timeline import Clock
 
@@ -77,7 +77,7 @@ def _native(
 
 def _decode(container: Any, stream: Any) -> Any:  # noqa: ANN401 - PyAV is untyped
     """Audio frames; packets that cannot be decoded leave silence."""
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         try:
             yield from packet.decode()
         except av.error.FFmpegError:

@@ -1,5 +1,6 @@
 """Opening media: which containers are read, and which stream of theirs is the picture."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,16 @@ def video_stream(container: Any) -> Any:  # noqa: ANN401 - PyAV is untyped
                 raise UnreadableVideoError(Quarantine.UNSUPPORTED, "no decoder for this codec")
             return stream
     raise UnreadableVideoError(Quarantine.NO_PICTURE, "the file has no video stream")
+
+
+def packets(container: Any, *streams: Any) -> Iterator[Any]:  # noqa: ANN401 - PyAV is untyped
+    """The packets of these streams, or of all. At the very end of a file in which a stream began
+    late, PyAV stumbles over that one.
+    """
+    try:
+        yield from container.demux(*streams)
+    except IndexError:
+        return
 
 
 def first_line(error: BaseException) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.features.rates import FPS
-from dawn.features.video.container import first_line, open_media, video_stream
+from dawn.features.video.container import first_line, open_media, packets, video_stream
 from dawn.features.video.probe import VideoInfo
 from dawn.features.video.timeline import Clock
 from dawn.features.video.upright import Deinterlaced, Upright
@@ -32,6 +32,9 @@ hole: before it the picture is shown for a median step, not frozen until the nex
 
 _MOST_REORDERED = 16
 """Frames that a codec may store before one that is shown earlier."""
+
+_MOST_BAD = 0.5
+"""Share of packets that cannot be decoded from which a file is given up."""
 
 _SEEK_BACK_S = (1 / FPS, 2.0, 10.0, 60.0, math.inf)
 
@@ -224,17 +227,18 @@ def _decode(
     """
     stream = video_stream(container)
     stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
+    stream.codec_context.options = {"err_detect": "explode"}  # an error, not a concealed frame
     if start_s > 0:
         target = info.stretches[0].raw + start_s
         container.seek(int(target / stream.time_base), stream=stream)
     order = _InOrder(_MOST_REORDERED if info.by_decoding else 0)
-    bad = packets = 0
+    bad = seen = 0
     damage = _Damage()
     decoded: dict[int, int] = {}  # when the packet of a frame is decoded, and the delay from then
     lead: int | None = None
     raw = info.stretches[0].raw - 1 / FPS
-    for packet in container.demux(stream):
-        packets += 1
+    for packet in packets(container, stream):
+        seen += 1
         damage.see(packet)
         if info.by_decoding and packet.pts is not None:
             at = packet.pts if packet.dts is None else packet.dts
@@ -244,8 +248,8 @@ def _decode(
             frames = packet.decode()
         except av.error.InvalidDataError as error:
             bad += 1
-            if bad > 5 and bad > 0.1 * packets:
-                detail = f"{bad} of the first {packets} packets cannot be decoded"
+            if bad > 5 and bad > _MOST_BAD * seen:
+                detail = f"{bad} of the first {seen} packets cannot be decoded"
                 raise UnreadableVideoError(Quarantine.CORRUPT, detail) from error
             damage.begin(packet)
             yield None, raw, True

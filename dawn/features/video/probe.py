@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from dawn.features.rates import FPS
-from dawn.features.video.container import first_line, open_media, video_stream
+from dawn.features.video.container import first_line, open_media, packets, video_stream
 from dawn.features.video.extent import Extent
 from dawn.features.video.promise import missing_share
 from dawn.features.video.timeline import StreamTimes, Stretch, stretches_of
@@ -156,7 +156,7 @@ def _packet_times(
         times[audio.index] = StreamTimes()
     untimed = 0
     try:
-        for packet in container.demux():
+        for packet in packets(container):
             shown = extent.add(packet)
             index = packet.stream.index
             if shown is None:
@@ -197,7 +197,7 @@ def _times_go_back(path: Path) -> bool:
         stream = video_stream(container)
         last: int | None = None
         seen = 0
-        for packet in container.demux(stream):
+        for packet in packets(container, stream):
             try:
                 frames = packet.decode()
             except (av.error.FFmpegError, NotImplementedError):
@@ -213,7 +213,7 @@ def _times_go_back(path: Path) -> bool:
 
 def _first_decoded(container: Any, stream: Any) -> Any:  # noqa: ANN401
     failed: BaseException | None = None
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         try:
             for frame in packet.decode():
                 return frame
