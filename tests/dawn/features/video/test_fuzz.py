@@ -6,6 +6,6 @@ from tests.fuzz import ALLOWED, run
 def test_mutated_files_end_in_frames_or_in_a_reason() -> None:
     report = run(60, seed=1)
     assert not report.faults
-    assert len(report.ends) >= 4
+    assert {"read", "truncated"} <= set(report.ends)
     assert report.frames > 1000
     assert report.bad <= ALLOWED * report.frames
