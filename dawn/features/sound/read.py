@@ -13,6 +13,7 @@ from dawn.features.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from dawn.features.sound.samples import Evened
 from dawn.features.video.container import open_media, packets
 from dawn.features.video.probe import VideoInfo
+from dawn.features.video.seek import entries_before, seek
 from dawn.features.video.timeline import Clock
 
 _JITTER_S = 0.005
@@ -51,11 +52,10 @@ def _native(
     samples = np.zeros((last_s - first_s) * rate, np.float32)
     with open_media(path) as container:
         stream = container.streams.audio[0]
-        if first_s > 0 and len(info.stretches) == 1:
-            target = info.stretches[0].raw + max(0, first_s - _MARGIN_S)
-            container.seek(int(target / stream.time_base), stream=stream)
+        entry = next(entries_before(info, max(0, first_s - _MARGIN_S)))
+        seek(container, stream, info, entry)
         even = Evened(rate)
-        clock = Clock(info.stretches)
+        clock = Clock(info.stretches, entry.stretch)
         expected: int | None = None
         begin, end = 0, len(samples)
         for frame in _decode(container, stream):

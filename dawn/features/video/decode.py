@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from dawn.features.rates import FPS
 from dawn.features.video.container import first_line, open_media, packets, video_stream
 from dawn.features.video.probe import VideoInfo
-from dawn.features.video.timeline import Clock
+from dawn.features.video.seek import entries_before, seek
+from dawn.features.video.timeline import Clock, Entry
 from dawn.features.video.upright import Deinterlaced, Upright
 from manifests.reasons import Quarantine, UnreadableVideoError
 
@@ -35,8 +36,6 @@ _MOST_REORDERED = 16
 
 _MOST_BAD = 0.5
 """Share of packets that cannot be decoded from which a file is given up."""
-
-_SEEK_BACK_S = (1 / FPS, 2.0, 10.0, 60.0, math.inf)
 
 
 class Picture(NamedTuple):
@@ -109,12 +108,13 @@ def read_pictures(
             until = shown.at + step - 1e-6 if hole else (shown.at + following.at) / 2 + 1e-9
             size = whole if one_size else upright.size(shown.frame)
             image = None
-            while index < stop and index / FPS <= min(until, following.at):
+            until = min(until, following.at)
+            while index < stop and index / FPS <= until:
                 image = upright(shown.frame, size) if image is None else image
                 yield Picture(index, image, size)
                 index += 1
             if hole:
-                index = max(index + 1, first)
+                index = max(index, first, math.floor(until * FPS) + 2)
         if index >= stop:
             return
         shown = following
@@ -157,17 +157,16 @@ def _decode_from(
     """Frames from a key frame at or before `start_s` on.
 
     Containers without an index land anywhere, and what is decoded before a key frame is noise:
-    then the search begins further back. A clock that restarts cannot be sought in.
+    then the search begins further back.
     """
     damaged = [] if damaged is None else damaged
     before = len(damaged)
-    for back in _SEEK_BACK_S if len(info.stretches) == 1 else (math.inf,):
-        begin = max(0.0, start_s - back)
+    for entry in entries_before(info, start_s):
         del damaged[before:]
         with open_media(path) as container:
-            frames = _undamaged(container, info, begin, damaged)
+            frames = _undamaged(container, info, entry, damaged)
             first = next(frames, None)
-            if begin > 0 and (first is None or first.at > start_s):
+            if entry.at > 0 and (first is None or first.at > start_s):
                 continue
             if first is not None:
                 yield from _deinterlaced(itertools.chain([first], frames), info)
@@ -189,18 +188,18 @@ def _deinterlaced(frames: Iterator[Shown], info: VideoInfo) -> Iterator[Shown]:
 def _undamaged(
     container: Any,  # noqa: ANN401 - PyAV is untyped
     info: VideoInfo,
-    start_s: float,
+    entry: Entry,
     damaged: list[float],
 ) -> Iterator[Shown]:
     """Frames on our clock without those that the decoder marks as corrupt and what follows them up
     to the next key frame: decoders conceal damage and carry it on. The times of what is left out
     go to `damaged`.
     """
-    clock = Clock(info.stretches)
-    whole = start_s == 0  # elsewhere a key frame must come first
+    clock = Clock(info.stretches, entry.stretch)
+    whole = entry.at == 0  # elsewhere a key frame must come first
     started = breaks = False
-    last, stretch, size = -1.0, 0, (0, 0)
-    for frame, raw, corrupt in _decode(container, info, start_s):
+    last, stretch, size = -1.0, entry.stretch, (0, 0)
+    for frame, raw, corrupt in _decode(container, info, entry):
         if frame is None:
             at = clock.peek(raw)
         else:
@@ -208,7 +207,7 @@ def _undamaged(
             whole = not corrupt and (whole or frame.key_frame)
         if frame is None or not whole:
             breaks = started
-            if started or start_s == 0:
+            if started or entry.at == 0:
                 damaged.append(at)
         elif at > last:  # a frame that goes back in time would never be shown
             here = frame.width, frame.height
@@ -220,23 +219,21 @@ def _undamaged(
 def _decode(
     container: Any,  # noqa: ANN401 - PyAV is untyped
     info: VideoInfo,
-    start_s: float,
+    entry: Entry,
 ) -> Iterator[tuple[Any, float, bool]]:
-    """Frames with the container's time and whether they are corrupt, from at or before `start_s`
-    where it can; None stands for a packet that cannot be decoded.
+    """Frames with the container's time and whether they are corrupt, from `entry` on or near it;
+    None stands for a packet that cannot be decoded.
     """
     stream = video_stream(container)
     stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
     stream.codec_context.options = {"err_detect": "explode"}  # an error, not a concealed frame
-    if start_s > 0:
-        target = info.stretches[0].raw + start_s
-        container.seek(int(target / stream.time_base), stream=stream)
+    seek(container, stream, info, entry)
     order = _InOrder(_MOST_REORDERED if info.by_decoding else 0)
     bad = seen = 0
     damage = _Damage()
     decoded: dict[int, int] = {}  # when the packet of a frame is decoded, and the delay from then
     lead: int | None = None
-    raw = info.stretches[0].raw - 1 / FPS
+    raw = info.stretches[entry.stretch].raw - 1 / FPS
     for packet in packets(container, stream):
         seen += 1
         damage.see(packet)

@@ -11,13 +11,16 @@ from dawn.features.rates import FPS
 from dawn.features.video.container import first_line, open_media, packets, video_stream
 from dawn.features.video.extent import Extent
 from dawn.features.video.promise import missing_share
-from dawn.features.video.timeline import StreamTimes, Stretch, stretches_of
+from dawn.features.video.timeline import Entry, StreamTimes, Stretch, stretches_of
 from dawn.features.video.upright import Orientation, Shape, orientation_of
 from manifests.reasons import Quarantine, UnreadableVideoError
 
 MAX_SAMPLE_RATE = 768_000
 """A header that promises more lies, and memory would go with it."""
 
+
+_ENTERED_BY_BYTE = ("mpegts", "mpeg")
+"""Containers that can be read from any byte on."""
 
 _REORDERING_SHOWS_IN = 64
 """Frames within which a codec that reorders frames does so."""
@@ -56,6 +59,8 @@ class VideoInfo:
     variable_frame_rate: bool
     stretches: tuple[Stretch, ...]
     """Of the container's clock: more than one where it starts again."""
+    entries: tuple[Entry, ...]
+    """Where such a file can be entered; of others only the beginning."""
     by_decoding: bool
     """Whether the container knows only when frames are decoded, which is in another order than
     they are shown (AVI)."""
@@ -102,6 +107,7 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
     runs = times.runs(by_decoding=by_decoding)
     steps = np.concatenate([np.diff(run) for run in runs])
     step = float(np.median(steps)) if len(steps) else 1 / FPS
+    by_byte = codec["container"] in _ENTERED_BY_BYTE
     stretches = stretches_of(runs, sounds.runs(), step)
     duration_s = stretches[-1].at + float(np.ptp(runs[-1])) + step
     if duration_s > limits.max_hours * 3600:
@@ -114,6 +120,7 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
         frame_rate=1 / step if step > 0 else 0.0,
         variable_frame_rate=bool(len(steps)) and float(np.ptp(steps)) > 0.5 * step,
         stretches=stretches,
+        entries=times.entries(stretches) if len(stretches) > 1 and by_byte else (Entry(),),
         by_decoding=by_decoding,
         duration_s=duration_s,
     )
@@ -163,7 +170,8 @@ def _packet_times(
                 untimed += bool(index == stream.index and packet.size)
             elif index in times:
                 decoded = packet.pts if packet.dts is None else packet.dts
-                times[index].add(float(decoded * packet.time_base), shown)
+                key = packet.pos if packet.is_keyframe else None
+                times[index].add(float(decoded * packet.time_base), shown, key)
     except av.error.FFmpegError as error:
         raise UnreadableVideoError(Quarantine.CORRUPT, first_line(error)) from error
     found = times[stream.index]

@@ -19,6 +19,10 @@ RESTART_S = 0.3
 """Times that go back by more begin a new stretch; less is a muxer's disorder."""
 
 
+_SETTLED_S = 2.0
+_ENTRIES_APART_S = 5.0
+
+
 class Stretch(NamedTuple):
     """A run of the container's clock without a restart."""
 
@@ -28,13 +32,25 @@ class Stretch(NamedTuple):
     """Our time of it: 0 for the first stretch."""
 
 
-class Clock:
-    """Turns one stream's times, in the order in which it shows them, into ours."""
+class Entry(NamedTuple):
+    """A place in a file from which it can be decoded."""
 
-    def __init__(self, stretches: Sequence[Stretch]) -> None:
+    at: float = 0.0
+    """Our time of it, at most; 0 is the file's beginning."""
+    byte: int | None = None
+    """Where it lies, in files whose times do not tell: those whose clock starts again."""
+    stretch: int = 0
+
+
+class Clock:
+    """Turns one stream's times, in the order in which it shows them, into ours; `stretch` is that
+    of the first.
+    """
+
+    def __init__(self, stretches: Sequence[Stretch], stretch: int = 0) -> None:
         self._stretches = stretches
         self._last = -math.inf
-        self.stretch = 0
+        self.stretch = stretch
         """Number of the stretch of the last time."""
 
     def __call__(self, raw: float) -> float:
@@ -62,13 +78,14 @@ class StreamTimes:
 
     def __init__(self) -> None:
         self._runs: list[list[tuple[float, float]]] = [[]]
+        self._keys: list[tuple[int, float, int]] = []
         self.in_order = True
         """Whether presentation times never go back, which those of frames that are stored out of
         order must: then they are no presentation times.
         """
 
-    def add(self, decoded: float, shown: float) -> None:
-        """One packet: when it is decoded and when it is shown."""
+    def add(self, decoded: float, shown: float, key: int | None = None) -> None:
+        """One packet: when it is decoded and shown, and where it lies if it is a key frame."""
         if self._runs[-1]:
             last_decoded, last_shown = self._runs[-1][-1]
             if decoded < last_decoded - RESTART_S:
@@ -76,6 +93,8 @@ class StreamTimes:
             elif shown < last_shown:
                 self.in_order = False
         self._runs[-1].append((decoded, shown))
+        if key is not None:
+            self._keys.append((len(self._runs) - 1, shown, key))
 
     @property
     def count(self) -> int:
@@ -90,6 +109,18 @@ class StreamTimes:
             return [np.unique([shown for _, shown in run]) for run in self._runs if run]
         lead = self._runs[0][0][1] - self._runs[0][0][0]
         return [np.unique([decoded + lead for decoded, _ in run]) for run in self._runs if run]
+
+    def entries(self, stretches: Sequence[Stretch]) -> tuple[Entry, ...]:
+        """Key frames to begin at, some seconds apart and away from where a stretch begins: there,
+        packets of the one before still follow.
+        """
+        found = [Entry()]
+        for number, shown, byte in self._keys:
+            stretch = stretches[number]
+            at = stretch.at + shown - stretch.raw
+            if shown - stretch.raw >= _SETTLED_S and at - found[-1].at >= _ENTRIES_APART_S:
+                found.append(Entry(at, byte, number))
+        return tuple(found)
 
 
 def stretches_of(

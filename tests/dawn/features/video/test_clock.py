@@ -82,6 +82,33 @@ def test_a_clock_that_starts_again_cuts_picture_and_sound_at_one_place(tmp_path:
     assert pitch(read_sound(joined, info, b, b + FRAMES)) == pytest.approx(1200, abs=2)
 
 
+def test_the_middle_of_a_joined_recording_is_found_by_its_bytes(tmp_path: Path) -> None:
+    """As a span of a long recording: the same pictures and sound as when all of it is read."""
+    times = [Fraction(k, 25) for k in range(250)]
+    options = X264 | {"g": "25"}
+    parts = [
+        write_counting_video(
+            tmp_path / f"{hertz}.ts", times, sound=tone(hertz, 10), rate=RATE, size=(160, 120),
+            options=options,
+        ).read_bytes()
+        for hertz in (440, 1200, 700)
+    ]  # fmt: skip
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(parts))
+    info = probe(joined)
+    assert len(info.entries) >= 4
+    whole = {i: image for i, image, _ in read_pictures(joined, info)}
+    for start in (100, 240, 300, 420, 520, 700):
+        part = {i: image for i, image, _ in read_pictures(joined, info, start, start + 30)}
+        assert sorted(part) == [i for i in range(start, start + 30) if i in whole]
+        assert all(np.array_equal(image, whole[i]) for i, image in part.items())
+    sound = read_sound(joined, info, 0, info.frames)
+    for start in (100, 300, 420, 520, 700):
+        heard = read_sound(joined, info, start, start + 30)
+        assert np.abs(heard - sound[start * 640 : (start + 30) * 640]).max() < 1e-3
+    assert pitch(read_sound(joined, info, 700, 730)) == pytest.approx(700, abs=2)
+
+
 def test_a_clock_that_jumps_ahead_leaves_a_hole(tmp_path: Path) -> None:
     first = write(tmp_path / "1.ts", 440)
     late = shift(write(tmp_path / "2.ts", 1200), tmp_path / "late.ts", 600)
