@@ -12,6 +12,8 @@ from scipy.signal import resample_poly
 from dawn.features.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from dawn.features.sound.samples import Evened
 from dawn.features.video.decode import VideoInfo, open_media
+from dawn.features.video.sound_track import sound_track
+from manifests.reasons import Quarantine, UnreadableVideoError
 
 _JITTER_S = 0.005
 """Timestamps rounded to milliseconds are no gap; an encoder's priming (20 ms) is one."""
@@ -22,7 +24,7 @@ _MARGIN_S = 1
 def read_sound(path: Path, info: VideoInfo, start: int, stop: int) -> NDArray[np.float32]:
     """Samples of the 25-fps frames [start, stop): float32 in [-1, 1], 640 a frame, mono.
 
-    Channels are averaged. Silence stands where the file has no sound, so the length is always
+    Channels are mixed as `dawn.features.sound.samples` says. Silence stands where the file has no sound, so the length is always
     exactly (stop - start) * 640. Time 0 is the first video frame's.
     """
     length = (stop - start) * SAMPLES_PER_FRAME
@@ -48,11 +50,14 @@ def _native(
     """Mono samples of [first_s, last_s) at the file's own rate, placed by timestamps."""
     samples = np.zeros((last_s - first_s) * rate, np.float32)
     with open_media(path) as container:
-        stream = container.streams.audio[0]
+        track = sound_track(container)
+        if track is None:
+            raise UnreadableVideoError(Quarantine.CHANGED, "its sound track is gone")
+        stream = track.stream
         if first_s > 0:
             target = info.start_s + max(0, first_s - _MARGIN_S)
             container.seek(int(target / stream.time_base), stream=stream)
-        even = Evened(rate)
+        even = Evened(rate, names=track.channels)
         expected: int | None = None
         for frame in _decode(container, stream):
             if frame.time is not None:

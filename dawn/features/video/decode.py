@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dawn.features.rates import FPS
 from dawn.features.video.extent import Extent
+from dawn.features.video.sound_track import sound_track
 from manifests.reasons import Quarantine, UnreadableVideoError
 
 # Containers that hold their own media. Playlists and manifests (HLS, DASH, concat) are left
@@ -33,9 +34,6 @@ MAX_GAP_S = 1.0
 """A longer hole in the timestamps yields no frames instead of a frozen picture."""
 
 _SEEK_BACK_S = (1 / FPS, 2.0, 10.0, 60.0, math.inf)
-
-MAX_SAMPLE_RATE = 768_000
-"""A header that promises more lies, and memory would go with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +98,14 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
                 f"{stream.width}x{stream.height} pixels; the limit is {limits.max_megapixels} MP"
             )
             raise UnreadableVideoError(Quarantine.TOO_LARGE, detail)
-        audio = _audio_stream(container)
+        sound = sound_track(container)
         extent = Extent(container, path)
         times = _packet_times(container, stream, extent)
         info = {
             "container": container.format.name,
             "codec": stream.codec_context.name,
-            "audio_codec": audio.codec_context.name if audio else None,
-            "sample_rate": audio.codec_context.sample_rate if audio else None,
+            "audio_codec": sound.stream.codec_context.name if sound else None,
+            "sample_rate": sound.rate if sound else None,
         }
     if len(times) == 0:
         raise UnreadableVideoError(Quarantine.NO_PICTURE, "the video stream has no packet")
@@ -279,17 +277,6 @@ def _video_stream(container: Any) -> Any:  # noqa: ANN401 - PyAV is untyped
                 raise UnreadableVideoError(Quarantine.UNSUPPORTED, "no decoder for this codec")
             return stream
     raise UnreadableVideoError(Quarantine.NO_PICTURE, "the file has no video stream")
-
-
-def _audio_stream(container: Any) -> Any:  # noqa: ANN401 - PyAV is untyped
-    """The first sound that can be read, or None."""
-    for stream in container.streams.audio[:1]:
-        rate = stream.codec_context.sample_rate if stream.codec_context is not None else 0
-        if rate > MAX_SAMPLE_RATE:
-            raise UnreadableVideoError(Quarantine.UNSUPPORTED, f"sound of {rate} Hz")
-        if rate > 0:
-            return stream
-    return None
 
 
 def _packet_times(container: Any, stream: Any, extent: Extent) -> NDArray[np.float64]:  # noqa: ANN401
