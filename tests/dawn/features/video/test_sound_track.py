@@ -1,5 +1,6 @@
 """The sound that is read: the default track that can be, whatever order its channels are in."""
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_no_track_that_can_be_read_is_no_sound(tmp_path: Path) -> None:
 def test_an_absurd_rate_is_refused_unless_another_track_can_be_read(tmp_path: Path) -> None:
     def promise(path: Path, rate: int, times: int) -> Path:
         raw = path.read_bytes()
-        old, new = (b"\xb5\x88" + np.float64(r).astype(">f8").tobytes() for r in (48_000, rate))
+        old, new = (b"\xb5\x88" + struct.pack(">d", r) for r in (48_000, rate))
         assert old in raw
         path.write_bytes(raw.replace(old, new, times))
         return path
