@@ -102,7 +102,9 @@ MEASURES = (
     Column("voiced", _F32, "share of frames with speech; null: no sound track", nullable=True),
     Column("agreement", _F32, "audio-visual agreement by `agreement_by`", nullable=True),
     Column("agreement_by", _TEXT, "syncnet, lr_asd (a proxy) or null: not judged", nullable=True),
-    Column("agreement_offset", _INT, "frames the sound lags; null: unsure", "1/25 s", nullable=True),
+    Column(
+        "agreement_offset", _INT, "frames the sound lags; null: unsure", "1/25 s", nullable=True
+    ),
     Column("speaking", _F32, "mean logit of LR-ASD where speech is heard", nullable=True),
     Column("speaking_seconds", pa.list_(_F32), "the same of each second", nullable=True),
     Column("speech_signal", _F32, "DNSMOS of the speech itself", "1..5", nullable=True),

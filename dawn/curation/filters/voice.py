@@ -5,6 +5,10 @@ from dawn.curation.filter import Filter, Row, Setting, column
 SYNCNET = "min_agreement_syncnet"
 LR_ASD = "min_agreement_lr_asd"
 
+LISTENS = -2.0
+"""LR-ASD's mean logit of a second: speakers of real clips stay above -1.5, listeners below -2.5 in four
+seconds of five."""
+
 
 def sound_tracks(row: Row) -> float:
     """1 where the source has sound that can be read, else 0: without, nothing was measured of it."""
@@ -20,6 +24,12 @@ def offset(row: Row) -> float | None:
     """Frames by which sound and picture are apart; None where that is unsure."""
     frames = row["agreement_offset"]
     return None if frames is None else abs(frames)
+
+
+def listening(row: Row) -> float | None:
+    """Share of the seconds with speech in which this face is taken to listen."""
+    known = [score for score in row["speaking_seconds"] or () if score is not None]
+    return sum(score < LISTENS for score in known) / len(known) if known else None
 
 
 PLACE = 50
@@ -65,6 +75,20 @@ FILTERS = (
             ),
         ),
         explanation="the voice is not this face's",
+    ),
+    Filter(
+        name="turns",
+        score=listening,
+        rule="max",
+        settings=(
+            Setting(
+                name="max_listening",
+                default=0.25,
+                reason="Share of the seconds with speech in which the face listens: in a "
+                "conversation, somebody else's turn. One second in four may be misjudged.",
+            ),
+        ),
+        explanation="somebody else has a turn in it",
     ),
     Filter(
         name="agreement",

@@ -27,9 +27,7 @@ def sound_track(container: Any) -> SoundTrack | None:  # noqa: ANN401 - PyAV is 
 
     None where there is none. Raises UnreadableVideoError where headers promise an absurd rate.
     """
-    streams = sorted(
-        container.streams.audio, key=lambda s: not s.disposition & Disposition.default
-    )
+    streams = sorted(container.streams.audio, key=lambda s: not s.disposition & Disposition.default)
     rates = [(s, s.codec_context.sample_rate) for s in streams if s.codec_context is not None]
     for stream, rate in rates:
         if 0 < rate <= MAX_SAMPLE_RATE:

@@ -18,8 +18,8 @@ GOOD: dict[str, Any] = {
     "clip_id": "v-0000000-0", "video_id": "v", "duration_s": 3.0, "landmarks_found": 1.0,
     "face_px": 120.0, "other_faces": 0.0, "cut_off": 0.0, "sharpness": 90.0, "brightness": 120.0,
     "yaw_p95": 10.0, "pitch_p95": 10.0, "voiced": 0.6, "agreement": 5.0,
-    "agreement_by": "syncnet", "agreement_offset": 0, "speaking": 2.0, "speech_overall": 3.0,
-    "duplicate_score": 0.0,
+    "agreement_by": "syncnet", "agreement_offset": 0, "speaking": 2.0,
+    "speaking_seconds": [2.0, 1.0, 3.0], "speech_overall": 3.0, "duplicate_score": 0.0,
 }  # fmt: skip
 
 
@@ -36,7 +36,7 @@ OFF = {"speech_quality"}
 ALL = FilterConfig(min_speech_quality=2.5)
 OF_SOUND = (
     *("voiced", "agreement", "agreement_by", "agreement_offset"),
-    *("speaking", "speech_overall"),
+    *("speaking", "speaking_seconds", "speech_overall"),
 )
 
 
@@ -74,7 +74,9 @@ def test_no_sound_track_is_not_no_voice() -> None:
 def test_what_was_not_measured_is_not_judged() -> None:
     clip = GOOD | dict.fromkeys(OF_SOUND) | {"voiced": 0.6}
     verdicts = {row["filter"]: row["verdict"] for row in judge(clip, FilterConfig())}
-    assert {verdicts[name] for name in ("speaking", "agreement", "offset")} <= {"not_judged"}
+    assert {verdicts[name] for name in ("speaking", "turns", "agreement", "offset")} <= {
+        "not_judged"
+    }
     assert failing(clip) == []
 
 
@@ -88,6 +90,13 @@ def test_the_proxy_judges_by_its_score_and_its_offset_not_by_its_margin() -> Non
     assert failing(proxy | {"agreement": -0.1}, FilterConfig(min_agreement_lr_asd=0.0)) == [
         "agreement"
     ]
+
+
+def test_somebody_else_s_turn_fails_a_clip() -> None:
+    seconds = [3.1, 2.5, None, -0.9, 2.0]
+    assert failing(GOOD | {"speaking_seconds": seconds}) == []
+    assert failing(GOOD | {"speaking_seconds": [*seconds, -2.9, -3.1]}) == ["turns"]
+    assert failing(GOOD | {"speaking_seconds": [None, None]}) == []
 
 
 def test_reasons_are_words_with_numbers() -> None:

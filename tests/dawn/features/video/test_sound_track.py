@@ -119,7 +119,9 @@ print(np.abs(samples[8000:16000]).max(), np.abs(voice[8000:16000]).max())
 """
 
 
-@pytest.mark.parametrize(("layout", "tag"), [("6.1", 0x7D0007), ("7.1", 0x800008), ("5.1", 0x7B0006)])
+@pytest.mark.parametrize(
+    ("layout", "tag"), [("6.1", 0x7D0007), ("7.1", 0x800008), ("5.1", 0x7B0006)]
+)
 def test_channels_in_an_order_of_the_file_s_own(tmp_path: Path, layout: str, tag: int) -> None:
     """In a process of its own: PyAV used to end it (`double free or corruption`)."""
     path = tmp_path / "v.mov"
