@@ -14,6 +14,7 @@ from dawn.curation.extraction import ExtractConfig
 from dawn.curation.splits import SplitConfig
 from dawn.curation.tables import Label
 from dawn.features.faces.landmarks import MEDIAPIPE, require_landmarker
+from dawn.features.sound.speech import quality_model
 from dawn.weights import find, sha256, status
 from manifests.config import as_dict, stable_hash
 from manifests.errors import InputError
@@ -49,7 +50,8 @@ class IngestConfig:
     filters: FilterConfig = FilterConfig()
     splits: SplitConfig = SplitConfig()
     use_weights: bool = True
-    """Measure identity and audio-visual agreement with the networks whose weights are there."""
+    """Measure identity, audio-visual agreement and the quality of speech with the networks whose
+    weights are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,9 @@ class Recipe:
             path = find(registered) if config.use_weights else None
             if path is not None:
                 weights[name] = sha256(path)[:16]
+        quality = quality_model() if config.use_weights else None
+        if quality is not None:
+            weights["dnsmos"] = sha256(quality)[:16]
         hubert = find("hubert_large") if config.audio.features != "log_mel" else None
         if hubert is not None:
             weights["hubert"] = sha256(hubert_file(hubert))[:16]

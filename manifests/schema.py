@@ -104,10 +104,17 @@ MEASURES = (
     Column("brightness", _F32, "median grey level of the face", "0..255"),
     Column("yaw_p95", _F32, "95th percentile of the absolute yaw", "degree"),
     Column("pitch_p95", _F32, "95th percentile of the absolute pitch", "degree"),
-    Column("voiced", _F32, "share of frames that sound like a voice"),
+    Column("voiced", _F32, "share of frames with speech; null: no sound track", nullable=True),
     Column("agreement", _F32, "audio-visual agreement by `agreement_by`", nullable=True),
     Column("agreement_by", _TEXT, "syncnet, lr_asd (a proxy) or null: not judged", nullable=True),
-    Column("agreement_offset", _INT, "frames by which the sound lags", "1/25 s", nullable=True),
+    Column(
+        "agreement_offset", _INT, "frames the sound lags; null: unsure", "1/25 s", nullable=True
+    ),
+    Column("speaking", _F32, "mean logit of LR-ASD where speech is heard", nullable=True),
+    Column("speaking_seconds", pa.list_(_F32), "the same of each second", nullable=True),
+    Column("speech_signal", _F32, "DNSMOS of the speech itself", "1..5", nullable=True),
+    Column("speech_background", _F32, "DNSMOS of what else is heard", "1..5", nullable=True),
+    Column("speech_overall", _F32, "DNSMOS of both together", "1..5", nullable=True),
 )
 
 FINGERPRINTS = (
@@ -176,6 +183,8 @@ FRAMES = (
     Column("blink", _BOOL, "inside a detected blink"),
     Column("mouth", _F32, "gap of the inner lips over the distance of the eyes' outer corners"),
     Column("face_box", floats(4), "x_min, x_max, y_min, y_max of the 68 points", "crop px"),
+    Column("speech", _F32, "how likely somebody speaks (Silero)", "0..1", nullable=True),
+    Column("speaking", _F32, "how surely this face does: logit of LR-ASD", nullable=True),
 )
 
 

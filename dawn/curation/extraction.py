@@ -21,9 +21,10 @@ from dawn.features.faces.detection import FaceConfig, FaceDetector, Track, link
 from dawn.features.faces.eyes import eye_ratios, mouth_opening
 from dawn.features.faces.landmarks import MEDIAPIPE
 from dawn.features.faces.pose import head_pose
-from dawn.features.quality import brightness, face_patch, sharpness, voiced_share
+from dawn.features.quality import brightness, face_patch, sharpness
 from dawn.features.rates import FPS, SAMPLES_PER_FRAME
 from dawn.features.sound.read import read_sound
+from dawn.features.sound.speech import speech_probability, speech_share
 from dawn.features.video.decode import FrameMemory, read_pictures
 from dawn.features.video.encode import ClipWriter, write_flac
 from dawn.features.video.fingerprint import difference_hash, hash_frames, motion_signature
@@ -82,12 +83,16 @@ class Clip:
     mouth: NDArray[np.float32]
     boxes: NDArray[np.float32]
     blinks: list[tuple[int, int]]
-    measures: dict[str, float]
+    speech: NDArray[np.float32] | None
+    """How likely somebody is heard speaking in each frame, (T,); None without a sound track."""
+    measures: dict[str, float | None]
     picture_hashes: list[int]
     mirror_hashes: list[int]
     motion: NDArray[np.float32]
     kept: dict[int, NDArray[np.uint8]]
     """Every fifth crop, RGB: for embeddings, never stored."""
+    speaking: NDArray[np.float32] | None = None
+    """How surely this face speaks what is heard, (T,): the logit of a network that may be absent."""
 
     @property
     def frames(self) -> int:
@@ -162,6 +167,8 @@ def extract_span(
     del memory
     raw = [(number, i, *pair) for i, (number, f) in enumerate(followers) for pair in f.clips]
     sound = read_sound(path, info, start, stop) if raw else np.zeros(0, np.float32)
+    # Of the whole span: the detector hears better what it has heard the beginning of.
+    speech = speech_probability(sound) if info.sample_rate is not None else None
     for number, i, clip, writer in raw:
         first = (clip.start - start) * SAMPLES_PER_FRAME
         samples = sound[first : first + clip.frames * SAMPLES_PER_FRAME]
@@ -172,7 +179,8 @@ def extract_span(
             continue
         others = [(t, span) for j, (_, t, span) in enumerate(tracks) if j != i]
         size = looks.sizes[clip.start]
-        result.clips.append(_describe(clip, number, i, samples, size, others, config))
+        heard = None if speech is None else speech[clip.start - start :][: clip.frames]
+        result.clips.append(_describe(clip, number, i, samples, heard, size, others, config))
     result.clips.sort(key=lambda clip: (clip.start, clip.track))
     for _, follower in followers:
         for step, seconds in follower.seconds.items():
@@ -270,6 +278,7 @@ def _describe(
     shot: int,
     track: int,
     samples: NDArray[np.float32],
+    speech: NDArray[np.float32] | None,
     size: tuple[int, int],
     others: list[tuple[Track, range]],
     config: ExtractConfig,
@@ -279,21 +288,21 @@ def _describe(
     eyes, mouth, boxes = eye_ratios(landmarks), mouth_opening(landmarks), face_boxes(landmarks)
     hashed = [_nearest(raw.kept, t) for t in hash_frames(raw.frames)]
     to_source = raw.square.side / config.crop.size
-    measures = {
+    measures: dict[str, float | None] = {
         "landmarks_found": float(found.mean()),
         "face_px": float((boxes[:, 1] - boxes[:, 0]).mean()) * to_source,
         "other_faces": _other_faces(raw, others),
         "cut_off": _cut_off(boxes * to_source, raw.square, size),
         "yaw_p95": float(np.percentile(np.abs(pose[:, 0]), 95)),
         "pitch_p95": float(np.percentile(np.abs(pose[:, 1]), 95)),
-        "voiced": voiced_share(samples),
+        "voiced": None if speech is None else speech_share(speech),
         **_light(raw.kept, boxes),
     }
     return Clip(
         start=raw.start, track=track, shot=shot, square=raw.square, size=config.crop.size,
         video=raw.video, sound=raw.video.with_suffix(".flac"), samples=samples, found=found,
         landmarks=landmarks, pose=pose, head=head, eyes=eyes, mouth=mouth, boxes=boxes,
-        blinks=find_blinks(eyes, config.blinks), measures=measures,
+        blinks=find_blinks(eyes, config.blinks), speech=speech, measures=measures,
         picture_hashes=[difference_hash(frame) for frame in hashed],
         mirror_hashes=[difference_hash(frame[:, ::-1]) for frame in hashed],
         motion=motion_signature(mouth, pose[:, 1]), kept=raw.kept,

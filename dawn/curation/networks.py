@@ -1,4 +1,5 @@
-"""What optional networks say of a clip: who is seen, and whether the mouth goes with the sound.
+"""What optional networks say of a clip: who is seen, whether the mouth goes with the sound, and how
+well the voice was recorded.
 
 They take part where their weights are (`dawn weights list`); the recipe records which did. They
 are loaded once a process.
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from dawn.curation.extraction import Clip
 from dawn.features.faces.identity import MobileFaceNet, align_112, clip_embedding, five_points
-from dawn.features.rates import SAMPLES_PER_FRAME
+from dawn.features.rates import FPS, SAMPLES_PER_FRAME
+from dawn.features.sound.speech import SPEECH, speech_quality
 from dawn.features.video.decode import read_frames
 from dawn.features.video.probe import probe
 from dawn.weights import require
@@ -23,16 +25,33 @@ _LEAST_FRAMES = 45
 
 
 def measure(clip: Clip, networks: Iterable[str]) -> dict[str, Any]:
-    """Columns of `clips` that the named networks fill: embedding, agreement."""
+    """Columns of `clips` that the named networks fill: embedding, agreement, speaking, quality.
+
+    LR-ASD also fills the clip's `speaking`.
+    """
     networks = set(networks)
     row: dict[str, Any] = {}
     if "identity" in networks:
         row["embedding"] = _embedding(clip).tolist()
+    if "lr_asd" in networks:
+        row |= _lr_asd_agreement(clip)
     if "syncnet" in networks:
         row |= _syncnet_agreement(clip)
-    elif "lr_asd" in networks:
-        row |= _lr_asd_agreement(clip)
+    if "dnsmos" in networks:
+        row |= _speech_quality(clip)
     return row
+
+
+def _speech_quality(clip: Clip) -> dict[str, Any]:
+    """Nothing where nobody speaks: DNSMOS gives silence middling scores."""
+    if not clip.measures["voiced"]:
+        return {}
+    quality = speech_quality(clip.samples)
+    return {
+        "speech_signal": quality.signal,
+        "speech_background": quality.background,
+        "speech_overall": quality.overall,
+    }
 
 
 def _embedding(clip: Clip) -> NDArray[np.float32]:
@@ -51,12 +70,35 @@ def _lr_asd_agreement(clip: Clip) -> dict[str, Any]:
         return {}
     crops = speaker_crops(_pictures(clip), clip.boxes[:, [0, 2, 1, 3]])
     margin = _lr_asd().asd_margin(crops, _int16(clip.samples))
+    clip.speaking = margin.speaking
     # Its offset is positive when the sound comes too early; ours when it lags.
     return {
         "agreement": float(margin.margin),
         "agreement_by": "lr_asd",
-        "agreement_offset": -int(margin.offset_frames),
+        "agreement_offset": -int(margin.offset_frames) if margin.sure else None,
+        **_speaking(clip),
     }
+
+
+def _speaking(clip: Clip) -> dict[str, Any]:
+    """The mean logit where speech is heard, of the clip and of each of its seconds.
+
+    Pauses count for nothing: a speaker's mouth rests in them like a listener's.
+    """
+    if clip.speaking is None or clip.speech is None:
+        return {}
+    spoken = np.where(clip.speech >= SPEECH, clip.speaking, np.nan)
+    seconds = [spoken[start : start + FPS] for start in range(0, len(spoken), FPS)]
+    return {
+        "speaking": _mean(spoken),
+        "speaking_seconds": [_mean(second) for second in seconds],
+    }
+
+
+def _mean(values: NDArray[np.float32]) -> float | None:
+    """Of the values that are numbers; None where none is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
 
 
 def _int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:

@@ -52,13 +52,13 @@ def clip_row(
         "crop_side": clip.square.side,
         "size": clip.size,
         "blinks": [{"start": a, "stop": b} for a, b in clip.blinks],
+        **{column.name: None for column in EXTRACTED if column.nullable},
         **clip.measures,
         "picture_hashes": clip.picture_hashes,
         "mirror_hashes": clip.mirror_hashes,
         "motion": clip.motion.tolist(),
         "video_path": video_path,
         "sound_path": sound_path,
-        **dict.fromkeys(("agreement", "agreement_by", "agreement_offset", "embedding")),
         **networks,
     }
 
@@ -75,6 +75,7 @@ def frames_table(video: str, clip: Clip) -> pa.Table:
     blinking = np.zeros(count, bool)
     for start, stop in clip.blinks:
         blinking[start:stop] = True
+    series = (clip.speech, clip.speaking)
     columns = [
         *_keys(video, clip, count),
         pa.array((clip.start + np.arange(count)) / FPS),
@@ -88,6 +89,7 @@ def frames_table(video: str, clip: Clip) -> pa.Table:
         pa.array(blinking),
         pa.array(clip.mouth),
         fixed_lists(clip.boxes),
+        *(pa.nulls(count, pa.float32()) if s is None else pa.array(s) for s in series),
     ]
     return pa.Table.from_arrays(columns, schema=schema(FRAMES))
 

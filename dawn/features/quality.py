@@ -1,11 +1,8 @@
-"""Measures of a clip that filters judge: sharpness, light, how much of the sound is a voice."""
+"""Measures of a picture that filters judge: sharpness and light."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from dawn.features.rates import SAMPLE_RATE, SAMPLES_PER_FRAME
-from dawn.features.sound.mel import loudness_db
 
 _FACE_SIDE = 128
 
@@ -35,24 +32,3 @@ def sharpness(patch: NDArray[np.uint8]) -> float:
 def brightness(patch: NDArray[np.uint8]) -> float:
     """Mean grey level of a face patch, 0 to 255."""
     return float(patch.mean())
-
-
-def voiced_share(samples: NDArray[np.float32], floor_db: float = -55.0) -> float:
-    """Share of 40-ms frames that sound like a voice: loud enough, and periodic at 70-400 Hz.
-
-    Periodicity is the peak of the normalised autocorrelation (Boersma 1993) above 0.5. Music
-    with a pitch passes too: this finds silence and noise, not speech as such.
-    """
-    loud = loudness_db(samples) > floor_db
-    if not loud.any():
-        return 0.0
-    frames = samples.reshape(-1, SAMPLES_PER_FRAME)[loud]
-    window = np.hanning(SAMPLES_PER_FRAME)
-    size = 2 * SAMPLES_PER_FRAME
-    frames = frames - frames.mean(axis=1, keepdims=True)
-    spectrum = np.abs(np.fft.rfft(frames * window, size)) ** 2
-    own = np.abs(np.fft.rfft(window, size)) ** 2
-    correlation = np.fft.irfft(spectrum) / np.maximum(np.fft.irfft(own), 1e-6)
-    lags = slice(SAMPLE_RATE // 400, SAMPLE_RATE // 70)
-    peak = correlation[:, lags].max(axis=1) / np.maximum(correlation[:, 0], 1e-12)
-    return float((peak > 0.5).sum() / len(loud))

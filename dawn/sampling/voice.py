@@ -15,7 +15,7 @@ from dawn.features.sound.mel import log_mel
 from dawn.features.sound.samples import Evened
 from dawn.features.video.container import open_media
 from dawn.features.video.extent import Extent
-from dawn.features.video.probe import MAX_SAMPLE_RATE
+from dawn.features.video.sound_track import SoundTrack, sound_track
 from manifests.errors import InputError
 from manifests.reasons import UnreadableVideoError
 
@@ -45,7 +45,7 @@ class Voice:
 
 
 def read_voice(path: Path, max_seconds: float | None = None) -> Voice:
-    """Decode a file's first sound, channels averaged. Raises InputError.
+    """Decode a file's sound as one channel. Raises InputError.
 
     Time 0 is the first sample. What lies beyond `max_seconds` is left out.
     """
@@ -75,13 +75,12 @@ def read_voice(path: Path, max_seconds: float | None = None) -> Voice:
 
 
 class Sound:
-    """An open file's first sound stream."""
+    """An open file's sound track."""
 
-    def __init__(self, path: Path, container: Any, stream: Any) -> None:  # noqa: ANN401 - PyAV
-        self._path, self._container, self._stream = path, container, stream
-        context = stream.codec_context
-        self.rate: int = context.sample_rate
-        self.channels: int = context.layout.nb_channels
+    def __init__(self, path: Path, container: Any, track: SoundTrack) -> None:  # noqa: ANN401 - PyAV
+        self._path, self._container, self._track = path, container, track
+        self.rate = track.rate
+        self.channels = len(track.channels)
         self._extent = Extent(container, path)
         self._wild = 0.0
         self._bad = self._packets = 0
@@ -91,7 +90,7 @@ class Sound:
 
         Raises InputError when too many packets are corrupt.
         """
-        even = Evened(rate, channels)
+        even = Evened(rate, channels, self._track.channels)
         for frame in self._frames():
             yield from even.blocks(frame)
             self._wild = even.wild
@@ -101,7 +100,7 @@ class Sound:
         try:
             for packet in self._container.demux():
                 self._extent.add(packet)
-                if packet.stream.index == self._stream.index:
+                if packet.stream.index == self._track.stream.index:
                     self._packets += 1
                     yield from self._decoded(packet)
         except (av.error.FFmpegError, NotImplementedError) as error:
@@ -147,22 +146,24 @@ class Sound:
 
 
 def open_sound(path: Path) -> Sound:
-    """Open a file's first sound. Raises InputError where there is none."""
+    """Open a file's sound track. Raises InputError where there is none."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; give a recording")
     try:
         container = open_media(path)
     except UnreadableVideoError as error:
         raise InputError(f"{path}: is no sound that can be read: {error.detail}") from error
-    streams = container.streams.audio
-    if not streams:
-        container.close()
-        raise InputError(f"{path}: holds no sound; give a recording of a voice")
-    context = streams[0].codec_context
-    if context is None or not 0 < context.sample_rate <= MAX_SAMPLE_RATE:
-        container.close()
+    try:
+        track = sound_track(container)
+    except UnreadableVideoError:
+        track = None
+    if track is not None:
+        return Sound(path, container, track)
+    some = bool(container.streams.audio)
+    container.close()
+    if some:
         raise InputError(f"{path}: its sound cannot be decoded; convert it to WAV")
-    return Sound(path, container, streams[0])
+    raise InputError(f"{path}: holds no sound; give a recording of a voice")
 
 
 def voice_features(samples: NDArray[np.float32], kind: AudioKind) -> NDArray[np.float32]:

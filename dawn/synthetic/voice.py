@@ -1,7 +1,9 @@
-"""A speech-like voice: a glottal pulse train through formants, syllable by syllable.
+"""A speech-like voice: a glottal pulse train through formants that glide from vowel to vowel.
 
 It carries what synchronisation needs, a loudness that rises and falls with syllables and rests
-between phrases, and enough of speech's spectrum for audio features to have something to say.
+between phrases, and enough of speech for audio features and for a detector of speech: a breathy
+source that closes sharply (Rosenberg 1971), moving formants, a hiss at a syllable's start, and
+the faint noise of a room.
 """
 
 import numpy as np
@@ -23,7 +25,15 @@ _VOWELS = np.array(  # the first three formants of a, e, i, o, u and schwa, in h
     ],
     dtype=np.float64,
 )
-_BANDWIDTHS = (80.0, 110.0, 160.0)
+_HIGHER = (3500.0, 4500.0)
+"""The fourth and fifth formants, which vowels share."""
+_BANDWIDTHS = (80.0, 110.0, 160.0, 200.0, 250.0)
+_GLIDE = 1 / 3
+"""Share of a syllable in which its formants move from those of the one before."""
+_PIECE = RATE // 100
+"""Samples for which the formants stand still."""
+_BREATH = 0.2
+_ROOM = 2e-3
 _SMOOTHING_S = 0.045
 
 
@@ -33,17 +43,24 @@ def speak(seconds: float, seed: int, *, pitch_hz: float = 190.0, tract: float = 
     count = round(seconds * RATE)
     source = _glottis(count, pitch_hz, draw)
     hiss = draw.standard_normal(count)
+    strength = np.abs(source) / np.abs(source).max()
+    source += _BREATH * np.abs(source).max() * hiss * (strength + 0.3)
     sound = np.zeros(count)
+    before = _VOWELS[-1] * tract
     for start, stop, level in _syllables(count, draw):
         vowel = _VOWELS[draw.integers(len(_VOWELS))] * tract
         length = stop - start
         time = np.linspace(0, 1, length)
-        voiced = _resonate(source[start:stop], vowel) * np.sin(np.pi * time) ** 1.2
-        burst_at, burst_level = 0.12, draw.uniform(0, 0.35)
+        share = np.minimum(time / _GLIDE, 1)[:, None]
+        formants = np.pad((1 - share) * before + share * vowel, ((0, 0), (0, len(_HIGHER))))
+        formants[:, -len(_HIGHER) :] = _HIGHER
+        voiced = _resonate(source[start:stop], formants) * np.sin(np.pi * time) ** 1.2
+        before = vowel
+        burst_at, burst_level = 0.12, draw.uniform(0, 1)
         noise = lfilter([1, -0.9], [1], hiss[start:stop])
         burst = noise * np.exp(-(((time - burst_at) / 0.07) ** 2)) * burst_level * 0.3
         sound[start:stop] += level * (voiced / (np.abs(voiced).max() + 1e-9) + burst)
-    sound += 1e-4 * hiss
+    sound += _ROOM * hiss
     loud: Floats = (0.6 * sound / np.abs(sound).max()).astype(np.float32)
     return loud
 
@@ -81,14 +98,20 @@ def _glottis(count: int, pitch_hz: float, draw: np.random.Generator) -> NDArray[
     rates, phases = draw.uniform(0.3, 2.5, (3, 1)), draw.uniform(0, 2 * np.pi, (3, 1))
     drift = np.sin(2 * np.pi * rates * time + phases).mean(axis=0)
     phase = np.cumsum(pitch_hz * (1 + 0.18 * drift)) / RATE % 1
-    flow = np.where(phase < 0.6, 0.5 - 0.5 * np.cos(2 * np.pi * phase / 0.6), 0)
-    return np.diff(flow, prepend=0.0)
+    opens, closes = 0.4, 0.07  # shares of a period
+    rising = 0.5 - 0.5 * np.cos(np.pi * phase / opens)
+    falling = np.cos(0.5 * np.pi * np.clip((phase - opens) / closes, 0, 1))
+    return np.diff(np.where(phase < opens, rising, falling), prepend=0.0)
 
 
 def _resonate(sound: NDArray[np.float64], formants: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pass a sound through one two-pole resonator after another."""
-    for hertz, width in zip(formants, _BANDWIDTHS, strict=True):
+    """Pass a sound (n,) through one two-pole resonator after another, formants (n, 5) in hertz."""
+    for hertz, width in zip(formants.T, _BANDWIDTHS, strict=True):
         radius = np.exp(-np.pi * width / RATE)
-        poles = [1, -2 * radius * np.cos(2 * np.pi * hertz / RATE), radius**2]
-        sound = lfilter([sum(poles)], poles, sound)
+        passed, state = np.empty_like(sound), np.zeros(2)
+        for start in range(0, len(sound), _PIECE):
+            piece = slice(start, start + _PIECE)
+            poles = [1, -2 * radius * np.cos(2 * np.pi * hertz[start] / RATE), radius**2]
+            passed[piece], state = lfilter([sum(poles)], poles, sound[piece], zi=state)
+        sound = passed
     return sound

@@ -14,7 +14,9 @@ from dawn.features.sound.samples import Evened
 from dawn.features.video.container import open_media, packets
 from dawn.features.video.probe import VideoInfo
 from dawn.features.video.seek import entries_before, seek
+from dawn.features.video.sound_track import sound_track
 from dawn.features.video.timeline import Clock
+from manifests.reasons import Quarantine, UnreadableVideoError
 
 _JITTER_S = 0.005
 """Timestamps rounded to milliseconds are no gap; an encoder's priming (20 ms) is one."""
@@ -25,7 +27,7 @@ _MARGIN_S = 1
 def read_sound(path: Path, info: VideoInfo, start: int, stop: int) -> NDArray[np.float32]:
     """Samples of the 25-fps frames [start, stop): float32 in [-1, 1], 640 a frame, mono.
 
-    Channels are averaged. Silence stands where the file has no sound, so the length is always
+    Channels are mixed as `dawn.features.sound.samples` says. Silence stands where the file has no sound, so the length is always
     exactly (stop - start) * 640. Time 0 is the first video frame's.
     """
     length = (stop - start) * SAMPLES_PER_FRAME
@@ -51,10 +53,13 @@ def _native(
     """Mono samples of [first_s, last_s) at the file's own rate, placed by timestamps."""
     samples = np.zeros((last_s - first_s) * rate, np.float32)
     with open_media(path) as container:
-        stream = container.streams.audio[0]
+        track = sound_track(container)
+        if track is None:
+            raise UnreadableVideoError(Quarantine.CHANGED, "its sound track is gone")
+        stream = track.stream
         entry = next(entries_before(info, max(0, first_s - _MARGIN_S)))
         seek(container, stream, info, entry)
-        even = Evened(rate)
+        even = Evened(rate, names=track.channels)
         clock = Clock(info.stretches, entry.stretch)
         expected: int | None = None
         begin, end = 0, len(samples)

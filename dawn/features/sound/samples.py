@@ -1,12 +1,14 @@
 """Decoded sound of any make as float samples: one rule for networks, metrics and videos."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+from dawn.features.sound.mix import mix_down
 
 Samples = NDArray[np.float32]
 
@@ -17,13 +19,15 @@ class Evened:
     """Turns decoded frames into float32 blocks (channels, n) in [-1, 1] at one rate.
 
     Sound of as many channels as are wanted is left as it is; of any other sound each channel is
-    the mean of all, whatever loudspeakers they were meant for. Samples that are no numbers become
-    0. Rate, format and channels may change from frame to frame: nothing is lost where they do.
+    all of it, mixed down (`dawn.features.sound.mix`). Samples that are no numbers become 0. Rate,
+    format and channels may change from frame to frame: nothing is lost where they do.
     """
 
-    def __init__(self, rate: int, channels: int = 1) -> None:
-        self._rate, self._channels = rate, channels
+    def __init__(self, rate: int, channels: int = 1, names: Sequence[str] = ()) -> None:
+        """`names` are those of the source's channels, for frames that do not say them."""
+        self._rate, self._channels, self._told = rate, channels, tuple(names)
         self._setup: tuple[object, ...] = ()
+        self._names: tuple[str, ...] = ()
         self._pack: Any = None
         self._resample: Any = None
         self._heard = self._wild = 0
@@ -41,6 +45,7 @@ class Evened:
             # Packed: PyAV reads beyond the planes of planar sound with eight channels.
             self._pack = av.AudioResampler(format="flt")
             self._resample = None
+            self._names = _names(frame, self._told)
         if frame is None:
             return
         for part in self._pack.resample(frame):
@@ -55,7 +60,7 @@ class Evened:
             rows = np.clip(np.nan_to_num(rows, posinf=1.0, neginf=-1.0), -1, 1)
         if len(rows) == self._channels:
             return rows
-        return np.repeat(rows.mean(axis=0, keepdims=True), self._channels, axis=0)
+        return np.repeat(mix_down(rows, self._names)[np.newaxis], self._channels, axis=0)
 
     def _at_rate(self, rows: Samples, rate: int) -> Iterator[Samples]:
         if rate == self._rate:
@@ -80,3 +85,9 @@ def _setup(frame: Any) -> tuple[object, ...]:  # noqa: ANN401
         return ()
     layout = frame.layout
     return frame.format.name, layout.name, layout.nb_channels, frame.sample_rate
+
+
+def _names(frame: Any, told: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ANN401
+    """What a frame's channels are called: by itself, else by its file."""
+    own = tuple(channel.name for channel in frame.layout.channels) if frame is not None else ()
+    return told if len(told) == len(own) and "NONE" in own else own

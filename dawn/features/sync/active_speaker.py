@@ -37,6 +37,13 @@ MAX_SHIFT = 15
 FAR_SHIFT = 8
 """From this many frames on, sound counts as not belonging to the picture."""
 
+SURE, SURE_FRAMES = 0.5, 100
+"""By how much the best shift's mean logit must exceed the median one, and in how many frames, for the
+offset to mean something. Speakers of real clips measured 0.77 to 2.3, with the sound moved as well;
+listeners and still faces mostly below 0.5. Pieces of 75 frames in sync measured up to 15 frames off,
+pieces of 100 at most 3.
+"""
+
 LEAST_FRAMES = 2 * MAX_SHIFT + 15
 """Fewest frames of a clip with a margin: the outer 15 on each side are only shifted into."""
 
@@ -65,6 +72,15 @@ class Margin:
 
     scores: NDArray[np.float32]
     """Mean logit where frame t is paired with the sound of frame t + k, k from -15 to 15, (31,)."""
+
+    speaking: NDArray[np.float32]
+    """The logit of each frame in place, as `speaking_logits` gives it, (T,)."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether the offset means something: the sound fits clearly better there than elsewhere."""
+        gain = float(self.scores.max() - np.median(self.scores))
+        return gain >= SURE and len(self.speaking) >= SURE_FRAMES
 
 
 class ActiveSpeaker:
@@ -102,6 +118,7 @@ class ActiveSpeaker:
         if len(faces) < LEAST_FRAMES:
             raise InputError(f"a clip needs {LEAST_FRAMES} frames for a margin, got {len(faces)}")
         sound, picture = self._encode(faces, sound_mfcc(wav, len(faces)))
+        speaking: NDArray[np.float32] = self._network.score(sound, picture)[0].numpy()
         length = len(faces) - 2 * MAX_SHIFT
         picture = picture[:, MAX_SHIFT : MAX_SHIFT + length]
         shifted = sound[0].unfold(0, length, 1).transpose(1, 2)  # (31, length, 128), a view
@@ -116,6 +133,7 @@ class ActiveSpeaker:
             margin=float(scores[MAX_SHIFT] - scores[far].mean()),
             offset_frames=MAX_SHIFT - int(scores.argmax()),
             scores=scores,
+            speaking=speaking,
         )
 
     def _encode(self, faces: NDArray[np.uint8], mfcc: NDArray[np.float32]) -> tuple[Tensor, Tensor]:

@@ -11,13 +11,10 @@ from dawn.features.rates import FPS
 from dawn.features.video.container import first_line, open_media, packets, video_stream
 from dawn.features.video.extent import Extent
 from dawn.features.video.promise import missing_share
+from dawn.features.video.sound_track import sound_track
 from dawn.features.video.timeline import Entry, StreamTimes, Stretch, stretches_of
 from dawn.features.video.upright import Orientation, Shape, orientation_of
 from manifests.reasons import Quarantine, UnreadableVideoError
-
-MAX_SAMPLE_RATE = 768_000
-"""A header that promises more lies, and memory would go with it."""
-
 
 _ENTERED_BY_BYTE = ("mpegts", "mpeg")
 """Containers that can be read from any byte on."""
@@ -91,7 +88,8 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
                 f"{stream.width}x{stream.height} pixels; the limit is {limits.max_megapixels} MP"
             )
             raise UnreadableVideoError(Quarantine.TOO_LARGE, detail)
-        audio = _audio_stream(container)
+        sound = sound_track(container)
+        audio = sound.stream if sound else None
         extent = Extent(container, path)
         times, sounds = _packet_times(container, stream, audio, extent)
         reorders = bool(stream.codec_context.has_b_frames)
@@ -99,7 +97,7 @@ def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
             "container": container.format.name,
             "codec": stream.codec_context.name,
             "audio_codec": audio.codec_context.name if audio else None,
-            "sample_rate": audio.codec_context.sample_rate if audio else None,
+            "sample_rate": sound.rate if sound else None,
         }
     if times.count == 0:
         raise UnreadableVideoError(Quarantine.NO_PICTURE, "the video stream has no packet")
@@ -138,17 +136,6 @@ def _require_whole(path: Path, extent: Extent, limits: Limits) -> None:
         detail = known if missing < 1 else "the file ends in the middle of a packet"
         take = "fetch it again, or take what there is with extract.limits.min_data_share: 0"
         raise UnreadableVideoError(Quarantine.TRUNCATED, f"{detail}; {take}")
-
-
-def _audio_stream(container: Any) -> Any:  # noqa: ANN401 - PyAV is untyped
-    """The first sound that can be read, or None."""
-    for stream in container.streams.audio[:1]:
-        rate = stream.codec_context.sample_rate if stream.codec_context is not None else 0
-        if rate > MAX_SAMPLE_RATE:
-            raise UnreadableVideoError(Quarantine.UNSUPPORTED, f"sound of {rate} Hz")
-        if rate > 0:
-            return stream
-    return None
 
 
 def _packet_times(

@@ -18,7 +18,8 @@ GOOD: dict[str, Any] = {
     "clip_id": "v-0000000-0", "video_id": "v", "duration_s": 3.0, "landmarks_found": 1.0,
     "face_px": 120.0, "other_faces": 0.0, "cut_off": 0.0, "sharpness": 90.0, "brightness": 120.0,
     "yaw_p95": 10.0, "pitch_p95": 10.0, "voiced": 0.6, "agreement": 5.0,
-    "agreement_by": "syncnet", "agreement_offset": 0, "duplicate_score": 0.0,
+    "agreement_by": "syncnet", "agreement_offset": 0, "speaking": 2.0,
+    "speaking_seconds": [2.0, 1.0, 3.0], "speech_overall": 3.0, "duplicate_score": 0.0,
 }  # fmt: skip
 
 
@@ -26,8 +27,17 @@ COLUMNS = {
     "length": "duration_s", "landmarks": "landmarks_found", "face_size": "face_px",
     "one_face": "other_faces", "cut_off": "cut_off", "sharp": "sharpness", "dark": "brightness",
     "bright": "brightness", "yaw": "yaw_p95", "pitch": "pitch_p95", "speech": "voiced",
-    "agreement": "agreement", "offset": "agreement_offset", "duplicate": "duplicate_score",
+    "speaking": "speaking", "agreement": "agreement", "offset": "agreement_offset",
+    "speech_quality": "speech_overall", "duplicate": "duplicate_score",
 }  # fmt: skip
+
+
+OFF = {"speech_quality"}
+ALL = FilterConfig(min_speech_quality=2.5)
+OF_SOUND = (
+    *("voiced", "agreement", "agreement_by", "agreement_offset"),
+    *("speaking", "speaking_seconds", "speech_overall"),
+)
 
 
 def failing(clip: dict[str, Any], config: FilterConfig | None = None) -> list[Any]:
@@ -36,33 +46,57 @@ def failing(clip: dict[str, Any], config: FilterConfig | None = None) -> list[An
 
 
 def test_a_good_clip_passes_every_filter() -> None:
-    verdicts = {row["filter"]: row["verdict"] for row in judge(GOOD, FilterConfig())}
+    verdicts = {row["filter"]: row["verdict"] for row in judge(GOOD, ALL)}
     assert verdicts == dict.fromkeys(FILTERS, "pass")
+    assert FILTERS.keys() - {row["filter"] for row in judge(GOOD, FilterConfig())} == OFF
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", COLUMNS)
 def test_each_bound_has_two_sides(name: str) -> None:
     column, rule, setting = COLUMNS[name], FILTERS[name].rule, FILTERS[name].setting_for(GOOD)
-    bound = getattr(FilterConfig(), setting)
+    bound = getattr(ALL, setting)
     step = 1 if name == "offset" else 1e-3
     beyond = bound - step if rule == "min" else bound + step
-    assert failing(GOOD | {column: bound}) == []
-    assert failing(GOOD | {column: beyond}) == [name]
+    assert failing(GOOD | {column: bound}, ALL) == []
+    assert failing(GOOD | {column: beyond}, ALL) == [name]
     assert failing(GOOD | {column: beyond}, FilterConfig(**{setting: None})) == []
 
 
+def test_no_sound_track_is_not_no_voice() -> None:
+    silent_film = GOOD | dict.fromkeys(OF_SOUND)
+    assert failing(silent_film) == ["sound"]
+    assert failing(GOOD | {"voiced": 0.0}) == ["speech"]
+    assert failing(silent_film, FilterConfig(min_sound_tracks=None)) == []
+    text = why_none_passed(judge(silent_film, FilterConfig()))
+    assert text.startswith("there is no sound track that can be read")
+
+
 def test_what_was_not_measured_is_not_judged() -> None:
-    clip = GOOD | {"agreement": None, "agreement_by": None, "agreement_offset": None}
+    clip = GOOD | dict.fromkeys(OF_SOUND) | {"voiced": 0.6}
     verdicts = {row["filter"]: row["verdict"] for row in judge(clip, FilterConfig())}
-    assert verdicts["agreement"] == verdicts["offset"] == "not_judged"
+    assert {verdicts[name] for name in ("speaking", "turns", "agreement", "offset")} <= {
+        "not_judged"
+    }
     assert failing(clip) == []
 
 
-def test_the_proxy_has_its_own_bound_and_no_say_on_the_offset() -> None:
-    clip = GOOD | {"agreement": 0.5, "agreement_by": "lr_asd", "agreement_offset": 12}
-    assert failing(clip) == []
-    assert failing(clip | {"agreement": -0.1}) == ["agreement"]
-    assert failing(clip | {"agreement_by": "syncnet"}) == ["agreement", "offset"]
+def test_the_proxy_judges_by_its_score_and_its_offset_not_by_its_margin() -> None:
+    """Measured in an interview: the listener's margin is 0.053, the speaker's -0.079."""
+    proxy = GOOD | {"agreement_by": "lr_asd", "agreement_offset": None}
+    assert failing(proxy | {"agreement": -0.079, "speaking": -0.4}) == []
+    assert failing(proxy | {"agreement": 0.053, "speaking": -2.0}) == ["speaking"]
+    assert failing(proxy | {"agreement": 0.144, "agreement_offset": 10}) == ["offset"]
+    assert failing(proxy | {"agreement": 0.144, "agreement_offset": -10}) == ["offset"]
+    assert failing(proxy | {"agreement": -0.1}, FilterConfig(min_agreement_lr_asd=0.0)) == [
+        "agreement"
+    ]
+
+
+def test_somebody_else_s_turn_fails_a_clip() -> None:
+    seconds = [3.1, 2.5, None, -0.9, 2.0]
+    assert failing(GOOD | {"speaking_seconds": seconds}) == []
+    assert failing(GOOD | {"speaking_seconds": [*seconds, -2.9, -3.1]}) == ["turns"]
+    assert failing(GOOD | {"speaking_seconds": [None, None]}) == []
 
 
 def test_reasons_are_words_with_numbers() -> None:
