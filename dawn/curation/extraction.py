@@ -34,7 +34,7 @@ from dawn.features.video.shots import ShotConfig, ShotDetector, shots
 VERSION = 1
 """Raised when the same video and configuration would give other results."""
 
-_CONTEXT = 10
+_CONTEXT = 25
 """Frames beyond a span's ends that the shot detector sees, so that spans join without a seam."""
 _SMALL_SIDE = 192
 """Enough for both: detectors look at 128 or 192 pixels, the shot detector at less."""
@@ -218,6 +218,7 @@ def _analyse(
             detector = detector or FaceDetector(config.faces.min_confidence)
             looks.detections.append((index, [box * scale for box in detector.detect(picture)]))
     looks.cuts = shot_detector.cuts
+    looks.frames = [i for i in looks.frames if i not in shot_detector.unclear]
     looks.damaged = sum(start / FPS <= at < stop / FPS for at in damaged)
     return looks
 
