@@ -48,14 +48,14 @@ def make_card(root: str, out: Path, name: str | None) -> None:
         raise InputError(f"{root}: has no accepted clip; `dawn dataset sheet` shows why")
     columns = query(dataset, "FROM clips LIMIT 0").schema
     files = [
-        file_set("clips", "clips/*.parquet", PARQUET, "A row a face track."),
-        file_set("frames", "frames/*.parquet", PARQUET, "A row a frame: landmarks, pose, eyes."),
-        file_set("audio", "audio/*.parquet", PARQUET, "A row a frame: loudness, sound features."),
-        file_set("decisions", "decisions/*.parquet", PARQUET, "A row a clip and filter."),
+        file_set("clips-parts", "clips/*.parquet", PARQUET, "A row a face track."),
+        file_set("frames-parts", "frames/*.parquet", PARQUET, "A row a frame: landmarks, pose, eyes."),
+        file_set("audio-parts", "audio/*.parquet", PARQUET, "A row a frame: loudness, sound features."),
+        file_set("decisions-parts", "decisions/*.parquet", PARQUET, "A row a clip and filter."),
         file_set("videos", "media/*/*.mp4", "video/mp4", "The crops with sound, at 25 fps."),
         file_set("sounds", "media/*/*.flac", "audio/flac", "Their sound, lossless, at 16 kHz."),
     ]
-    source = {"fileSet": {"@id": "clips"}}
+    source = {"fileSet": {"@id": "clips-parts"}}
     with whole_folder(out, "card", stable_hash([facts.name, facts.recipe]), again=True) as folder:
         write_card(dataset, folder, facts, SPLITS, files, source, columns, {})
     console.print(

@@ -19,6 +19,7 @@ from manifests.config import stable_hash
 from manifests.errors import InputError
 from manifests.parquet import part_writer, read_parquet, write_parquet
 from manifests.safe_sql import quoted
+from manifests.schema import FINGERPRINTS
 from manifests.store import Dataset
 from pipeline.dataset.card import dataset_name, write_card
 from pipeline.dataset.croissant import PARQUET, file_object, file_set
@@ -32,6 +33,9 @@ VERSION = 1
 
 HUGGINGFACE_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 _CLIPS_PER_SHARD = 500
+_MEDIA = ["video_path", "sound_path"]
+_LEFT_OUT = [column.name for column in FINGERPRINTS]
+"""They serve to find copies and people, which is nobody's business but the dataset's maker's."""
 
 
 def export(root: str, out: Path, to: Layout, split: str) -> int:
@@ -43,7 +47,11 @@ def export(root: str, out: Path, to: Layout, split: str) -> int:
     dataset = Dataset(root)
     dataset.info()
     splits = SPLITS if split == "all" else (split,)
-    table = query(dataset, f"SELECT * FROM clips WHERE {where(splits)} ORDER BY clip_id")
+    table = query(
+        dataset,
+        f"SELECT * EXCLUDE ({', '.join(_LEFT_OUT)}) FROM clips "  # noqa: S608 - our own names
+        f"WHERE {where(splits)} ORDER BY clip_id",
+    )
     if not table.num_rows:
         raise InputError(f"{root}: has no accepted clip in split {split}")
     clips: list[dict[str, Any]] = table.to_pylist()
@@ -66,24 +74,29 @@ Made = tuple[list[dict[str, Any]], dict[str, Any], pa.Schema, dict[str, Any]]
 def _webdataset(dataset: Dataset, folder: NewFolder, table: pa.Table, progress: Progress) -> Made:
     """Tar files of (mp4, flac, json) a clip, by split, and an index of the clips."""
     files = []
+    shard_of: dict[str, str] = {}
     for split, clips in _by_split(table):
         for name, chunk in _shards(clips, f"{split}-{{:06d}}.tar"):
+            shard_of |= dict.fromkeys((clip["clip_id"] for clip in chunk), name)
             if not folder.has(name):
                 folder.make(name, lambda path, chunk=chunk: _write_tar(dataset, path, chunk))
             progress.advance(len(chunk))
             files.append(file_object(folder.path, name, "application/x-tar", f"Shard of {split}."))
-    folder.make("clips.parquet", lambda path: write_parquet(path, table))
+    shards = pa.array([shard_of[clip] for clip in table["clip_id"].to_pylist()])
+    index = table.drop_columns(_MEDIA).append_column("shard", shards)
+    folder.make("clips.parquet", lambda path: write_parquet(path, index))
     files.append(file_object(folder.path, "clips.parquet", PARQUET, "A row a clip."))
-    return files, {"fileObject": {"@id": "clips.parquet"}}, table.schema, {}
+    return files, {"fileObject": {"@id": "clips.parquet"}}, index.schema, {}
 
 
 def _write_tar(dataset: Dataset, path: Path, clips: list[dict[str, Any]]) -> None:
     with tarfile.open(path, "w") as tar, TemporaryDirectory() as scratch:
         for clip in clips:
-            for column, suffix in (("video_path", "mp4"), ("sound_path", "flac")):
+            for column, suffix in zip(_MEDIA, ("mp4", "flac"), strict=True):
                 source = dataset.local_copy(clip[column], Path(scratch))
                 _add(tar, f"{clip['clip_id']}.{suffix}", source.read_bytes())
-            _add(tar, f"{clip['clip_id']}.json", json.dumps(_plain(clip)).encode())
+            row = {key: value for key, value in clip.items() if key not in _MEDIA}
+            _add(tar, f"{clip['clip_id']}.json", json.dumps(_plain(row)).encode())
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -143,7 +156,7 @@ def _copy_clip(
 
 
 def _with_paths(table: pa.Table, paths: Sequence[tuple[str, str]]) -> pa.Table:
-    typed = table.drop_columns(["video_path", "sound_path"])
+    typed = table.drop_columns(_MEDIA)
     videos, sounds = zip(*paths, strict=True)
     typed = typed.add_column(0, "file_name", pa.array(videos, pa.string()))
     return typed.append_column("sound_path", pa.array(sounds, pa.string()))

@@ -41,7 +41,7 @@ def pictures(dataset: Dataset, facts: Facts, splits: Sequence[str]) -> dict[str,
             lambda path: _save(_pose(dataset, chosen), path),
         ),
         "filters.png": (
-            "Scores of all clips by filter, with the bound: blue passes, red is rejected",
+            "Scores of all clips by filter; the shaded side of the bound is rejected",
             lambda path: _save(_scores(dataset, facts.funnel), path),
         ),
         "funnel.png": (
