@@ -113,7 +113,8 @@ def sheet(
     where: Annotated[
         str | None,
         typer.Option(
-            metavar="SQL", help="Only clips for which this holds, e.g. \"list_contains(reasons, 'sharp')\"."
+            metavar="SQL",
+            help="Only clips for which this holds, e.g. NOT accepted.",
         ),
     ] = None,
     out: Annotated[

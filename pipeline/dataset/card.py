@@ -24,6 +24,8 @@ from pipeline.dataset.whole_folder import NewFolder, whole_folder
 from pipeline.progress import console
 
 PICTURES = "pictures"
+FRAMES = "A row a frame: landmarks, pose, eyes."
+AUDIO = "A row a frame: loudness, sound features."
 
 _LICENCES = {
     *("cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0"),
@@ -49,8 +51,8 @@ def make_card(root: str, out: Path, name: str | None) -> None:
     columns = query(dataset, "FROM clips LIMIT 0").schema
     files = [
         file_set("clips-parts", "clips/*.parquet", PARQUET, "A row a face track."),
-        file_set("frames-parts", "frames/*.parquet", PARQUET, "A row a frame: landmarks, pose, eyes."),
-        file_set("audio-parts", "audio/*.parquet", PARQUET, "A row a frame: loudness, sound features."),
+        file_set("frames-parts", "frames/*.parquet", PARQUET, FRAMES),
+        file_set("audio-parts", "audio/*.parquet", PARQUET, AUDIO),
         file_set("decisions-parts", "decisions/*.parquet", PARQUET, "A row a clip and filter."),
         file_set("videos", "media/*/*.mp4", "video/mp4", "The crops with sound, at 25 fps."),
         file_set("sounds", "media/*/*.flac", "audio/flac", "Their sound, lossless, at 16 kHz."),
@@ -94,9 +96,7 @@ def write_card(
     folder.text("README.md", as_markdown(facts, shown, front))
 
 
-def as_markdown(
-    facts: Facts, shown: Sequence[tuple[str, str]], front: dict[str, Any]
-) -> str:
+def as_markdown(facts: Facts, shown: Sequence[tuple[str, str]], front: dict[str, Any]) -> str:
     """The README: front matter and sections."""
     head = {
         "pretty_name": facts.name,
@@ -156,7 +156,9 @@ def _splits(facts: Facts) -> str:
         "video": "by nothing but their source video",
     }
     told = ", ".join(f"{known[by]}: {clips:,}" for by, clips in facts.identity_by.items())
-    return "\n".join([*lines, f"\nNo speaker is in two splits. Clips by how their speaker is known: {told}.\n"])
+    return "\n".join(
+        [*lines, f"\nNo speaker is in two splits. Clips by how their speaker is known: {told}.\n"]
+    )
 
 
 def _rights(facts: Facts) -> str:
@@ -256,7 +258,8 @@ def _limits(facts: Facts) -> Iterator[str]:
         yield "Languages are not recorded."
     yield (
         "Landmarks, pose, blinks and mouth opening are measured by networks and geometry, not "
-        "annotated by people; frames in which no face was found are interpolated (`found` is false)."
+        "annotated by people; frames in which no face was found are interpolated (`found` is "
+        "false)."
     )
     yield "Filters prefer frontal, well-lit, single faces: the set does not stand for all footage."
 
@@ -265,9 +268,9 @@ def _recipe(facts: Facts) -> str:
     recipe = yaml.safe_dump(facts.recipe, sort_keys=True, allow_unicode=True, width=100)
     return (
         "## Recipe\n\n"
-        f"Made by dawn-pipeline with the recipe "
-        f"`{facts.recipe_hash}`. The same footage and this recipe give the same tables, byte for "
-        f"byte.\n\n<details><summary>Every setting</summary>\n\n```yaml\n{recipe}```\n\n</details>\n"
+        f"Made by dawn-pipeline with the recipe `{facts.recipe_hash}`. The same footage and this "
+        "recipe give the same tables, byte for byte.\n\n"
+        f"<details><summary>Every setting</summary>\n\n```yaml\n{recipe}```\n\n</details>\n"
     )
 
 

@@ -11,6 +11,8 @@ PER_SHEET = _COLUMNS * _ROWS
 _WIDE, _TALL, _TEXT, _GAP = 360, 120, 42, 14
 _PAGE, _INK, _SOFT, _GOOD, _BAD = "#fdfdfc", "#1c1d1f", "#63676e", "#2b6a4a", "#a13a32"
 
+_Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
 Cell = tuple[NDArray[np.uint8] | None, str, str]
 """Frames side by side (H, W, 3), a name, and a verdict."""
 
@@ -37,7 +39,7 @@ def contact_sheet(cells: Sequence[Cell], *, accepted: bool) -> Image.Image:
     return sheet
 
 
-def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.ImageFont) -> str:
+def _fitted(draw: ImageDraw.ImageDraw, text: str, font: _Font) -> str:
     """Text that fits below a picture; what is cut off ends in dots."""
     if draw.textlength(text, font=font) <= _WIDE:
         return text

@@ -104,7 +104,7 @@ def croissant(
         "description": (
             f"{facts.clips} clips of talking heads at 25 fps ({facts.hours:.2f} h, "
             f"{facts.speakers} speakers), cropped to the face, with sound and measures. "
-                f"Made by dawn-pipeline, recipe {facts.recipe_hash}."
+            f"Made by dawn-pipeline, recipe {facts.recipe_hash}."
         ),
         "keywords": ["talking head", "face", "lip sync", "video", "speech"],
         **({"license": licences} if licences else {}),

@@ -5,6 +5,7 @@ import json
 import shlex
 import tarfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,7 @@ from manifests.parquet import part_writer, read_parquet, write_parquet
 from manifests.safe_sql import quoted
 from manifests.schema import FINGERPRINTS
 from manifests.store import Dataset
-from pipeline.dataset.card import dataset_name, write_card
+from pipeline.dataset.card import AUDIO, FRAMES, count, dataset_name, write_card
 from pipeline.dataset.croissant import PARQUET, file_object, file_set
 from pipeline.dataset.facts import SPLITS, facts_of, where
 from pipeline.dataset.whole_folder import NewFolder, whole_folder
@@ -79,7 +80,7 @@ def _webdataset(dataset: Dataset, folder: NewFolder, table: pa.Table, progress: 
         for name, chunk in _shards(clips, f"{split}-{{:06d}}.tar"):
             shard_of |= dict.fromkeys((clip["clip_id"] for clip in chunk), name)
             if not folder.has(name):
-                folder.make(name, lambda path, chunk=chunk: _write_tar(dataset, path, chunk))
+                folder.make(name, partial(_write_tar, dataset, chunk))
             progress.advance(len(chunk))
             files.append(file_object(folder.path, name, "application/x-tar", f"Shard of {split}."))
     shards = pa.array([shard_of[clip] for clip in table["clip_id"].to_pylist()])
@@ -89,14 +90,23 @@ def _webdataset(dataset: Dataset, folder: NewFolder, table: pa.Table, progress: 
     return files, {"fileObject": {"@id": "clips.parquet"}}, index.schema, {}
 
 
-def _write_tar(dataset: Dataset, path: Path, clips: list[dict[str, Any]]) -> None:
+def _write_tar(dataset: Dataset, clips: list[dict[str, Any]], path: Path) -> None:
     with tarfile.open(path, "w") as tar, TemporaryDirectory() as scratch:
         for clip in clips:
             for column, suffix in zip(_MEDIA, ("mp4", "flac"), strict=True):
-                source = dataset.local_copy(clip[column], Path(scratch))
-                _add(tar, f"{clip['clip_id']}.{suffix}", source.read_bytes())
+                content = _media(dataset, clip[column], Path(scratch))
+                _add(tar, f"{clip['clip_id']}.{suffix}", content)
             row = {key: value for key, value in clip.items() if key not in _MEDIA}
             _add(tar, f"{clip['clip_id']}.json", json.dumps(_plain(row)).encode())
+
+
+def _media(dataset: Dataset, name: str, scratch: Path) -> bytes:
+    try:
+        return dataset.local_copy(name, scratch).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{dataset.uri}/{name}: is not there; `dawn dataset validate` lists what is lost"
+        ) from error
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -120,12 +130,12 @@ def _huggingface(dataset: Dataset, folder: NewFolder, table: pa.Table, progress:
         metadata = _with_paths(table.filter(pc.equal(table["split"], split)), rows)
         schema = metadata.schema
         name = f"data/{theirs}/metadata.parquet"
-        folder.make(name, lambda path, metadata=metadata: write_parquet(path, metadata))
+        folder.make(name, partial(write_parquet, table=metadata))
         configs["default"].append({"split": theirs, "path": [name, f"data/{theirs}/**/*.mp4"]})
         for kind in ("frames", "audio"):
             for part, chunk in _shards(clips, f"{kind}/{theirs}-{{:05d}}.parquet"):
                 if not folder.has(part):
-                    folder.make(part, lambda p, k=kind, c=chunk: _write_rows(dataset, k, p, c))
+                    folder.make(part, partial(_write_rows, dataset, kind, chunk))
             configs[kind].append({"split": theirs, "path": f"{kind}/{theirs}-*.parquet"})
     front = {
         "configs": [{"config_name": name, "data_files": files} for name, files in configs.items()]
@@ -134,8 +144,8 @@ def _huggingface(dataset: Dataset, folder: NewFolder, table: pa.Table, progress:
         file_set("metadata", "data/*/metadata.parquet", PARQUET, "A row a clip, by split."),
         file_set("videos", "data/**/*.mp4", "video/mp4", "The crops with sound, at 25 fps."),
         file_set("sounds", "sound/**/*.flac", "audio/flac", "Their sound, lossless, at 16 kHz."),
-        file_set("frames", "frames/*.parquet", PARQUET, "A row a frame: landmarks, pose, eyes."),
-        file_set("audio", "audio/*.parquet", PARQUET, "A row a frame: loudness, sound features."),
+        file_set("frames", "frames/*.parquet", PARQUET, FRAMES),
+        file_set("audio", "audio/*.parquet", PARQUET, AUDIO),
     ]
     return files, {"fileSet": {"@id": "metadata"}}, schema, front
 
@@ -150,8 +160,8 @@ def _copy_clip(
     with TemporaryDirectory() as scratch:
         for column, target in paths.items():
             if not folder.has(target):
-                source = dataset.local_copy(clip[column], Path(scratch))
-                folder.make(target, lambda path, s=source: path.write_bytes(s.read_bytes()))
+                content = _media(dataset, clip[column], Path(scratch))
+                folder.make(target, partial(Path.write_bytes, data=content))
     return video, paths["sound_path"]
 
 
@@ -162,7 +172,7 @@ def _with_paths(table: pa.Table, paths: Sequence[tuple[str, str]]) -> pa.Table:
     return typed.append_column("sound_path", pa.array(sounds, pa.string()))
 
 
-def _write_rows(dataset: Dataset, kind: str, path: Path, clips: list[dict[str, Any]]) -> None:
+def _write_rows(dataset: Dataset, kind: str, clips: list[dict[str, Any]], path: Path) -> None:
     """The rows of these clips in `frames` or `audio`: a row group a video, one in memory."""
     wanted = pa.array([clip["clip_id"] for clip in clips])
     ids = ", ".join(quoted(video) for video in sorted({clip["video_id"] for clip in clips}))
@@ -186,9 +196,7 @@ def _by_split(table: pa.Table) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         yield split, list(group)
 
 
-def _shards(
-    clips: list[dict[str, Any]], name: str
-) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _shards(clips: list[dict[str, Any]], name: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     for number, begin in enumerate(range(0, len(clips), _CLIPS_PER_SHARD)):
         yield name.format(number), clips[begin : begin + _CLIPS_PER_SHARD]
 
@@ -199,7 +207,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _say(out: Path, to: Layout, clips: int) -> None:
-    console.print(f"wrote {clips} {'clip' if clips == 1 else 'clips'} to {out}", markup=False)
+    console.print(f"wrote {count(clips, 'clip')} to {out}", markup=False)
     console.print(f"its card: {out / 'README.md'}; look it over before you publish", markup=False)
     if to == "huggingface":
         read = f'datasets.load_dataset("{out}")'

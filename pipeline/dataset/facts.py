@@ -114,7 +114,7 @@ def histogram(
     """Edges and counts of a column of numbers, over its 0.5th to 99.5th percentile; what lies
     beyond is counted in the outer bins. Both are empty where there is no number.
     """
-    values = f"SELECT {value} AS v FROM {table} WHERE {chosen} AND isfinite({value})"
+    values = f"SELECT {value} AS v FROM {table} WHERE {chosen} AND isfinite({value})"  # noqa: S608
     (ends,) = rows(
         dataset,
         f"SELECT min(v) AS least, max(v) AS most, quantile_cont(v, 0.005) AS low, "  # noqa: S608
@@ -231,6 +231,7 @@ def _count(dataset: Dataset, condition: str) -> int:
 
 def _sizes(dataset: Dataset, chosen: str) -> tuple[int, int]:
     (row,) = rows(
-        dataset, f"SELECT min(size) AS low, max(size) AS high FROM clips WHERE {chosen}"  # noqa: S608
+        dataset,
+        f"SELECT min(size) AS low, max(size) AS high FROM clips WHERE {chosen}",  # noqa: S608
     )
     return row["low"] or 0, row["high"] or 0

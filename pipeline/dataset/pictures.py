@@ -109,7 +109,7 @@ def _pose(dataset: Dataset, chosen: str) -> "Figure":
         for row in found:
             grid[(row["pitch"] + reach) // 2, (row["yaw"] + reach) // 2] = row["count"]
         image = at.imshow(
-            np.ma.masked_equal(grid, 0), origin="lower", extent=(-reach, reach, -reach, reach),
+            np.where(grid > 0, grid, np.nan), origin="lower", extent=(-reach, reach, -reach, reach),
             cmap="Blues", norm=LogNorm(vmin=0.5),
         )  # fmt: skip
         figure.colorbar(image, ax=at, label="frames")

@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,8 +48,6 @@ class Curve:
     name: str
     unit: str
     values: list[float | None]
-    span: tuple[float, float]
-    """What the picture's height stands for, the same for all clips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,8 @@ def make_sheet(root: str, out: Path, where: str | None, limit: int) -> None:
                 progress.advance(1)
         sheets = _contact_sheets(folder, cards, pictures)
         folder.text("index.html", _page(dataset, cards, sources, sheets, len(ids), where))
-    console.print(f"wrote {count(len(shown), 'clip')}: {(out / 'index.html').as_uri()}", markup=False)
+    page = (out / "index.html").as_uri()
+    console.print(f"wrote {count(len(shown), 'clip')}: {page}", markup=False)
     for name in sheets:
         console.print(f"contact sheet: {out / name}", markup=False)
     if len(shown) < len(ids):
@@ -123,9 +123,9 @@ def _chosen(dataset: Dataset, where: str | None) -> list[str]:
     """Ids of the clips for which a user's condition holds."""
     # The line break ends a comment that the condition may end with.
     condition = f" WHERE ({where}\n)" if where else ""
-    table = query(dataset, f"SELECT clip_id FROM clips{condition} ORDER BY clip_id")
+    table = query(dataset, f"SELECT clip_id FROM clips{condition} ORDER BY clip_id")  # noqa: S608
     if table.column_names != ["clip_id"]:
-        raise InputError("--where: give a condition on `clips`, such as \"yaw_p95 > 20\"")
+        raise InputError('--where: give a condition on `clips`, such as "yaw_p95 > 20"')
     return list(dict.fromkeys(table["clip_id"].to_pylist()))
 
 
@@ -142,19 +142,20 @@ def _clips(dataset: Dataset, ids: Sequence[str]) -> list[dict[str, Any]]:
         f"FROM videos) USING (video_id) WHERE {among} ORDER BY accepted, reasons, clip_id",
     )
     decisions: dict[str, list[dict[str, Any]]] = {}
-    for row in rows(dataset, f"FROM decisions WHERE {among} ORDER BY clip_id, filter"):  # noqa: S608
+    for row in rows(dataset, f"FROM decisions WHERE {among} ORDER BY clip_id, filter"):
         decisions.setdefault(row["clip_id"], []).append(row)
     for clip in clips:
         clip["decisions"] = decisions.get(clip["clip_id"], [])
     return clips
 
 
-_CURVES = (
-    ("mouth", "opening", (0.0, 0.5)),
-    ("loudness_db", "dB", (-70.0, -5.0)),
-    ("yaw", "degree", (-50.0, 50.0)),
-)
-_TITLES = {"mouth": "mouth", "loudness_db": "loudness", "yaw": "yaw"}
+_CURVES = {
+    "mouth": ("mouth opening", "of the eyes' distance"),
+    "loudness_db": ("loudness", "dB full scale"),
+    "yaw": ("yaw", "degree"),
+}
+_QUIET, _WIDE, _ASIDE = -70.0, 0.1, 15.0
+"""Of loudness in dB the lower end; of mouth opening and yaw in degree what is shown at least."""
 
 
 def _card(
@@ -221,27 +222,34 @@ def _curves(dataset: Dataset, clip: dict[str, Any]) -> list[Curve]:
     """Read from the clip's video's own parts, so that a page costs what it shows."""
     found = _measured(dataset, clip)
     return [
-        Curve(
-            name=_TITLES[name],
-            unit=unit,
-            values=_thin([row[name] for row in found]),
-            span=span,
-        )
-        for name, unit, span in _CURVES
+        Curve(title, unit, _thin([row[name] for row in found]))
+        for name, (title, unit) in _CURVES.items()
     ]
+
+
+def _spans(cards: Sequence[Card]) -> dict[str, tuple[float, float]]:
+    """What the height of each curve's picture stands for: the same for all clips."""
+    mouth, loudness, yaw = (
+        [v for card in cards for v in card.curves[i].values if v is not None] for i in range(3)
+    )
+    aside = max(_ASIDE, *map(abs, yaw), 0)
+    ends = ((0.0, max(_WIDE, *mouth, 0)), (_QUIET, max(0.0, *loudness, 0)), (-aside, aside))
+    return {title: span for (title, _), span in zip(_CURVES.values(), ends, strict=True)}
 
 
 def _measured(dataset: Dataset, clip: dict[str, Any]) -> list[dict[str, Any]]:
     """mouth, loudness_db and yaw of a clip's frames."""
+    empty = dict.fromkeys(("mouth", "pose", "loudness_db"))
     found: dict[int, dict[str, Any]] = {}
     for table, columns in (("frames", ["mouth", "pose"]), ("audio", ["loudness_db"])):
-        part = clip[f"{table}_part"]
-        if part is None or not dataset.has(f"{table}/{part}"):
+        part = f"{table}/{clip[f'{table}_part']}"
+        if not dataset.has(part):
             continue
-        with dataset.open_part(f"{table}/{part}") as file:
-            rows_ = read_parquet(file, ["clip_id", "frame", *columns], ("video_id", clip["video_id"]))
-        for row in rows_.filter(pc.equal(rows_["clip_id"], clip["clip_id"])).to_pylist():
-            found.setdefault(row["frame"], dict.fromkeys(("mouth", "pose", "loudness_db"))).update(row)
+        with dataset.open_part(part) as file:
+            names = ["clip_id", "frame", *columns]
+            part_rows = read_parquet(file, names, ("video_id", clip["video_id"]))
+        for row in part_rows.filter(pc.equal(part_rows["clip_id"], clip["clip_id"])).to_pylist():
+            found.setdefault(row["frame"], dict(empty)).update(row)
     for row in found.values():
         row["yaw"] = row["pose"] and row["pose"][0]
     return [found[frame] for frame in sorted(found)]
@@ -273,7 +281,8 @@ def _sources(dataset: Dataset) -> list[Source]:
 
 
 def _meaning(reason: str | None) -> str:
-    return next((kind.meaning for kind in (*Quarantine, *Rejection) if kind == reason), "")
+    kinds = {str(kind): kind.meaning for kind in (*Quarantine, *Rejection)}
+    return kinds.get(reason or "", "").replace("`", "")
 
 
 def _without_places(detail: str | None, sources: Sequence[str]) -> str | None:
@@ -293,15 +302,15 @@ def _contact_sheets(
             cells = [
                 (
                     pictures[card.row["clip_id"]],
-                    f"{card.row['source_name']}  {card.row['start_s']:.1f} s + "
-                    f"{card.row['duration_s']:.1f} s",
+                    f"{card.row['start_s']:.1f} s + {card.row['duration_s']:.1f} s  "
+                    f"{card.row['source_name']}",
                     ", ".join(card.reasons) or f"accepted, {card.row['split']}",
                 )
                 for card in chosen[begin : begin + PER_SHEET]
             ]
             name = f"contact-{kind}-{number + 1:02d}.png"
             picture = contact_sheet(cells, accepted=accepted)
-            folder.make(name, lambda path, p=picture: p.save(path, "PNG"))
+            folder.make(name, partial(picture.save, format="PNG"))
             names.append(name)
     return names
 
@@ -332,6 +341,8 @@ def _page(
         funnel=funnel,
         matching=matching,
         where=where,
+        spans=_spans(cards),
+        names={card.row["clip_id"]: card.row["source_name"] for card in cards},
         accepted=sum(card.row["accepted"] for card in cards),
         numbers={name: place for place, name in enumerate([*failed, *ended])},
     )
