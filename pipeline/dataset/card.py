@@ -191,7 +191,8 @@ def _reading() -> str:
     return (
         "## Reading it\n\n```python\nimport datasets\n\n"
         'clips = datasets.load_dataset("PATH_OR_NAME")  # a row a clip, with its video\n'
-        'frames = datasets.load_dataset("PATH_OR_NAME", "frames")  # a row a frame\n```\n\n'
+        "frames = datasets.load_dataset(  # a row a frame; sound features: audio/*.parquet\n"
+        '    "parquet", data_files="PATH/frames/*.parquet"\n)\n```\n\n'
         "`datasets` needs `torchcodec` to decode videos; `sound_path` names the lossless sound, "
         "relative to this folder.\n"
     )

@@ -117,9 +117,10 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 def _huggingface(dataset: Dataset, folder: NewFolder, table: pa.Table, progress: Progress) -> Made:
     """What `datasets` calls a video folder: videos with `metadata.parquet` beside them, by split;
-    the tables `frames` and `audio` as configurations of their own.
+    the tables `frames` and `audio` beside them (one builder reads all configurations of a folder,
+    so that these cannot be some).
     """
-    configs: dict[str, list[dict[str, Any]]] = {"default": [], "frames": [], "audio": []}
+    data_files = []
     schema = table.schema
     for split, clips in _by_split(table):
         theirs = HUGGINGFACE_SPLITS.get(split, split)
@@ -131,15 +132,12 @@ def _huggingface(dataset: Dataset, folder: NewFolder, table: pa.Table, progress:
         schema = metadata.schema
         name = f"data/{theirs}/metadata.parquet"
         folder.make(name, partial(write_parquet, table=metadata))
-        configs["default"].append({"split": theirs, "path": [name, f"data/{theirs}/**/*.mp4"]})
+        data_files.append({"split": theirs, "path": [name, f"data/{theirs}/**/*.mp4"]})
         for kind in ("frames", "audio"):
             for part, chunk in _shards(clips, f"{kind}/{theirs}-{{:05d}}.parquet"):
                 if not folder.has(part):
                     folder.make(part, partial(_write_rows, dataset, kind, chunk))
-            configs[kind].append({"split": theirs, "path": f"{kind}/{theirs}-*.parquet"})
-    front = {
-        "configs": [{"config_name": name, "data_files": files} for name, files in configs.items()]
-    }
+    front = {"configs": [{"config_name": "default", "data_files": data_files}]}
     files = [
         file_set("metadata", "data/*/metadata.parquet", PARQUET, "A row a clip, by split."),
         file_set("videos", "data/**/*.mp4", "video/mp4", "The crops with sound, at 25 fps."),

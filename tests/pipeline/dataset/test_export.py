@@ -56,10 +56,9 @@ def test_hugging_face_s_layout_holds_the_same(exports: Path, dataset: Dataset) -
     """By the front matter alone, as `datasets` goes by it."""
     root = exports / "huggingface"
     head = yaml.safe_load((root / "README.md").read_text().split("---\n")[1])
-    configs = {entry["config_name"]: entry["data_files"] for entry in head["configs"]}
-    assert configs.keys() == {"default", "frames", "audio"}
+    (config,) = head["configs"]
     found = []
-    for part in configs["default"]:
+    for part in config["data_files"]:
         table, videos = part["path"]
         listed = pq.read_table(root / table).to_pylist()
         there = {str(path.relative_to((root / table).parent)) for path in root.glob(videos)}
@@ -74,7 +73,10 @@ def test_hugging_face_s_layout_holds_the_same(exports: Path, dataset: Dataset) -
         sound = (root / row["sound_path"]).read_bytes()
         assert sound == (Path(dataset.path) / source["sound_path"]).read_bytes()
     for kind in ("frames", "audio"):
-        files = [path for part in configs[kind] for path in root.glob(part["path"])]
+        files = sorted((root / kind).glob("*.parquet"))
+        assert {path.name for path in files} == {
+            f"{part['split']}-00000.parquet" for part in config["data_files"]
+        }
         ids = [i for path in files for i in pq.read_table(path, columns=["clip_id"])[0].to_pylist()]
         assert {i: ids.count(i) for i in ids} == {i: r["frames"] for i, r in accepted.items()}
 
@@ -101,8 +103,9 @@ def test_datasets_loads_it_offline(
         for row in part:
             assert Path(row["video"]["path"]).stem == row["clip_id"]
     for kind in ("frames", "audio"):
-        tables = datasets.load_dataset(str(exports / "huggingface"), kind, cache_dir=cache)
-        assert sum(tables.num_rows.values()) == sum(row["frames"] for row in accepted)
+        files = str(exports / "huggingface" / kind / "*.parquet")
+        table = datasets.load_dataset("parquet", data_files=files, cache_dir=cache)["train"]
+        assert table.num_rows == sum(row["frames"] for row in accepted)
 
 
 @pytest.mark.parametrize("to", LAYOUTS)
