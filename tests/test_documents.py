@@ -27,6 +27,7 @@ DOCUMENTS = [
     *("docs/ingest.md", "README.md", "docs/training.md", "docs/generation.md"),
     *("docs/evaluation.md", "docs/leaderboard.md", "docs/regression.md", "docs/queries.md"),
     "docs/models.md",
+    "docs/publishing.md",
 ]
 """In the order of the work: what an earlier one makes, a later one may use."""
 ELSEWHERE = ("docs/extending.md",)

@@ -92,7 +92,7 @@ class Clip:
     kept: dict[int, NDArray[np.uint8]]
     """Every fifth crop, RGB: for embeddings, never stored."""
     speaking: NDArray[np.float32] | None = None
-    """How surely this face speaks what is heard, (T,): the logit of a network that may be absent."""
+    """How surely this face speaks what is heard, (T,): a logit; None without the network."""
 
     @property
     def frames(self) -> int:

@@ -1,5 +1,6 @@
 """`dawn dataset`: what is in a dataset, whether it is sound, and keeping it quick to read."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -60,20 +61,73 @@ def compact(
 
 
 @app.command()
+def card(
+    root: Root,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=local_path, help="Where the card goes.")
+    ] = Path("dataset-card"),
+    name: Annotated[
+        str | None, typer.Option(help="What the card calls it; default: its folder's name.")
+    ] = None,
+) -> None:
+    """Write a dataset card: README.md with pictures, and croissant.json.
+
+    Counts, splits, licences, consent, distributions, filters with what each rejected, limits.
+    Example: [bold]dawn dataset card data/ --out card/[/bold]
+    """
+    from pipeline.dataset.card import make_card
+
+    make_card(root, out, name)
+
+
+class To(StrEnum):
+    """Layouts that `export` writes."""
+
+    webdataset = "webdataset"
+    huggingface = "huggingface"
+
+
+@app.command()
 def export(
     root: Root,
     out: Annotated[
-        Path,
-        typer.Option(metavar="FOLDER", parser=local_path, help="Output folder for the shards."),
+        Path, typer.Option(metavar="FOLDER", parser=local_path, help="New folder for the files.")
     ],
+    to: Annotated[To, typer.Option(help="What will read it.")] = To.webdataset,
     split: Split = "all",
 ) -> None:
-    """Write accepted clips as WebDataset shards (tar files of mp4, flac, json).
+    """Write accepted clips with their card, for others to read.
 
-    Example: [bold]dawn dataset export data/ --out shards/ --split train[/bold]
+    `webdataset`: tar files of mp4, flac, json. `huggingface`: videos and tables that
+    `datasets.load_dataset` reads. A killed export is gone on with by the same command.
+    Example: [bold]dawn dataset export data/ --out published/ --to huggingface[/bold]
     """
-    from pipeline.dataset.export import export_webdataset
-    from pipeline.progress import console
+    from pipeline.dataset.export import export as write
 
-    shards, clips = export_webdataset(root, out, split)
-    console.print(f"wrote {clips} clips under {out}, in tar files: {shards}", markup=False)
+    write(root, out, to.value, split)
+
+
+@app.command()
+def sheet(
+    root: Root,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SQL",
+            help="Only clips for which this holds, e.g. NOT accepted.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=local_path, help="Where the page goes.")
+    ] = Path("dataset-sheet"),
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many clips.")] = 200,
+) -> None:
+    """Make a page to look at clips: pictures, curves, scores, and why clips were rejected.
+
+    Contact sheets (PNG) lie beside it. The page needs no network and shows real people: it is for
+    you, not for publication.
+    Example: [bold]dawn dataset sheet data/ --where "NOT accepted" --out look/[/bold]
+    """
+    from pipeline.dataset.sheet import make_sheet
+
+    make_sheet(root, out, where, limit)

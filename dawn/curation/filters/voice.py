@@ -6,12 +6,12 @@ SYNCNET = "min_agreement_syncnet"
 LR_ASD = "min_agreement_lr_asd"
 
 LISTENS = -2.0
-"""LR-ASD's mean logit of a second: speakers of real clips stay above -1.5, listeners below -2.5 in four
-seconds of five."""
+"""LR-ASD's mean logit of a second: speakers of real clips stay above -1.5, listeners below -2.5 in
+four seconds of five."""
 
 
 def sound_tracks(row: Row) -> float:
-    """1 where the source has sound that can be read, else 0: without, nothing was measured of it."""
+    """1 where the source has sound that can be read, else 0: nothing was measured of it."""
     return 0.0 if row["voiced"] is None else 1.0
 
 
@@ -103,9 +103,9 @@ FILTERS = (
             Setting(
                 name=LR_ASD,
                 default=None,
-                reason="Off: the proxy's margin of the own sound over shifted sound can be positive "
-                "for a listener and negative for the speaker; `speaking` and `offset` judge "
-                "instead.",
+                reason="Off: the proxy's margin of the own sound over shifted sound can be "
+                "positive for a listener and negative for the speaker; `speaking` and `offset` "
+                "judge instead.",
             ),
         ),
         explanation="the mouth does not go with the sound",
@@ -120,8 +120,8 @@ FILTERS = (
                 name="max_agreement_offset",
                 default=5,
                 whole=True,
-                reason="Frames. Clips in sync measured up to 3, by SyncNet or LR-ASD; with the sound "
-                "moved by 10 frames they measured 7 to 13.",
+                reason="Frames; LatentSync allows 6 by SyncNet. Clips in sync measured up to 3 by "
+                "LR-ASD, with the sound moved by 10 frames 7 to 13.",
             ),
         ),
         explanation="sound and picture are shifted against each other",

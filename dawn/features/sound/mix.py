@@ -30,8 +30,8 @@ def mix_down(rows: Samples, names: Sequence[str] = ()) -> Samples:
     """Channels (C, n), with FFmpeg's names for them, to one (n,) in [-1, 1].
 
     What all channels carry alike stays as it is. Of two, it is the mean; where one is the other
-    upside down, which the mean would cancel, it is the first. Surround sound is its centre, plus its
-    left and right as in stereo, plus the others 9 dB down: the proportions of ITU-R BS.775; the
+    upside down, which the mean would cancel, it is the first. Surround sound is its centre, plus
+    its left and right as in stereo, plus the others 9 dB down: the proportions of ITU-R BS.775; the
     low-frequency channel is left out. Channels of any other kind (microphones, ambisonics) are
     averaged.
     """

@@ -27,8 +27,8 @@ _MARGIN_S = 1
 def read_sound(path: Path, info: VideoInfo, start: int, stop: int) -> NDArray[np.float32]:
     """Samples of the 25-fps frames [start, stop): float32 in [-1, 1], 640 a frame, mono.
 
-    Channels are mixed as `dawn.features.sound.samples` says. Silence stands where the file has no sound, so the length is always
-    exactly (stop - start) * 640. Time 0 is the first video frame's.
+    Channels are mixed as `dawn.features.sound.mix` says. Silence stands where there is no sound,
+    so the length is always exactly (stop - start) * 640. Time 0 is the first video frame's.
     """
     length = (stop - start) * SAMPLES_PER_FRAME
     rate = info.sample_rate

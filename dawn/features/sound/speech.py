@@ -1,8 +1,8 @@
 """Where somebody speaks, and how well it sounds: Silero's detector of speech, Microsoft's DNSMOS.
 
-Both come with their packages (silero-vad, MIT, github.com/snakers4/silero-vad; speechmos, MIT, Reddy
-et al., ICASSP 2022, arXiv 2110.01763). Only the networks' files are used: the packages' own code
-would import torch, or librosa.
+Both come with their packages (silero-vad, MIT, github.com/snakers4/silero-vad; speechmos, MIT,
+Reddy et al., ICASSP 2022, arXiv 2110.01763). Only the networks' files are used: the packages' own
+code would import torch, or librosa.
 """
 
 from dataclasses import dataclass
@@ -82,7 +82,8 @@ def speech_quality(samples: NDArray[np.float32]) -> SpeechQuality:
 
     The windows stand end to end, the last one at the sound's end, and shorter sound is repeated to
     fill one. (Microsoft's script begins one each second, at eight times the cost.) Silence gets
-    middling scores: ask `speech_probability` first. Raises RuntimeError where the package is absent.
+    middling scores: ask `speech_probability` first. Raises RuntimeError where the package is
+    absent.
     """
     long = np.tile(samples, -(-_WINDOW // len(samples))) if len(samples) < _WINDOW else samples
     starts = sorted({*range(0, len(long) - _WINDOW, _WINDOW), max(0, len(samples) - _WINDOW)})

@@ -38,10 +38,10 @@ FAR_SHIFT = 8
 """From this many frames on, sound counts as not belonging to the picture."""
 
 SURE, SURE_FRAMES = 0.5, 100
-"""By how much the best shift's mean logit must exceed the median one, and in how many frames, for the
-offset to mean something. Speakers of real clips measured 0.77 to 2.3, with the sound moved as well;
-listeners and still faces mostly below 0.5. Pieces of 75 frames in sync measured up to 15 frames off,
-pieces of 100 at most 3.
+"""By how much the best shift's mean logit must exceed the median one, and in how many frames, for
+the offset to mean something. Speakers of real clips measured 0.77 to 2.3, with the sound moved as
+well; listeners and still faces mostly below 0.5. Pieces of 75 frames in sync measured up to 15
+frames off, pieces of 100 at most 3.
 """
 
 LEAST_FRAMES = 2 * MAX_SHIFT + 15
@@ -78,7 +78,7 @@ class Margin:
 
     @property
     def sure(self) -> bool:
-        """Whether the offset means something: the sound fits clearly better there than elsewhere."""
+        """Whether the offset means something: the sound fits clearly better there."""
         gain = float(self.scores.max() - np.median(self.scores))
         return gain >= SURE and len(self.speaking) >= SURE_FRAMES
 

@@ -1,4 +1,4 @@
-"""Which of a file's sound tracks is read: one choice for probing, ingest, generation and metrics."""
+"""Which of a file's sound tracks is read: one choice for ingest, generation and metrics."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,9 +40,9 @@ def sound_track(container: Any) -> SoundTrack | None:  # noqa: ANN401 - PyAV is 
 def _channels(context: Any) -> tuple[str, ...]:  # noqa: ANN401
     """The names of a decoder's channels; the decoder is then told their number alone.
 
-    PyAV 18.1 shares a layout's memory between the decoder, its frames and `AudioLayout` objects, and
-    each of them frees it. Only an order of the file's own (QuickTime's 6.1, say) lies in such memory;
-    a second reader of it ends the process. So it is read once, and taken from the decoder.
+    PyAV 18.1 shares a layout's memory between the decoder, its frames and `AudioLayout` objects,
+    and each of them frees it. Only an order of the file's own (QuickTime's 6.1, say) lies in such
+    memory; a second reader of it ends the process. So it is read once, and taken from the decoder.
     """
     layout = context.layout
     names = tuple(channel.name for channel in layout.channels)

@@ -1,9 +1,8 @@
-"""What `dawn query` and `dawn dataset export` write."""
+"""What `dawn query` writes, and what `dawn dataset validate` finds in media."""
 
 import csv
 import json
 import shutil
-import tarfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,7 +11,6 @@ import pytest
 from manifests.catalog import rows
 from manifests.errors import InputError
 from manifests.store import Dataset
-from pipeline.dataset.export import export_webdataset
 from pipeline.dataset.report import media_faults
 from pipeline.query import run_query
 
@@ -50,25 +48,6 @@ def test_markup_in_values_is_shown_as_it_is(
 ) -> None:
     run_query(dataset.path, "SELECT '[bold]x[/bold] [link=file:///]' AS name", "table", None)
     assert "[bold]x[/bold] [link=file:///]" in capsys.readouterr().out
-
-
-def test_exported_clips_are_the_accepted_ones_whole(dataset: Dataset, tmp_path: Path) -> None:
-    shards, clips = export_webdataset(dataset.path, tmp_path / "out", "all")
-    accepted = {row["clip_id"]: row for row in rows(dataset, "FROM clips WHERE accepted")}
-    assert (shards, clips) == (1, len(accepted))
-    with tarfile.open(tmp_path / "out" / "clips-000000.tar") as tar:
-        names = set(tar.getnames())
-        assert names == {
-            f"{clip}.{suffix}" for clip in accepted for suffix in ("mp4", "flac", "json")
-        }
-        for clip, row in accepted.items():
-            member = tar.extractfile(f"{clip}.mp4")
-            assert member is not None
-            assert member.read() == (Path(dataset.path) / row["video_path"]).read_bytes()
-    with pytest.raises(InputError, match="not empty"):
-        export_webdataset(dataset.path, tmp_path / "out", "all")
-    with pytest.raises(InputError, match="no accepted clip in split none"):
-        export_webdataset(dataset.path, tmp_path / "other", "none")
 
 
 def test_media_that_do_not_fit_their_rows_are_named(dataset: Dataset, tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ NO_PATHS = {
     "regress accept": {"reason"},
     "eval-checkpoint": {"split", "metrics", "system", "report", "address", "device"},
     "checkpoint import": {"size", "face_mask_encoder"},
+    "dataset card": {"name"},
     "dataset export": {"split"},
+    "dataset sheet": {"where"},
     "config template": {"command", "preset"},
     "config schema": {"command"},
     "config validate": {"command"},
@@ -78,12 +80,20 @@ def test_every_text_of_a_command_is_a_place_or_known_to_be_none(
         assert [str(value) for value in values] == [meant], f"dawn {name}: {key}"
 
 
-@pytest.mark.parametrize(("name", "folder"), [("demo", "demo"), ("leaderboard", "leaderboard")])
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("demo", "demo"),
+        ("leaderboard", "leaderboard"),
+        ("dataset card", "dataset-card"),
+        ("dataset sheet", "dataset-sheet"),
+    ],
+)
 def test_a_path_that_is_not_given_is_absolute_too(
     name: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ["results"] if name == "leaderboard" else []
+    words = [] if name == "demo" else ["results"]
     assert ALL[name].make_context(name, words).params["out"] == tmp_path / folder
 
 

@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
+from dawn.curation.decisions import FilterConfig
 from dawn.features.faces.crop import Square, cut_square
 from dawn.features.faces.landmarks import to_68
+from dawn.features.rates import SAMPLE_RATE
+from dawn.features.sound.read import read_sound
 from dawn.features.video.decode import read_frames
 from dawn.features.video.probe import probe
 from dawn.recipe import IngestConfig
@@ -104,6 +108,57 @@ def test_original_sound_agrees_with_the_mouth(real: Dataset) -> None:
         assert clip["agreement_by"] == "lr_asd"
         assert clip["agreement"] > 0.5
         assert abs(clip["agreement_offset"]) <= 3
+        assert clip["voiced"] > 0.5
+        assert clip["speaking"] > -1
+        assert len(clip["speaking_seconds"]) == -(-clip["frames"] // 25)
+
+
+def remade(source: Path, target: Path, layout: str | None, late_s: float, still: bool) -> Path:
+    """A copy with its voice late, in other channels or absent; or with its first picture alone."""
+    info = probe(source)
+    voice = np.roll(read_sound(source, info, 0, info.frames), round(late_s * SAMPLE_RATE))
+    with av.open(str(target), "w") as container:
+        video = container.add_stream("libx264", rate=25, options={"crf": "12"})
+        video.width, video.height, video.pix_fmt = 320, 320, "yuv420p"
+        track = container.add_stream("flac", rate=SAMPLE_RATE, layout=layout) if layout else None
+        first = None
+        for k, picture in read_frames(source, info, max_side=320):
+            first = picture if first is None else first
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(first if still else picture))
+            frame.pts = k
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if track is not None:
+            channels = {"mono": [voice], "stereo": [voice, -voice]}
+            channels["5.1"] = [*[0 * voice] * 2, voice, *[0 * voice] * 3]
+            packed = np.stack(channels[layout or "mono"], axis=1).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray((packed * 32767).astype(np.int16), "s16", layout)
+            frame.sample_rate, frame.pts = SAMPLE_RATE, 0
+            container.mux([*track.encode(frame), *track.encode(None)])
+    return target
+
+
+REMADE: dict[str, tuple[tuple[str | None, float, bool], list[str]]] = {
+    "late": (("mono", 0.4, False), ["offset"]),
+    "opposite": (("stereo", 0.0, False), []),
+    "centre": (("5.1", 0.0, False), []),
+    "mute": ((None, 0.0, False), ["sound"]),
+    "still": (("mono", 0.0, True), ["speaking", "turns"]),
+}
+
+
+def test_what_is_wrong_with_a_voice_is_told_apart(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAWN_WEIGHTS", str(shared / "weights"))
+    source = shared / "clips" / "c03_retalk2_m_844_25fps.mp4"
+    files = [remade(source, tmp_path / f"{name}.mkv", *how) for name, (how, _) in REMADE.items()]
+    config = IngestConfig(filters=FilterConfig(max_duplicate=None))
+    clips = clip_rows(ingest_into(tmp_path / "root", files, config))
+    for name, (_, reasons) in REMADE.items():
+        (clip,) = clips[name]
+        assert clip["reasons"] == reasons, name
+        assert (clip["voiced"] is None) == (name == "mute")
 
 
 def test_pose_agrees_with_3ddfa_within_5_degrees(real: Dataset, shared: Path) -> None:
