@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 _NEIGHBOURS = 2
 """Frames before and after one whose change its own is held against."""
 
-_TRANSITIONS = (12, 24)
-"""Frames over which a transition is looked for: a part of a longer one is one too."""
+_TRANSITIONS = (6, 12, 24)
+"""Frames over which a transition is looked for; a part of a longer one is one too."""
 
 _DARK = 32
 """Brightness (0-255) below which hue and saturation are noise."""
@@ -43,7 +43,7 @@ class ShotConfig:
     """Mean change in hue, saturation and brightness (0-255) below which nothing is a cut."""
     min_shot_frames: int = 5
     max_blend_error: float | None = 0.33
-    """A transition: over half a second or one, the pictures between are mixtures of the first and
+    """A transition: over a quarter of a second to one, the pictures between are mixtures of the first and
     the last up to this share of their difference; null looks for none. Real scenes measured 0.36
     and more, dissolves and fades 0.04 to 0.31."""
     min_blend_change: float = 20.0
@@ -133,14 +133,13 @@ def blend_error(window: Sequence[NDArray[np.float32]]) -> float:
 def _unexplained(before: NDArray[np.int16], after: NDArray[np.int16]) -> float:
     """Mean change that remains when the earlier picture is moved as the camera may have."""
     values = [np.ascontiguousarray(p[..., 2], np.float32) for p in (before, after)]
-    (x, y), sure = cv2.phaseCorrelate(values[0], values[1], _hann())
-    if sure < _SURE:
+    shift, sure = cv2.phaseCorrelate(values[0], values[1], _hann())
+    x, y = round(shift[0]), round(shift[1])
+    if sure < _SURE or (x, y) == (0, 0) or abs(x) > 48 or abs(y) > 36:
         return math.inf
-    matrix = np.array([[1, 0, x], [0, 1, y]], np.float32)
-    moved = cv2.warpAffine(before, matrix, (96, 72), borderMode=cv2.BORDER_REPLICATE)
-    left, right = max(0, math.ceil(x)), 96 + min(0, math.floor(x))
-    top, bottom = max(0, math.ceil(y)), 72 + min(0, math.floor(y))
-    return float(np.abs(moved - after)[top:bottom, left:right].mean())
+    here = after[max(0, y) : 72 + min(0, y), max(0, x) : 96 + min(0, x)]
+    there = before[max(0, -y) : 72 + min(0, -y), max(0, -x) : 96 + min(0, -x)]
+    return float(np.abs(here - there).mean())
 
 
 @lru_cache(maxsize=1)
