@@ -115,6 +115,11 @@ MEASURES = (
     Column("speech_signal", _F32, "DNSMOS of the speech itself", "1..5", nullable=True),
     Column("speech_background", _F32, "DNSMOS of what else is heard", "1..5", nullable=True),
     Column("speech_overall", _F32, "DNSMOS of both together", "1..5", nullable=True),
+    Column("still_seconds", _F32, "longest time for which the crop shows one picture", "s"),
+    Column("repeated", _F32, "share of frames that show the picture before them"),
+    Column("mouth_moves", _F32, "standard deviation of the mouth's opening"),
+    Column("head_movement", _F32, "mean way of the face a frame, over its size", "1/1000"),
+    Column("head_rotation", _F32, "mean change of yaw, pitch and roll a frame", "degree"),
 )
 
 FINGERPRINTS = (

@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +30,8 @@ class RawClip:
     video: Path
     landmarks: list[NDArray[np.float32] | None] = field(default_factory=list)
     """(478, 3) in crop pixels, None where the mesh saw no face."""
+    changes: list[float] = field(default_factory=list)
+    """Mean change of each crop against the one before, in grey levels; 0 for the first."""
     kept: dict[int, Image] = field(default_factory=dict)
     """Every `keep_every`-th crop, for measures that need pixels."""
 
@@ -80,6 +83,7 @@ class ClipFollower:
         self._writer: ClipWriter | None = None
         self._unsure: list[Image] = []
         self._unseen = 0
+        self._last: Image | None = None
         self.clips: list[tuple[RawClip, ClipWriter]] = []
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -143,6 +147,10 @@ class ClipFollower:
             self._clip.kept[self._clip.frames] = crop
         self._writer.add(crop)
         self._clip.landmarks.append(points)
+        before, self._last = self._last, crop
+        new = before is None or self._clip.frames == 1
+        change = 0.0 if new else cv2.norm(crop, before, cv2.NORM_L1) / crop.size
+        self._clip.changes.append(change)
 
     def _end(self) -> None:
         if self._clip is not None and self._writer is not None:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from dawn.curation.clip import ClipFollower, RawClip, face_boxes
 from dawn.features.faces.blinks import BlinkConfig, find_blinks
 from dawn.features.faces.crop import CropConfig, Square, still_square
-from dawn.features.faces.detection import FaceConfig, FaceDetector, Track, link
+from dawn.features.faces.detection import Face, FaceConfig, FaceDetector, Track, link
 from dawn.features.faces.eyes import eye_ratios, mouth_opening
 from dawn.features.faces.landmarks import MEDIAPIPE
 from dawn.features.faces.pose import head_pose
+from dawn.features.movement import head_movement, head_rotation, longest_still, repeated_share
 from dawn.features.quality import brightness, face_patch, sharpness
 from dawn.features.rates import FPS, SAMPLES_PER_FRAME
 from dawn.features.sound.read import read_sound
@@ -120,8 +121,8 @@ class _Looks:
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Width and height of each frame's picture in the source."""
     cuts: list[int] = field(default_factory=list)
-    detections: list[tuple[int, list[NDArray[np.float64]]]] = field(default_factory=list)
-    """Boxes in upright source pixels."""
+    faces: list[tuple[int, list[Face]]] = field(default_factory=list)
+    """In upright source pixels."""
     damaged: int = 0
 
 
@@ -153,10 +154,13 @@ def extract_span(
     tracks: list[tuple[int, Track, range]] = []
     ignored = 0
     for number, shot in enumerate(shots(looks.frames, looks.cuts)):
-        inside = [(i, boxes) for i, boxes in looks.detections if shot[0] <= i <= shot[-1]]
+        inside = [(i, faces) for i, faces in looks.faces if shot[0] <= i <= shot[-1]]
         for track in link(inside, config.faces):
             span = _extent(track, shot, config.faces.detect_every)
-            if len(span) >= config.faces.min_track_frames:
+            if (
+                any(face.confirmed for face in track.faces)
+                and len(span) >= config.faces.min_track_frames
+            ):
                 tracks.append((number, track, span))
             else:
                 ignored += 1
@@ -177,7 +181,7 @@ def extract_span(
             result.tracks_ignored += 1
             clip.video.unlink()
             continue
-        others = [(t, span) for j, (_, t, span) in enumerate(tracks) if j != i]
+        others = [(t, span) for j, (_, t, span) in enumerate(tracks) if j != i and t.is_face]
         size = looks.sizes[clip.start]
         heard = None if speech is None else speech[clip.start - start :][: clip.frames]
         result.clips.append(_describe(clip, number, i, samples, heard, size, others, config))
@@ -207,16 +211,16 @@ def _analyse(
     pictures = read_pictures(
         path, info, first, last, max_side=_SMALL_SIDE, memory=memory, damaged=damaged
     )
-    for index, picture, size in pictures:
-        shot_detector.add(index, picture)
+    for picture in pictures:
+        index = picture.number
+        shot_detector.add(index, picture.image)
         if not start <= index < stop:
             continue
         looks.frames.append(index)
-        looks.sizes[index] = size
+        looks.sizes[index] = picture.size
         if index % config.faces.detect_every == 0:
-            scale = size[0] / picture.shape[1]
             detector = detector or FaceDetector(config.faces.min_confidence)
-            looks.detections.append((index, [box * scale for box in detector.detect(picture)]))
+            looks.faces.append((index, detector.find(picture.image, picture.whole)))
     looks.cuts = shot_detector.cuts
     looks.frames = [i for i in looks.frames if i not in shot_detector.unclear]
     looks.damaged = sum(start / FPS <= at < stop / FPS for at in damaged)
@@ -257,7 +261,9 @@ def _follow(
         )
     begin = min(span.start for _, _, span in tracks)
     end = max(span.stop for _, _, span in tracks)
-    for index, picture, _ in read_pictures(path, info, begin, end, memory=memory):
+    for index, picture in (
+        (p.number, p.image) for p in read_pictures(path, info, begin, end, memory=memory)
+    ):
         for (_, _, span), (_, follower) in zip(tracks, followers, strict=True):
             if index in span:
                 follower.add(index, picture)
@@ -287,6 +293,7 @@ def _describe(
     landmarks, found = raw.filled()
     pose, head = head_pose(landmarks)
     eyes, mouth, boxes = eye_ratios(landmarks), mouth_opening(landmarks), face_boxes(landmarks)
+    changes = np.asarray(raw.changes, np.float32)
     hashed = [_nearest(raw.kept, t) for t in hash_frames(raw.frames)]
     to_source = raw.square.side / config.crop.size
     measures: dict[str, float | None] = {
@@ -297,6 +304,11 @@ def _describe(
         "yaw_p95": float(np.percentile(np.abs(pose[:, 0]), 95)),
         "pitch_p95": float(np.percentile(np.abs(pose[:, 1]), 95)),
         "voiced": None if speech is None else speech_share(speech),
+        "still_seconds": longest_still(changes),
+        "repeated": repeated_share(changes),
+        "mouth_moves": float(mouth.std()),
+        "head_movement": head_movement(boxes),
+        "head_rotation": head_rotation(pose),
         **_light(raw.kept, boxes),
     }
     return Clip(

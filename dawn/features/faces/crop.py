@@ -2,7 +2,8 @@
 
 The official cropping was never published. Ours follows the practice of HDTF and of Siarohin's
 video preprocessing: the union of the track's face boxes, widened to hold hair, chin and some
-background, one square for the whole track.
+background, one square for the whole track; but the face fills about half of it however much the
+head moves.
 """
 
 from dataclasses import dataclass
@@ -20,14 +21,25 @@ class CropConfig:
     """Pixels of the written square."""
     widen: float = 1.6
     """Side of the square over the longer side of the union of face boxes."""
-    raise_by: float = 0.08
+    least: float = 1.85
+    """Side over the face's own longer side (the track's median) at least: the face of somebody who
+    sits still fills at most 0.54 of the crop."""
+    most: float = 2.15
+    """The same at most, unless the moving head would not fit with `margin`: the face fills at least
+    0.46."""
+    margin: float = 1.1
+    """Side over the longer side of the union of face boxes at least."""
+    raise_by: float = 0.1
     """Upward shift as a share of the side: a face box ends at the brows, the hair is above."""
 
     def __post_init__(self) -> None:
         if self.size < 64 or self.size % 2:
             raise ValueError(f"size: {self.size} is not an even number of at least 64 pixels")
-        if self.widen < 1:
-            raise ValueError(f"widen: {self.widen} would cut into the face; give at least 1")
+        for name in ("widen", "least", "margin"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: below 1 it would cut into the face; give at least 1")
+        if self.most < self.least:
+            raise ValueError(f"most: {self.most} is less than least, {self.least}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,9 @@ def still_square(boxes: NDArray[np.float64], width: int, height: int, config: Cr
     x_min, y_min = boxes[:, 0].min(), boxes[:, 1].min()
     x_max, y_max = boxes[:, 2].max(), boxes[:, 3].max()
     union = max(x_max - x_min, y_max - y_min)
-    side = max(min(union * config.widen, min(width, height)), union)
+    face = float(np.median(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])))
+    side = min(max(union * config.widen, face * config.least), face * config.most)
+    side = max(min(max(side, union * config.margin), min(width, height)), union)
     x = _within((x_min + x_max - side) / 2, side, width)
     y = _within((y_min + y_max - side) / 2 - config.raise_by * side, side, height)
     return Square(round(x), round(y), max(2, round(side)))

@@ -1,5 +1,6 @@
 """Faces in a video: where they are, and which boxes of which frames are one person."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.faces.landmarks import mediapipe_solutions
+from dawn.features.faces.crop import Square, cut_square
+from dawn.features.faces.landmarks import FaceMesh, mediapipe_solutions, to_68
 
 Box = NDArray[np.float64]
 """x_min, y_min, x_max, y_max in pixels."""
@@ -32,27 +34,88 @@ class FaceConfig:
             raise ValueError("detect_every and min_track_frames: give at least 1 frame")
 
 
+_SAME = 0.5
+"""Overlap from which two boxes of one picture are one face."""
+_LIKE_SIZE = 1.5
+
+_LOOK_SIDE = 256
+"""Pixels of the square in which the mesh looks for a detected face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face that was seen in one picture."""
+
+    box: Box
+    """Around the mesh's 68 points; the detector's box where the mesh sees no face."""
+    confirmed: bool
+    """Whether the mesh sees one: the detector alone also sees them in badges and shirts."""
+
+
 @dataclass(slots=True)
 class Track:
-    """One face over consecutive frames: boxes at the frames where it was detected."""
+    """One face over consecutive frames: where it was seen at the frames that were looked at."""
 
     frames: list[int] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
+    faces: list[Face] = field(default_factory=list)
+
+    def add(self, frame: int, face: Face) -> None:
+        """See it once more."""
+        self.frames.append(frame)
+        self.faces.append(face)
+
+    @property
+    def is_face(self) -> bool:
+        """Whether the mesh saw a face at half of the looks."""
+        return 2 * sum(face.confirmed for face in self.faces) >= len(self.faces)
+
+    def predicted(self, frame: int) -> Box:
+        """Where it would be if it moved on as it did between the last two looks."""
+        if len(self.frames) < 2:
+            return self.faces[-1].box
+        last, before = self.faces[-1].box, self.faces[-2].box
+        step = (_middle(last) - _middle(before)) / (self.frames[-1] - self.frames[-2])
+        moved: Box = last + np.tile(step, 2) * (frame - self.frames[-1])
+        return moved
 
     def boxes_at(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Boxes (N, 4) at any frames, interpolated linearly and held at the ends."""
-        known = np.stack(self.boxes)
-        return np.stack([np.interp(frames, self.frames, known[:, k]) for k in range(4)], axis=1)
+        """Boxes (N, 4) at any frames, interpolated linearly and held at the ends; the mesh's alone
+        where it sees the face at all.
+        """
+        sure = [face.confirmed for face in self.faces]
+        counted = sure if any(sure) else [True] * len(sure)
+        when = np.asarray(self.frames)[counted]
+        known = np.stack([face.box for face in self.faces])[counted]
+        return np.stack([np.interp(frames, when, known[:, k]) for k in range(4)], axis=1)
 
 
 class FaceDetector:
-    """MediaPipe's BlazeFace: the short-range model, and the full-range one where it sees none."""
+    """MediaPipe's BlazeFace, the short-range model, and the full-range one where it sees none; its
+    mesh then says where exactly each face is. At a tenth of the picture's size BlazeFace's boxes
+    are up to twice the face.
+    """
 
     def __init__(self, min_confidence: float) -> None:
         self._models = _models(min_confidence)
 
+    def find(self, image: NDArray[np.uint8], whole: Callable[[], NDArray[np.uint8]]) -> list[Face]:
+        """The faces in an RGB picture (H, W, 3), in pixels of `whole()`, the same picture in its
+        full size, which is asked for only where the detector sees a face. Largest first.
+        """
+        boxes = self.detect(image)
+        if not boxes:
+            return []
+        picture = whole()
+        scale = picture.shape[1] / image.shape[1]
+        faces: list[Face] = []
+        for box in boxes:
+            face = confirm(picture, box * scale)
+            if all(overlap(face.box, other.box) < _SAME for other in faces):
+                faces.append(face)
+        return sorted(faces, key=lambda face: (-_area(face.box), *face.box))
+
     def detect(self, image: NDArray[np.uint8]) -> list[Box]:
-        """Boxes of the faces in an RGB picture (H, W, 3), in its pixels, largest first."""
+        """BlazeFace's boxes in an RGB picture (H, W, 3), in its pixels, largest first."""
         image = np.ascontiguousarray(image)
         for model in self._models:
             found = model.process(image).detections or []
@@ -60,6 +123,27 @@ class FaceDetector:
                 boxes = [_box(one, image.shape[1], image.shape[0]) for one in found]
                 return sorted(boxes, key=lambda box: (-_area(box), *box))
         return []
+
+
+def confirm(picture: NDArray[np.uint8], box: Box) -> Face:
+    """Look with the mesh for the face that the detector saw in a box of a picture (H, W, 3)."""
+    middle = _middle(box)
+    side = max(2, round(2 * float(max(box[2:] - box[:2]))))
+    square = Square(round(middle[0] - side / 2), round(middle[1] - side / 2), side)
+    points = _mesh().detect(cut_square(picture, square, _LOOK_SIDE))
+    if points is None:
+        return Face(box, confirmed=False)
+    corners = to_68(points)[:, :2].astype(np.float64) * (side / _LOOK_SIDE)
+    corners += (square.x, square.y)
+    found = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+    centre = _middle(found)
+    is_it = bool((centre >= box[:2]).all() and (centre <= box[2:]).all())  # else a neighbour
+    return Face(found if is_it else box, confirmed=is_it)
+
+
+@lru_cache(maxsize=1)
+def _mesh() -> FaceMesh:
+    return FaceMesh(still=True, coarse=True)
 
 
 @lru_cache(maxsize=2)
@@ -72,28 +156,37 @@ def _models(min_confidence: float) -> tuple[Any, ...]:
     )
 
 
-def link(detections: list[tuple[int, list[Box]]], config: FaceConfig) -> list[Track]:
-    """Join one shot's detections into tracks, greedily by overlap. Sorted by first frame."""
+def link(detections: list[tuple[int, list[Face]]], config: FaceConfig) -> list[Track]:
+    """Join one shot's faces into tracks. Sorted by first frame.
+
+    First by overlap with where a track was or would be by now, the largest first. What is left, a
+    head that moved by more than itself, joins a track only where each is the other's one choice.
+    """
     tracks: list[Track] = []
-    for frame, boxes in detections:
+    for frame, faces in detections:
         alive = [t for t in tracks if frame - t.frames[-1] <= config.max_gap_frames]
         pairs = sorted(
             (
-                (overlap(track.boxes[-1], box), i, j)
-                for i, track in enumerate(alive)
-                for j, box in enumerate(boxes)
+                (max(overlap(b, face.box) for b in (t.faces[-1].box, t.predicted(frame))), i, j)
+                for i, t in enumerate(alive)
+                for j, face in enumerate(faces)
             ),
             key=lambda pair: (-pair[0], pair[1], pair[2]),
         )
-        taken: set[int] = set()
-        fed: set[int] = set()
+        free, left = set(range(len(alive))), set(range(len(faces)))
         for share, i, j in pairs:
-            if share >= config.min_overlap and i not in fed and j not in taken:
-                alive[i].frames.append(frame)
-                alive[i].boxes.append(boxes[j])
-                fed.add(i)
-                taken.add(j)
-        tracks += [Track([frame], [box]) for j, box in enumerate(boxes) if j not in taken]
+            if share >= config.min_overlap and i in free and j in left:
+                alive[i].add(frame, faces[j])
+                free.discard(i)
+                left.discard(j)
+        near = [(i, j) for i in free for j in left if _reaches(alive[i], frame, faces[j].box)]
+        for i, j in near:
+            if sum(a == i for a, _ in near) == 1 and sum(b == j for _, b in near) == 1:
+                alive[i].add(frame, faces[j])
+                left.discard(j)
+        for j in sorted(left):
+            tracks.append(Track())
+            tracks[-1].add(frame, faces[j])
     return tracks
 
 
@@ -105,6 +198,21 @@ def overlap(a: Box, b: Box) -> float:
         return 0.0
     shared = width * height
     return float(shared / (_area(a) + _area(b) - shared))
+
+
+def _reaches(track: Track, frame: int, box: Box) -> bool:
+    """Whether a track's face may have moved to a box: of like size and less than a face away."""
+    for before in (track.faces[-1].box, track.predicted(frame)):
+        sides = np.array([max(b[2:] - b[:2]) for b in (before, box)])
+        away = np.linalg.norm(_middle(before) - _middle(box))
+        if sides.max() < _LIKE_SIZE * sides.min() and away < sides.mean():
+            return True
+    return False
+
+
+def _middle(box: Box) -> NDArray[np.float64]:
+    middle: NDArray[np.float64] = (box[:2] + box[2:]) / 2
+    return middle
 
 
 def _area(box: Box) -> float:

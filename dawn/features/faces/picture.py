@@ -68,10 +68,11 @@ def face_square(picture: NDArray[np.uint8]) -> tuple[Square, int] | None:
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(
             np.uint8, copy=False
         )
-    boxes = FaceDetector(0.5).detect(small)
-    if not boxes:
+    faces = FaceDetector(0.5).find(small, lambda: picture)
+    if not faces:
         return None
-    return still_square(boxes[0][None] / scale, width, height, CropConfig()), len(boxes)
+    sure = [face for face in faces if face.confirmed] or faces
+    return still_square(sure[0].box[None], width, height, CropConfig()), len(sure)
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:

@@ -10,7 +10,8 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +47,8 @@ class Picture(NamedTuple):
     """RGB (H, W, 3), upright."""
     size: tuple[int, int]
     """Width and height of the whole picture in the source, which `image` may be smaller than."""
+    whole: Callable[[], NDArray[np.uint8]]
+    """The picture in that size. Ask for it before the next one is read."""
 
 
 class Shown(NamedTuple):
@@ -64,8 +67,8 @@ def read_frames(
     """Yield `(i, RGB (H, W, 3))` for each 25-fps frame i in [start, stop), upright, all of the
     size that `info` has. See `read_pictures`.
     """
-    for index, image, _ in read_pictures(path, info, start, stop, one_size=True):
-        yield index, image
+    for picture in read_pictures(path, info, start, stop, one_size=True):
+        yield picture.number, picture.image
 
 
 def read_pictures(
@@ -93,6 +96,7 @@ def read_pictures(
     """
     stop = info.frames if stop is None else min(stop, info.frames)
     upright = Upright(info.shape, max_side)
+    full = upright if max_side is None else Upright(info.shape, None)
     whole = (info.width, info.height)
     step = 1 / info.frame_rate if info.frame_rate else 1 / FPS
     longest = max(_LONGEST_STEP_S, _LONGEST_STEP * step) + 1e-6
@@ -111,7 +115,7 @@ def read_pictures(
             until = min(until, following.at)
             while index < stop and index / FPS <= until:
                 image = upright(shown.frame, size) if image is None else image
-                yield Picture(index, image, size)
+                yield Picture(index, image, size, partial(full, shown.frame, size))
                 index += 1
             if hole:
                 index = max(index, first, math.floor(until * FPS) + 2)
@@ -122,7 +126,7 @@ def read_pictures(
         size = whole if one_size else upright.size(shown.frame)
         image = upright(shown.frame, size)
         while index < stop and index / FPS <= shown.at + max(step, 1 / FPS) - 1e-6:
-            yield Picture(index, image, size)
+            yield Picture(index, image, size, partial(full, shown.frame, size))
             index += 1
 
 

@@ -43,9 +43,9 @@ class ShotConfig:
     """Mean change in hue, saturation and brightness (0-255) below which nothing is a cut."""
     min_shot_frames: int = 5
     max_blend_error: float | None = 0.33
-    """A transition: over a quarter of a second to one, the pictures between are mixtures of the first and
-    the last up to this share of their difference; null looks for none. Real scenes measured 0.36
-    and more, dissolves and fades 0.04 to 0.31."""
+    """A transition: over a quarter of a second to one, the pictures between are mixtures of the
+    first and the last up to this share of their difference; null looks for none. Real scenes
+    measured 0.36 and more, dissolves and fades 0.04 to 0.31."""
     min_blend_change: float = 20.0
     """Mean change in RGB (0-255) from a transition's first to its last picture."""
     black: float = 24.0
