@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dawn.features.rates import FPS
 
-SAME = 0.2
+SAME = 0.5
 """Mean change, in grey levels, up to which two crops are the same picture, coded twice."""
 
 

@@ -20,6 +20,7 @@ GOOD: dict[str, Any] = {
     "yaw_p95": 10.0, "pitch_p95": 10.0, "voiced": 0.6, "agreement": 5.0,
     "agreement_by": "syncnet", "agreement_offset": 0, "speaking": 2.0,
     "speaking_seconds": [2.0, 1.0, 3.0], "speech_overall": 3.0, "duplicate_score": 0.0,
+    "still_seconds": 0.04, "mouth_moves": 0.05, "head_movement": 5.0, "head_rotation": 0.4,
 }  # fmt: skip
 
 
@@ -29,11 +30,13 @@ COLUMNS = {
     "bright": "brightness", "yaw": "yaw_p95", "pitch": "pitch_p95", "speech": "voiced",
     "speaking": "speaking", "agreement": "agreement", "offset": "agreement_offset",
     "speech_quality": "speech_overall", "duplicate": "duplicate_score",
+    "frozen": "still_seconds", "mouth": "mouth_moves", "movement": "head_movement",
+    "rotation": "head_rotation",
 }  # fmt: skip
 
 
-OFF = {"speech_quality"}
-ALL = FilterConfig(min_speech_quality=2.5)
+OFF = {"speech_quality", "movement", "rotation"}
+ALL = FilterConfig(min_speech_quality=2.5, max_head_movement=20, max_head_rotation=2)
 OF_SOUND = (
     *("voiced", "agreement", "agreement_by", "agreement_offset"),
     *("speaking", "speaking_seconds", "speech_overall"),
