@@ -5,9 +5,8 @@ between phrases, and enough of speech's spectrum for audio features to have some
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import lfilter
 
 Floats = NDArray[np.float32]
 
@@ -40,7 +39,7 @@ def speak(seconds: float, seed: int, *, pitch_hz: float = 190.0, tract: float = 
         time = np.linspace(0, 1, length)
         voiced = _resonate(source[start:stop], vowel) * np.sin(np.pi * time) ** 1.2
         burst_at, burst_level = 0.12, draw.uniform(0, 0.35)
-        noise = lfilter([1, -0.9], [1], hiss[start:stop])
+        noise = scipy.signal.lfilter([1, -0.9], [1], hiss[start:stop])
         burst = noise * np.exp(-(((time - burst_at) / 0.07) ** 2)) * burst_level * 0.3
         sound[start:stop] += level * (voiced / (np.abs(voiced).max() + 1e-9) + burst)
     sound += 1e-4 * hiss
@@ -54,7 +53,7 @@ def mouth_curve(voice: Floats) -> Floats:
     count = -(-len(voice) // hop)
     padded = np.pad(voice.astype(np.float64), (0, count * hop - len(voice)))
     loudness = np.sqrt((padded.reshape(count, hop) ** 2).mean(axis=1))
-    smooth = gaussian_filter1d(loudness, _SMOOTHING_S * CURVE_RATE)
+    smooth = scipy.ndimage.gaussian_filter1d(loudness, _SMOOTHING_S * CURVE_RATE)
     scale = np.percentile(smooth, 95)
     opening: Floats = np.clip(smooth / max(scale, 1e-9), 0, 1).astype(np.float32)
     return opening
@@ -90,5 +89,5 @@ def _resonate(sound: NDArray[np.float64], formants: NDArray[np.float64]) -> NDAr
     for hertz, width in zip(formants, _BANDWIDTHS, strict=True):
         radius = np.exp(-np.pi * width / RATE)
         poles = [1, -2 * radius * np.cos(2 * np.pi * hertz / RATE), radius**2]
-        sound = lfilter([sum(poles)], poles, sound)
+        sound = scipy.signal.lfilter([sum(poles)], poles, sound)
     return sound
