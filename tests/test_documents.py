@@ -8,8 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +18,8 @@ import av
 import pytest
 
 from dawn.synthetic.footage import write_footage
-from tests.terminals import Terminal, run_in_terminal, terminal_program
+from tests.clusters import ray_from_a_terminal
+from tests.terminals import run_in_terminal, terminal_program
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
@@ -177,28 +176,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def cluster(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """A Ray started from a terminal, so that its workers inherit that: what names it to others."""
-    dashboard = free_port()
-    script = (
-        "ray start --head --block --port=0 --num-cpus=1 --node-ip-address=127.0.0.1 "
-        f"--dashboard-port={dashboard} --dashboard-agent-listen-port={free_port()} "
-        "--disable-usage-stats"
-    )
-    terminal = Terminal(script, tmp_path_factory.mktemp("cluster"), environment)
-    end = time.monotonic() + 300
-    while not (found := re.search(r"--address='([\d.:]+)'", terminal.text)):
-        assert terminal.read(0.5), terminal.text
-        assert time.monotonic() < end, terminal.text
-    yield {"RAY_ADDRESS": found[1], "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}"}
-    os.killpg(terminal.process.pid, signal.SIGTERM)
-    terminal.wait(120)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """The Ray that all commands join."""
+    with ray_from_a_terminal(tmp_path_factory.mktemp("cluster"), environment) as named:
+        yield named
 
 
 def before(command: str, work: Path) -> None:
