@@ -124,6 +124,16 @@ def ray_session() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def in_ray_session(ray_session: None) -> dict[str, str]:
+    """The environment of a command that joins the Ray of all tests: one of its own costs ten
+    seconds of a processor.
+    """
+    import ray
+
+    return {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+
+
+@pytest.fixture(scope="session")
 def dataset(footage: Path, once: Once) -> Dataset:
     """The sample footage ingested in one process. Tests must not change it."""
     return Dataset(str(once("dataset", lambda root: ingest_into(root, [footage]))))

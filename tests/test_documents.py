@@ -1,7 +1,8 @@
 """Every command of README and docs/, run as it stands there, in a terminal, with relative paths.
 
 One folder holds what the documents assume; one Ray, started from a terminal as users start it, runs
-the commands. Presets have a few steps instead of thousands, and load their samples themselves.
+the commands. Presets have a few steps instead of thousands, and load their samples themselves; the
+demo's footage is shorter.
 """
 
 import json
@@ -54,6 +55,7 @@ from dataclasses import replace
 from dawn.training.stage import Stage
 from pipeline.cli.app import main
 from pipeline.demo import model as demo_model
+from pipeline.demo import run as demo_run
 
 whole = Stage.preset
 
@@ -66,6 +68,7 @@ def short(self, name, source="code"):
 
 Stage.preset = short
 demo_model.STEPS.update(lfg=2, pbnet=2, a2v=2)
+demo_run.SECONDS = 3.6
 
 if __name__ == "__main__":  # not in the processes that read samples
     main()
