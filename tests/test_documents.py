@@ -1,7 +1,8 @@
 """Every command of README and docs/, run as it stands there, in a terminal, with relative paths.
 
 One folder holds what the documents assume; one Ray, started from a terminal as users start it, runs
-the commands. Presets have a few steps instead of thousands, and load their samples themselves; the
+the commands. Presets have a few steps instead of thousands, and load their samples themselves; of
+the stages that one command trains, Ray Train has the last, which takes what the others made; the
 demo's footage is shorter.
 """
 
@@ -48,7 +49,7 @@ NOT_RUN = {
 VERDICTS = ("dawn regress --", "dawn eval-checkpoint")
 """Commands whose exit code is a verdict: 0 passed, 1 failed or not decided."""
 
-SHORT = """\
+SHORT = '''\
 import sys
 from dataclasses import replace
 
@@ -56,6 +57,8 @@ from dawn.training.stage import Stage
 from pipeline.cli.app import main
 from pipeline.demo import model as demo_model
 from pipeline.demo import run as demo_run
+from pipeline.train import command as train_command
+from pipeline.train.run import Resources
 
 whole = Stage.preset
 
@@ -66,13 +69,22 @@ def short(self, name, source="code"):
     return replace(config, run=replace(config.run, **quick))
 
 
+on_ray = train_command.train
+
+
+def sparing(task, resources, *, resume):
+    """Ray Train starts eight processes for each run."""
+    return on_ray(task, resources if task.stage == "a2v" else Resources(), resume=resume)
+
+
 Stage.preset = short
+train_command.train = sparing
 demo_model.STEPS.update(lfg=2, pbnet=2, a2v=2)
 demo_run.SECONDS = 3.6
 
 if __name__ == "__main__":  # not in the processes that read samples
     main()
-"""
+'''
 
 
 def blocks(document: str) -> list[tuple[str, str]]:
@@ -168,7 +180,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     terminal_program(programs)
     (programs / "short_dawn.py").write_text(SHORT)
     dawn = programs / "dawn"
-    dawn.write_text(f'#!/bin/sh\nexec {sys.executable} {programs}/short_dawn.py "$@"\n')
+    dawn.write_text(
+        "#!/bin/sh\n"
+        f'case "$1" in train|demo) exec {sys.executable} {programs}/short_dawn.py "$@";; esac\n'
+        f'exec {sys.executable} -m pipeline.cli "$@"\n'
+    )
     dawn.chmod(0o755)
     path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     ours = {"PATH": path, "PYTHONPATH": str(ROOT), "TOUCHED": str(programs / "touched")}
