@@ -36,6 +36,7 @@ cv2.setNumThreads(1)
 torch.set_num_threads(1)
 os.environ.pop("RAY_ADDRESS", None)  # the user's cluster is not for tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other spin
+os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process for each run
 os.environ.setdefault("RAY_worker_niceness", "0")  # else tests without Ray starve those with it
 
 
@@ -121,6 +122,16 @@ def ray_session() -> Iterator[None]:
     executor = OnRay(workers=2)
     yield
     executor.close()
+
+
+@pytest.fixture(scope="session")
+def in_ray_session(ray_session: None) -> dict[str, str]:
+    """The environment of a command that joins the Ray of all tests: one of its own costs ten
+    seconds of a processor.
+    """
+    import ray
+
+    return {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
 
 
 @pytest.fixture(scope="session")

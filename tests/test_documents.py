@@ -1,15 +1,15 @@
 """Every command of README and docs/, run as it stands there, in a terminal, with relative paths.
 
 One folder holds what the documents assume; one Ray, started from a terminal as users start it, runs
-the commands. Presets have a few steps instead of thousands, and load their samples themselves.
+the commands. Presets have a few steps instead of thousands, and load their samples themselves; of
+the stages that one command trains, Ray Train has the last, which takes what the others made; the
+demo's footage is shorter.
 """
 
 import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +20,8 @@ import av
 import pytest
 
 from dawn.synthetic.footage import write_footage
-from tests.terminals import Terminal, run_in_terminal, terminal_program
+from tests.clusters import ray_from_a_terminal
+from tests.terminals import run_in_terminal, terminal_program
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
@@ -49,13 +50,16 @@ NOT_RUN = {
 VERDICTS = ("dawn regress --", "dawn eval-checkpoint")
 """Commands whose exit code is a verdict: 0 passed, 1 failed or not decided."""
 
-SHORT = """\
+SHORT = '''\
 import sys
 from dataclasses import replace
 
 from dawn.training.stage import Stage
 from pipeline.cli.app import main
 from pipeline.demo import model as demo_model
+from pipeline.demo import run as demo_run
+from pipeline.train import command as train_command
+from pipeline.train.run import Resources
 
 whole = Stage.preset
 
@@ -66,12 +70,22 @@ def short(self, name, source="code"):
     return replace(config, run=replace(config.run, **quick))
 
 
+on_ray = train_command.train
+
+
+def sparing(task, resources, *, resume):
+    """Ray Train starts eight processes for each run."""
+    return on_ray(task, resources if task.stage == "a2v" else Resources(), resume=resume)
+
+
 Stage.preset = short
+train_command.train = sparing
 demo_model.STEPS.update(lfg=2, pbnet=2, a2v=2)
+demo_run.SECONDS = 3.6
 
 if __name__ == "__main__":  # not in the processes that read samples
     main()
-"""
+'''
 
 
 def blocks(document: str) -> list[tuple[str, str]]:
@@ -167,7 +181,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     terminal_program(programs)
     (programs / "short_dawn.py").write_text(SHORT)
     dawn = programs / "dawn"
-    dawn.write_text(f'#!/bin/sh\nexec {sys.executable} {programs}/short_dawn.py "$@"\n')
+    dawn.write_text(
+        "#!/bin/sh\n"
+        f'case "$1" in train|demo) exec {sys.executable} {programs}/short_dawn.py "$@";; esac\n'
+        f'exec {sys.executable} -m pipeline.cli "$@"\n'
+    )
     dawn.chmod(0o755)
     path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     ours = {"PATH": path, "PYTHONPATH": str(ROOT), "TOUCHED": str(programs / "touched")}
@@ -178,28 +196,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def cluster(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """A Ray started from a terminal, so that its workers inherit that: what names it to others."""
-    dashboard = free_port()
-    script = (
-        "ray start --head --block --port=0 --num-cpus=1 --node-ip-address=127.0.0.1 "
-        f"--dashboard-port={dashboard} --dashboard-agent-listen-port={free_port()} "
-        "--disable-usage-stats"
-    )
-    terminal = Terminal(script, tmp_path_factory.mktemp("cluster"), environment)
-    end = time.monotonic() + 300
-    while not (found := re.search(r"--address='([\d.:]+)'", terminal.text)):
-        assert terminal.read(0.5), terminal.text
-        assert time.monotonic() < end, terminal.text
-    yield {"RAY_ADDRESS": found[1], "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}"}
-    os.killpg(terminal.process.pid, signal.SIGTERM)
-    terminal.wait(120)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """The Ray that all commands join."""
+    with ray_from_a_terminal(tmp_path_factory.mktemp("cluster"), environment) as named:
+        yield named
 
 
 def before(command: str, work: Path) -> None:

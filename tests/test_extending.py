@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from dawn.synthetic.footage import write_footage
+from tests.clusters import ray_from_a_terminal
 from tests.conftest import ROOT
 from tests.test_documents import blocks, split_commands
 
@@ -41,7 +42,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {
         **os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
         "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1", "RAY_AUTH_MODE": "token",
     }  # fmt: skip
 
 
@@ -54,6 +55,13 @@ def run(
     )  # fmt: skip
 
 
+def done(command: str, folder: Path, environment: dict[str, str]) -> str:
+    """What a command that ends well prints."""
+    answer = run(command, folder, environment)
+    assert answer.returncode == 0, f"{command}\n{answer.stdout}\n{answer.stderr}"
+    return answer.stdout
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     for name, text in files().items():
@@ -63,15 +71,18 @@ def work(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_every_step_of_the_document_works(work: Path, environment: dict[str, str]) -> None:
+def test_every_step_of_the_document_works(
+    work: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
     (work / "footage").mkdir()
     write_footage(work / "footage", kinds=["plain", "second"], seconds=2.4)
-    said = {}
     (script,) = (text for language, text in blocks(DOCUMENT) if language == "bash")
-    for command in split_commands(script):
-        answer = run(command, work, environment)
-        assert answer.returncode == 0, f"{command}\n{answer.stdout}\n{answer.stderr}"
-        said[command.split("\n")[0]] = answer.stdout
+    install, *commands = split_commands(script)
+    said = {install: done(install, work, environment)}
+    # Its workers are of the environment, and begin after the plug-in is there.
+    with ray_from_a_terminal(tmp_path, environment, "python -m ray.scripts.scripts") as named:
+        for command in commands:
+            said[command.split("\n")[0]] = done(command, work, environment | named)
     assert any("pass" in text for command, text in said.items() if "moving_head" in command)
     assert (work / "my_runs/mouth/model/mouth/mouth.safetensors").is_file()
     assert "red_share" in (work / "my_page/index.html").read_text()

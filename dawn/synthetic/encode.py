@@ -10,8 +10,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from dawn.synthetic.voice import RATE
 
@@ -51,7 +51,7 @@ def write_video(
             file.mux(video.encode(frame))
         file.mux(video.encode(None))
         if audio is not None and sound is not None:
-            fine = resample_poly(sound, SOUND_RATE // RATE, 1).astype(np.float32)
+            fine = scipy.signal.resample_poly(sound, SOUND_RATE // RATE, 1).astype(np.float32)
             block = av.AudioFrame.from_ndarray(fine[None], format="fltp", layout="mono")
             block.sample_rate, block.pts = SOUND_RATE, 0
             block.time_base = Fraction(1, SOUND_RATE)

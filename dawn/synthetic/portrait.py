@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from scipy.interpolate import RBFInterpolator
+import scipy
 
 from dawn.synthetic.cutout import HEIGHT, WIDTH, Cutout, Floats, Image, cut_out
 from dawn.synthetic.identity import RGB, Identity
@@ -96,7 +96,9 @@ def _depth(mesh: Floats, grid: Floats, hinge: float) -> Floats:
     depths = np.concatenate(
         [mesh[:, 2], np.full(2 * len(ring), hinge), np.full(3, 0.5 * (hinge + chin[2]))]
     )
-    surface = RBFInterpolator(knots, depths, kernel="thin_plate_spline", smoothing=20.0)
+    surface = scipy.interpolate.RBFInterpolator(
+        knots, depths, kernel="thin_plate_spline", smoothing=20.0
+    )
     values = surface(grid.reshape(-1, 2)).reshape(grid.shape[:2])
     smooth: Floats = cv2.GaussianBlur(values.astype(np.float32), (0, 0), _SMOOTH) * _DEEPEN
     behind: Floats = np.minimum(smooth, _DEEPEN * hinge + 10) - np.float32(_DEEPEN * hinge)

@@ -9,7 +9,7 @@ we do, so that its bounds agree to about a tenth of the interval's width.
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from eval.leaderboard.distributions import COLUMNS, Slices
 from eval.leaderboard.groups import Entry
@@ -73,7 +73,7 @@ def interval(metric: Measure, entry: Entry) -> str | None:
     who = "coalesce(speaker, clip_id)" if group.count < int(known.sum()) else "clip_id"
     weight = "n" if metric.together is POOLED_MEAN else "1"
     off = reach(group, 0.025)
-    share = float(stats.norm.cdf(-off))
+    share = float(scipy.stats.norm.cdf(-off))
     return (
         f"WITH one AS (SELECT {who} AS who, sum(value * {weight}) AS s, sum({weight}) AS w\n"
         f"  FROM {_files([entry.where], 'metrics')}\n"

@@ -3,9 +3,8 @@
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 from dawn.features.sound.mel import BANDS, STEPS, log_mel
 
@@ -58,10 +57,10 @@ def motion_beats(speed: F64) -> F64:
     """Lulls of the head: local minima of its smoothed speed (T - 1,), in frames."""
     if len(speed) < 3:
         return np.empty(0)
-    smooth = gaussian_filter1d(speed, SIGMA_SMOOTH, mode="nearest")
+    smooth = scipy.ndimage.gaussian_filter1d(speed, SIGMA_SMOOTH, mode="nearest")
     low, high = np.percentile(smooth, [5, 95])
     depth = max(MIN_PROMINENCE * (high - low), MIN_DEGREES)
-    lulls, _ = find_peaks(-smooth, prominence=depth)
+    lulls, _ = scipy.signal.find_peaks(-smooth, prominence=depth)
     return np.asarray(lulls + 0.5, dtype=np.float64)
 
 
@@ -72,10 +71,10 @@ def audio_beats(sound: NDArray[np.float32]) -> F64:
     mel = log_mel(sound).reshape(-1, BANDS).astype(np.float64)
     rise = np.zeros(len(mel))
     rise[2:] = np.maximum(mel[2:] - mel[:-2], 0).mean(axis=1)
-    smooth = gaussian_filter1d(rise, 1.0, mode="nearest")
+    smooth = scipy.ndimage.gaussian_filter1d(rise, 1.0, mode="nearest")
     if not np.ptp(smooth) > 0:
         return np.empty(0)
-    peaks, _ = find_peaks(smooth, distance=ONSET_GAP, prominence=0.5 * smooth.std())
+    peaks, _ = scipy.signal.find_peaks(smooth, distance=ONSET_GAP, prominence=0.5 * smooth.std())
     power = np.exp(mel).sum(axis=1)
     loud = np.percentile(power, 95) * 10 ** (-AUDIBLE_DB / 10)
     # What begins at a peak is heard in the 100 ms after it.

@@ -1,8 +1,8 @@
 """How two curves of a clip move together, and by how many frames they are apart."""
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 F64 = NDArray[np.float64]
 
@@ -30,7 +30,9 @@ def lagged_correlation(mouth: F64, sound: F64, max_lag: int = MAX_LAG) -> F64:
     if len(mouth) != len(sound) or len(mouth) < MIN_SHARED:
         raise ValueError(f"{len(mouth)} and {len(sound)} frames: {MIN_SHARED} of both are needed")
     reach = min(max_lag, len(mouth) - MIN_SHARED)
-    a, b = (gaussian_filter1d(curve.astype(np.float64), 1.0) for curve in (mouth, sound))
+    a, b = (
+        scipy.ndimage.gaussian_filter1d(curve.astype(np.float64), 1.0) for curve in (mouth, sound)
+    )
     if np.std(a) < 1e-6 or np.std(b) < 1e-6:
         raise ValueError("a curve is constant")
     found = []

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from eval.metrics.interface import MEAN, Features, SetMetric, TooFewError
 from eval.metrics.set_distances import SetDistance, frechet, kernel
@@ -73,7 +73,7 @@ class Comparison:
         known = self.replicates[np.isfinite(self.replicates)]
         if len(known) < 2 or margin <= 0:
             return None
-        z = stats.norm.ppf(0.95) + stats.norm.ppf(0.8)
+        z = scipy.stats.norm.ppf(0.95) + scipy.stats.norm.ppf(0.8)
         return max(2, int(np.ceil(self.n * (z * float(known.std(ddof=1)) / margin) ** 2)))
 
 
@@ -196,6 +196,6 @@ def bootstrap_p(replicates: F64, count: float) -> tuple[float, float]:
         if beyond < _RESOLVED and spread > 0:
             z = distance / spread  # beyond what so few replicates resolve: their normal's tail
         else:
-            z = float(stats.norm.ppf((beyond + 1) / (len(known) + 2)))
-        shares.append(float(stats.t.cdf(z / np.sqrt((freedom + 1) / freedom), freedom)))
+            z = float(scipy.stats.norm.ppf((beyond + 1) / (len(known) + 2)))
+        shares.append(float(scipy.stats.t.cdf(z / np.sqrt((freedom + 1) / freedom), freedom)))
     return min(1.0, 2 * min(shares)), shares[0]

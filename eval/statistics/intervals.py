@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 F64 = NDArray[np.float64]
 Alternative = Literal["two-sided", "less"]
@@ -136,7 +136,7 @@ def bounds(replicates: F64, group: Groups, tail: float) -> tuple[float, float]:
     if group.count < 2 or len(known) < 2:
         return float("nan"), float("nan")
     off = reach(group, tail)
-    share = float(stats.norm.cdf(-off))
+    share = float(scipy.stats.norm.cdf(-off))
     low, high = np.quantile(known, [share, 1 - share])
     scale = float(np.abs(known).max()) or 1.0  # squares of huge numbers overflow
     middle = scale * float((known / scale).mean())
@@ -147,7 +147,7 @@ def bounds(replicates: F64, group: Groups, tail: float) -> tuple[float, float]:
 def reach(group: Groups, tail: float) -> float:
     """How many deviations of the replicates a bound lies off."""
     count = max(2.0, group.effective)
-    return -float(np.sqrt(count / (count - 1)) * stats.t.ppf(tail, count - 1))
+    return -float(np.sqrt(count / (count - 1)) * scipy.stats.t.ppf(tail, count - 1))
 
 
 def sign_flip(
@@ -203,6 +203,6 @@ def clips_needed(
     sizes = np.bincount(group.of_clip, minlength=group.count)
     # Of a ratio of sums: what each group adds beyond its size's share.
     spread = (sums - differences.mean() * sizes) / sizes.mean()
-    z = stats.norm.ppf(1 - alpha) + stats.norm.ppf(power)
+    z = scipy.stats.norm.ppf(1 - alpha) + scipy.stats.norm.ppf(power)
     needed = (z * float(spread.std(ddof=1)) / margin) ** 2
     return max(2, int(np.ceil(max(2.0, needed) * sizes.mean())))

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from rich.table import Table
 
 from dawn.recipe import IngestConfig, Recipe
-from dawn.synthetic.footage import footage_kinds, write_footage
+from dawn.synthetic.footage import SECONDS, footage_kinds, write_footage
 from dawn.synthetic.truth import truth_path
 from manifests.catalog import query, rows
 from manifests.errors import InputError
@@ -69,7 +69,7 @@ def render_footage(folder: Path, executor: Executor) -> None:
         return
     console.print(f"rendering {len(missing)} sample videos into {folder}", markup=False)
     for name in missing:
-        executor.submit(name, render_one, folder, name)
+        executor.submit(name, render_one, folder, name, SECONDS)
     for done, (key, outcome) in enumerate(executor.results(), start=1):
         name = str(key)
         if isinstance(outcome, Failure):
@@ -77,10 +77,10 @@ def render_footage(folder: Path, executor: Executor) -> None:
         console.print(f"  {done} of {len(missing)}: {name}.mp4", markup=False)
 
 
-def render_one(folder: Path, name: str) -> None:
+def render_one(folder: Path, name: str, seconds: float) -> None:
     """Render one kind of sample video under its final name only when it is whole."""
     with TemporaryDirectory(dir=folder) as scratch:
-        (video,) = write_footage(Path(scratch), kinds=[name])
+        (video,) = write_footage(Path(scratch), kinds=[name], seconds=seconds)
         truth = truth_path(video)
         truth.replace(folder / truth.name)
         video.replace(folder / video.name)

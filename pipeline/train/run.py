@@ -18,6 +18,7 @@ from dawn.training.task import TrainingTask
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.cluster.tasks import join_or_start, prepare_worker
+from pipeline.train.board import NewsBoard
 from pipeline.train.news import TrainingNews
 from pipeline.train.report import write_report
 
@@ -95,28 +96,6 @@ def _clear(run: RunFolder) -> None:
 
 
 # --- Ray Train ------------------------------------------------------------------------------------
-
-
-class NewsBoard:
-    """Where workers post news and the driver reads them; an actor of its own."""
-
-    def __init__(self) -> None:
-        self._news: list[dict[str, Any]] = []
-        self._fatal: str | None = None
-
-    def post(self, news: dict[str, Any]) -> None:
-        """Add news; a "fatal" one says that going on makes no sense."""
-        self._fatal = self._fatal or news.get("fatal")
-        self._news.append(news)
-
-    def take(self) -> list[dict[str, Any]]:
-        """The news since the last call."""
-        news, self._news = self._news, []
-        return news
-
-    def fatal(self) -> str | None:
-        """Why the run cannot go on, if so."""
-        return self._fatal
 
 
 def _on_ray(

@@ -28,22 +28,28 @@ class Answer:
     stderr: str
 
 
-def run(name: str, *arguments: str, folder: Path) -> Answer:
-    """`python -m benchmarks.NAME arguments`; `folder` is for what it prints."""
+def run(name: str, *arguments: str, folder: Path, ray: str | None = None) -> Answer:
+    """`python -m benchmarks.NAME arguments`; `folder` is for what it prints, `ray` the address of
+    one to use instead of one of its own.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
     outputs = (folder / "stdout", folder / "stderr")
-    process = context.Process(target=_main, args=(name, arguments, outputs))
+    process = context.Process(target=_main, args=(name, arguments, outputs, ray))
     process.start()
     process.join()
     return Answer(process.exitcode, *(path.read_text(errors="replace") for path in outputs))
 
 
-def _main(name: str, arguments: tuple[str, ...], outputs: tuple[Path, Path]) -> None:
+def _main(
+    name: str, arguments: tuple[str, ...], outputs: tuple[Path, Path], ray: str | None
+) -> None:
     """In the fork: as the interpreter does with `-m`, from the repository's root."""
     for number, path in enumerate(outputs, 1):
         with path.open("wb") as file:
             os.dup2(file.fileno(), number)
     os.chdir(ROOT)
+    if ray is not None:
+        os.environ["RAY_ADDRESS"] = ray
     sys.argv = [name, *arguments]
     runpy.run_module(f"benchmarks.{name}", run_name="__main__", alter_sys=True)

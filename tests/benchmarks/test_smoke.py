@@ -34,8 +34,10 @@ def figures(text: str) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", names())
-def test_each_runs_at_its_smallest(name: str, tmp_path: Path) -> None:
-    answer = run(name, "--smoke", folder=tmp_path)
+def test_each_runs_at_its_smallest(
+    name: str, tmp_path: Path, in_ray_session: dict[str, str]
+) -> None:
+    answer = run(name, "--smoke", folder=tmp_path, ray=in_ray_session["RAY_ADDRESS"])
     assert answer.code == 0, answer.stderr[-3000:]
     found = figures(answer.stdout)
     assert found or any(line.startswith(SKIPPED) for line in answer.stdout.splitlines())

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import percentile_filter
-from scipy.signal import find_peaks
 
 from dawn.features.rates import FPS
 
@@ -40,7 +39,7 @@ def find_blinks(
         return []
     openness = np.interp(np.arange(len(openness)), np.flatnonzero(known), openness[known])
     relative = openness / _open_level(openness, round(config.window_seconds * FPS))
-    _, dips = find_peaks(
+    _, dips = scipy.signal.find_peaks(
         -relative,
         height=-config.close_below,
         prominence=config.min_depth,
@@ -61,7 +60,9 @@ def _open_level(openness: NDArray[np.float64], window: int) -> NDArray[np.float6
 
     Never under half of the whole clip's, so that flutter of a shut eye does not count as blinks.
     """
-    local = percentile_filter(openness, 90, size=min(window, len(openness)), mode="nearest")
+    local = scipy.ndimage.percentile_filter(
+        openness, 90, size=min(window, len(openness)), mode="nearest"
+    )
     return np.maximum(local, max(0.5 * float(np.percentile(openness, 90)), 1e-3))
 
 

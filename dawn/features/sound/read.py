@@ -6,8 +6,8 @@ from typing import Any
 
 import av
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from dawn.features.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 from dawn.features.sound.samples import Evened
@@ -42,7 +42,8 @@ def read_sound(path: Path, info: VideoInfo, start: int, stop: int) -> NDArray[np
     ratio = Fraction(SAMPLE_RATE, rate)
     mono = native
     if ratio != 1:
-        mono = resample_poly(native, ratio.numerator, ratio.denominator).astype(np.float32)
+        up, down = ratio.numerator, ratio.denominator
+        mono = scipy.signal.resample_poly(native, up, down).astype(np.float32)
     begin = start * SAMPLES_PER_FRAME - first_s * SAMPLE_RATE
     return np.clip(mono[begin : begin + length], -1, 1)
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import cv2
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import medfilt
 
 from manifests.errors import InputError
 
@@ -54,8 +54,9 @@ def track_squares(boxes: NDArray[np.float32]) -> NDArray[np.int64]:
         raise InputError("a face track needs a box with left < right and top < bottom per frame")
     # medfilt sees zeros beyond the ends: a window no longer than the track keeps them a minority.
     window = min(_MEDIAN_FRAMES, len(boxes) - (len(boxes) + 1) % 2)
-    half = medfilt(np.maximum(right - left, bottom - top) / 2, window)
-    x, y = medfilt((left + right) / 2, window), medfilt((top + bottom) / 2, window)
+    half = scipy.signal.medfilt(np.maximum(right - left, bottom - top) / 2, window)
+    x = scipy.signal.medfilt((left + right) / 2, window)
+    y = scipy.signal.medfilt((top + bottom) / 2, window)
     wide = half * (1 + MARGIN)
     edges = [x - wide, y - half, x + wide, y + half * (1 + 2 * MARGIN)]
     return np.asarray(np.floor(np.stack(edges, axis=1)), dtype=np.int64)

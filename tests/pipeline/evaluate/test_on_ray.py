@@ -65,7 +65,10 @@ def test_workers_and_shards_do_not_matter(
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_killed_with_all_it_started_and_run_again(tmp_path: Path) -> None:
+def test_killed_with_all_it_started_and_run_again(
+    tmp_path: Path, in_ray_session: dict[str, str]
+) -> None:
+    """The first time on a Ray of its own, which dies with it."""
     real, fake = films(tmp_path / "real", 12, 4), films(tmp_path / "fake", 12, 20)
     card = tmp_path / "card.yaml"
     card.write_text(CARD)
@@ -73,15 +76,15 @@ def test_killed_with_all_it_started_and_run_again(tmp_path: Path) -> None:
     given = options(tmp_path / "calm", str(card), real, videos=fake, metrics="psnr,ssim,head_jerk")
     evaluate(plan(given), results_folder(given.out), InProcess())
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(env: dict[str, str]) -> subprocess.Popen[bytes]:
         arguments = ["--videos", fake, "--reference", real, "--out", tmp_path / "killed"]
         more = ["--metrics", "psnr,ssim,head_jerk", "--protocol", card, "--workers", "2"]
         return subprocess.Popen(
             [sys.executable, "-m", "pipeline.cli", "evaluate", *map(str, [*arguments, *more])],
-            cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, start_new_session=True,
+            cwd=ROOT, env=env, stdout=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
 
-    killed = start()
+    killed = start(dict(os.environ))
     while not list((tmp_path / "killed/clips").glob("*.parquet")):
         assert killed.poll() is None, "it ended before it was killed"
         time.sleep(0.02)
@@ -92,7 +95,7 @@ def test_killed_with_all_it_started_and_run_again(tmp_path: Path) -> None:
     wait_until_gone(children)
     done = len(list((tmp_path / "killed/clips").glob("*.parquet")))
     assert 1 <= done < 12, "it was to be killed half way"
-    assert start().wait() == 0
+    assert start(in_ray_session).wait() == 0
     assert content(RunFolder(str(tmp_path / "killed"), INFO)) == content(
         RunFolder(str(tmp_path / "calm"), INFO)
     )

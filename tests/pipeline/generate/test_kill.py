@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -24,32 +25,31 @@ from tests.processes import wait_until_gone
 STEPS, SECONDS = 2, 1.0
 
 
-def start(model: Path, dataset: str, out: Path) -> subprocess.Popen[str]:
+def start(
+    model: Path, dataset: str, out: Path, env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """The command, with a Ray of its own unless the environment names one."""
     arguments = ["generate", "--checkpoint", model, "--dataset", dataset, "--split", "train",
                  "--out", out, "--workers", 2, "--steps", STEPS, "--max-seconds", SECONDS,
                  "--device", "cpu"]  # fmt: skip
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
 
 
-def finish(model: Path, dataset: str, out: Path) -> str:
-    process = start(model, dataset, out)
-    text, _ = process.communicate()
-    assert process.returncode == 0, text
-    return text
-
-
-def kill(process: subprocess.Popen[str], worker: bool) -> None:
-    """One of the workers, or the command with all that it started."""
-    children = psutil.Process(process.pid).children(recursive=True)
+def kill_worker() -> None:
+    """One of those that make videos on the Ray of all tests."""
+    children = psutil.Process().children(recursive=True)
     makers = [child for child in children if name(child).startswith("ray::_Actor")]
-    if worker:
-        for child in makers[:1]:
-            child.kill()
-        return
+    assert makers
+    makers[0].kill()
+
+
+def kill_everything(process: subprocess.Popen[str]) -> None:
+    """The command with all that it started."""
+    children = psutil.Process(process.pid).children(recursive=True)
     for victim in [psutil.Process(process.pid), *children]:
         with contextlib.suppress(psutil.NoSuchProcess):
             victim.send_signal(signal.SIGKILL)
@@ -87,7 +87,7 @@ def wait_for_rows(process: subprocess.Popen[str], root: Path, count: int) -> Non
 
 
 @pytest.mark.slow
-def test_kills_at_random_moments(dataset, tmp_path):
+def test_kills_at_random_moments(dataset, tmp_path, in_ray_session):
     model = write_model(tmp_path / "model")
     many = ManyOptions(
         config=config_of(steps=STEPS), checkpoint=model, out=str(tmp_path / "calm"),
@@ -97,17 +97,20 @@ def test_kills_at_random_moments(dataset, tmp_path):
     calm = contents(tmp_path / "calm")
     assert len(calm) == 7
     chance, root = random.Random(5), tmp_path / "disturbed"
-    for rows, worker in ((1, False), (3, True)):
-        process = start(model, dataset.uri, root)
-        wait_for_rows(process, root, rows)
-        time.sleep(chance.uniform(0, 0.5))  # somewhere in the next ones
-        kill(process, worker)
-        if not worker:
-            assert len(contents(root)) < 7
+    process = start(model, dataset.uri, root)
+    wait_for_rows(process, root, 1)
+    time.sleep(chance.uniform(0, 0.5))  # somewhere in the next ones
+    kill_everything(process)
+    assert len(contents(root)) < 7
+    process = start(model, dataset.uri, root, in_ray_session)
+    wait_for_rows(process, root, 3)
+    time.sleep(chance.uniform(0, 0.5))
+    kill_worker()
     text, _ = process.communicate()  # it replaces its worker and goes on
     assert process.returncode == 0, text
     assert "already done" in text
     assert contents(root) == calm
     assert len(list((root / "videos").iterdir())) == 7
-    assert "7 already done" in finish(model, dataset.uri, root)
+    again = replace(many, out=str(root))
+    assert generate_many(again, OneHere(Maker, plan_run(again).task)).counts == {"already done": 7}
     assert not list(root.glob(".tmp-*"))  # a killed worker's, too

@@ -26,8 +26,8 @@ from tests.processes import wait_until_gone
 from tests.tables import contents
 
 MARK = uuid.uuid4().hex
-TARGETS = ("worker", "command", "everything")
-KILLS = int(os.environ.get("DAWN_KILLS", "4"))
+TARGETS = ("everything", "command", "worker")
+KILLS = int(os.environ.get("DAWN_KILLS", "3"))
 """More of them take longer: each is a run of its own, and starts a Ray."""
 
 
@@ -128,8 +128,8 @@ class Uninterrupted:
 
     def __init__(self, folder: Path) -> None:
         self.films, self.config = folder / "films", folder / "config.yaml"
-        write_footage(self.films, kinds=["plain", "text"], seconds=5)
-        Film(self.films / "face.mp4").pictures(faces(230)).sound(9.2).close()
+        write_footage(self.films, kinds=["plain", "text"], seconds=2.4)
+        Film(self.films / "face.mp4").pictures(faces(112)).sound(4.5).close()
         self.config.write_text(
             "use_weights: false\nextract: {span_seconds: 4}\nfilters: {min_face_px: 40}\n"
         )
@@ -151,7 +151,7 @@ class Uninterrupted:
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
     calm = Uninterrupted(tmp_path_factory.mktemp("calm"))
-    assert {len(calm.contents[table]) for table in ("videos", "clips")} == {3, 5}
+    assert [len(calm.contents[table]) for table in ("videos", "clips")] == [3, 3]
     return calm
 
 
@@ -173,40 +173,42 @@ def _ours() -> set[int]:
 
 
 def disturbed(calm: Uninterrupted, root: Path, kills: list[tuple[str, float]], seed: int) -> int:
-    """Ingest with kills (whom, when as a share of the whole work); then once in peace.
+    """Ingest with kills (whom, when as a share of the whole work) until a run has come to its end.
 
     Returns how many kills hit a run whose Ray was up: how far a resumed run has come by then
     depends on what the ones before it left to do.
     """
     chance = random.Random(seed)
-    struck = 0
+    struck, whole = 0, False
     with contextlib.ExitStack() as stack:  # what outlives a killed command stays
         for target, share in kills:
             command = stack.enter_context(Command(calm.films, root, calm.config))
-            if command.wait(share * calm.spent):
+            if whole := command.wait(share * calm.spent):
                 command.finish()
                 continue
             struck += len(_ours()) > 1
             if target == "worker":
                 command.kill_worker(chance)
                 command.finish()
+                whole = True
             elif target == "command":
                 command.kill_command()
             else:
                 command.kill_everything()
-        stack.enter_context(Command(calm.films, root, calm.config)).finish()
+        if not whole:
+            stack.enter_context(Command(calm.films, root, calm.config)).finish()
         calm.check(root)
     return struck
 
 
 @pytest.mark.slow
 def test_kills_at_random_moments(calm: Uninterrupted, tmp_path: Path) -> None:
-    """Of the worker, of the command, of everything, one after the other on one dataset."""
+    """Of everything, of the command, of the worker, one after the other on one dataset."""
     chance = random.Random(20)
     moments: list[Any] = [(TARGETS[k % 3], chance.uniform(0.1, 1.0)) for k in range(KILLS)]
     moments[0] = ("everything", 0.7)  # in the middle of the work
     struck = 0
-    for number in range(0, KILLS, 4):
+    for number in range(0, KILLS, 3):
         root = tmp_path / str(number)
-        struck += disturbed(calm, root, moments[number : number + 4], seed=number)
-    assert struck >= KILLS // 4
+        struck += disturbed(calm, root, moments[number : number + 3], seed=number)
+    assert struck >= KILLS // 3
