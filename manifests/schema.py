@@ -108,6 +108,10 @@ MEASURES = (
     Column("agreement", _F32, "audio-visual agreement by `agreement_by`", nullable=True),
     Column("agreement_by", _TEXT, "syncnet, lr_asd (a proxy) or null: not judged", nullable=True),
     Column("agreement_offset", _INT, "frames by which the sound lags", "1/25 s", nullable=True),
+    Column("hand", _F32, "share of looks, every tenth frame, with a hand before the face"),
+    Column("jump", _F32, "largest jerk of the face against those around it: a jump cut"),
+    Column("text", _F32, "share of the crop that shows text; null: no `ppocr_det`", nullable=True),
+    Column("brisque", _F32, "median BRISQUE, 0 is best; null: no `brisque`", nullable=True),
 )
 
 FINGERPRINTS = (

@@ -19,6 +19,7 @@ GOOD: dict[str, Any] = {
     "face_px": 120.0, "other_faces": 0.0, "cut_off": 0.0, "sharpness": 90.0, "brightness": 120.0,
     "yaw_p95": 10.0, "pitch_p95": 10.0, "voiced": 0.6, "agreement": 5.0,
     "agreement_by": "syncnet", "agreement_offset": 0, "duplicate_score": 0.0,
+    "hand": 0.0, "text": 0.0, "jump": 1.0, "brisque": 20.0,
 }  # fmt: skip
 
 
@@ -27,23 +28,29 @@ COLUMNS = {
     "one_face": "other_faces", "cut_off": "cut_off", "sharp": "sharpness", "dark": "brightness",
     "bright": "brightness", "yaw": "yaw_p95", "pitch": "pitch_p95", "speech": "voiced",
     "agreement": "agreement", "offset": "agreement_offset", "duplicate": "duplicate_score",
+    "hand": "hand", "text": "text", "jump": "jump", "natural": "brisque",
 }  # fmt: skip
 
 
-def failing(clip: dict[str, Any], config: FilterConfig | None = None) -> list[Any]:
-    config = config or FilterConfig()
+# Bounds for the filters that are off by default.
+ALL = FilterConfig(max_hand=0.1, max_text=0.003, max_jump=3.5, max_brisque=55.0)
+
+
+def failing(clip: dict[str, Any], config: FilterConfig = ALL) -> list[Any]:
     return [row["filter"] for row in judge(clip, config) if row["verdict"] == "fail"]
 
 
 def test_a_good_clip_passes_every_filter() -> None:
-    verdicts = {row["filter"]: row["verdict"] for row in judge(GOOD, FilterConfig())}
+    verdicts = {row["filter"]: row["verdict"] for row in judge(GOOD, ALL)}
     assert verdicts == dict.fromkeys(FILTERS, "pass")
+    default = {row["filter"] for row in judge(GOOD, FilterConfig())}
+    assert set(FILTERS) - default == {"hand", "text", "jump", "natural"}
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_each_bound_has_two_sides(name: str) -> None:
     column, rule, setting = COLUMNS[name], FILTERS[name].rule, FILTERS[name].setting_for(GOOD)
-    bound = getattr(FilterConfig(), setting)
+    bound = getattr(ALL, setting)
     step = 1 if name == "offset" else 1e-3
     beyond = bound - step if rule == "min" else bound + step
     assert failing(GOOD | {column: bound}) == []
