@@ -44,7 +44,8 @@ def measure(clip: Clip, networks: Iterable[str]) -> dict[str, Any]:
         row["text"] = text_share(_text_detector(), _spread(clip, _TEXT_LOOKS, _TEXT_EVERY))
     if "brisque" in networks:
         scores = [_brisque().score(look) for look in _spread(clip, _QUALITY_LOOKS)]
-        row["brisque"] = float(np.median(scores))
+        seen = [score for score in scores if score is not None]
+        row["brisque"] = float(np.median(seen)) if seen else None
     if "identity" in networks:
         row["embedding"] = _embedding(clip).tolist()
     if "syncnet" in networks:

@@ -53,7 +53,7 @@ FILTERS = (
                 name="max_brisque",
                 default=None,
                 reason="Off: trained on photographs, not on crops. 55 leaves out strong defocus "
-                "(55 to 67); real clips measured 5 to 45.",
+                "(55 to 67); real clips measured 6 to 45.",
             ),
         ),
         explanation="the picture is distorted",

@@ -52,10 +52,14 @@ class Brisque:
         except (KeyError, ValueError, IndexError) as error:
             raise InputError(f"{path}: is not BRISQUE's LIBSVM model ({error})") from error
 
-    def score(self, image: NDArray[np.uint8]) -> float:
-        """The score of an RGB picture (H, W, 3) of at least 32 x 32 pixels."""
+    def score(self, image: NDArray[np.uint8]) -> float | None:
+        """The score of an RGB picture (H, W, 3) of at least 32 x 32 pixels; None for one without
+        any detail, which has no statistics.
+        """
         grey = np.ascontiguousarray(image[..., ::-1])  # OpenCV turns BGR into grey itself
-        features = cv2.quality.QualityBRISQUE_computeFeatures(grey).reshape(-1)
+        features = cv2.quality.QualityBRISQUE.computeFeatures(grey).reshape(-1)
+        if not np.isfinite(features).all():
+            return None
         return self.regress(2 * (features - _LEAST) / (_MOST - _LEAST) - 1)
 
     def regress(self, scaled: NDArray[np.float64]) -> float:

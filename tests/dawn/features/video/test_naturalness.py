@@ -29,6 +29,15 @@ def test_the_regression_is_libsvms(tmp_path: Path) -> None:
     assert Brisque(path).regress(np.zeros(36)) == pytest.approx(expected)
 
 
+def test_a_flat_picture_has_no_score_and_a_portrait_has_one(tmp_path: Path) -> None:
+    path = tmp_path / "svm.txt"
+    path.write_text(MODEL)
+    assert Brisque(path).score(np.full((64, 64, 3), 9, np.uint8)) is None
+    score = Brisque(path).score(data.astronaut())
+    assert score is not None
+    assert np.isfinite(score)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "no model", MODEL.replace("rbf", "linear"), MODEL.split("SV\n")[0] + "SV\n",
@@ -49,6 +58,7 @@ def test_distortions_raise_the_published_models_score(shared: Path) -> None:
     brisque, picture = Brisque(path), data.astronaut()
     blurred = cv2.GaussianBlur(picture, (0, 0), 3)
     coded = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 10])[1], 1)
-    assert brisque.score(picture) < 15
-    assert brisque.score(coded) > 30
-    assert brisque.score(blurred) > 55
+    good, blocky, soft = (brisque.score(image) or 0 for image in (picture, coded, blurred))
+    assert 0 < good < 15
+    assert blocky > 30
+    assert soft > 55
