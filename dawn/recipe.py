@@ -25,6 +25,7 @@ _OPTIONAL = {
     "syncnet": "syncnet_v2",
     "text": "ppocr_det",
     "brisque": "brisque",
+    "voice": "ge2e_speaker",
 }
 
 

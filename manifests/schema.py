@@ -119,6 +119,7 @@ FINGERPRINTS = (
     Column("mirror_hashes", pa.list_(pa.uint64(), 5), "the same of the mirrored crops"),
     Column("motion", floats(128), "mouth and pitch curves, 64 points each, unit length"),
     Column("embedding", pa.list_(_F32), "face identity (MobileFaceNet)", nullable=True),
+    Column("voice", pa.list_(_F32), "whose voice (GE2E); null: silent, or no file", nullable=True),
 )
 
 EXTRACTED = (

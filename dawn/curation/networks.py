@@ -46,6 +46,9 @@ def measure(clip: Clip, networks: Iterable[str]) -> dict[str, Any]:
         scores = [_brisque().score(look) for look in _spread(clip, _QUALITY_LOOKS)]
         seen = [score for score in scores if score is not None]
         row["brisque"] = float(np.median(seen)) if seen else None
+    if "voice" in networks:
+        voice = _speaker_encoder().embed(clip.samples)
+        row["voice"] = None if voice is None else voice.tolist()
     if "identity" in networks:
         row["embedding"] = _embedding(clip).tolist()
     if "syncnet" in networks:
@@ -125,6 +128,13 @@ def _text_detector() -> TextDetector:
 @lru_cache(maxsize=1)
 def _brisque() -> Brisque:
     return Brisque(require("brisque"))
+
+
+@lru_cache(maxsize=1)
+def _speaker_encoder() -> Any:  # noqa: ANN401 - imported late, torch is heavy
+    from dawn.features.sound.speaker import SpeakerEncoder
+
+    return SpeakerEncoder(require("ge2e_speaker"))
 
 
 @lru_cache(maxsize=1)

@@ -59,7 +59,7 @@ def clip_row(
         "video_path": video_path,
         "sound_path": sound_path,
         **dict.fromkeys(("agreement", "agreement_by", "agreement_offset", "embedding")),
-        **dict.fromkeys(("text", "brisque")),
+        **dict.fromkeys(("text", "brisque", "voice")),
         **networks,
     }
 
