@@ -20,7 +20,14 @@ from manifests.config import as_dict, stable_hash
 from manifests.errors import InputError
 
 # Part of the key of whatever a network measures: its name here -> its name in the registry.
-_OPTIONAL = {"identity": "mobilefacenet", "lr_asd": "lr_asd", "syncnet": "syncnet_v2"}
+_OPTIONAL = {
+    "identity": "mobilefacenet",
+    "lr_asd": "lr_asd",
+    "syncnet": "syncnet_v2",
+    "text": "ppocr_det",
+    "brisque": "brisque",
+    "voice": "ge2e_speaker",
+}
 
 
 _LATER = {"landmarks": MEDIAPIPE}

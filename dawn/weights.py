@@ -132,10 +132,10 @@ def require(name: str) -> Path:
     return result.path
 
 
-def load_state(path: Path) -> dict[str, "torch.Tensor"]:
+def load_state(path: Path, key: str = "state_dict") -> dict[str, "torch.Tensor"]:
     """The tensors of a .safetensors or PyTorch file, on the CPU.
 
-    A checkpoint that keeps them under `state_dict` is unwrapped. Raises InputError when the file
+    A checkpoint that keeps them under `key` is unwrapped. Raises InputError when the file
     cannot be read, is damaged, or holds anything but tensors.
     """
     import torch
@@ -163,8 +163,8 @@ def load_state(path: Path) -> dict[str, "torch.Tensor"]:
         raise InputError(
             f"{path}: is damaged or no weights file; fetch it again ({reason})"
         ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+        content = content[key]
     if not isinstance(content, Mapping) or not all(map(torch.is_tensor, content.values())):
         raise InputError(f"{path}: expected a state dict (names to tensors)")
     return dict(content)

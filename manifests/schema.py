@@ -120,6 +120,10 @@ MEASURES = (
     Column("mouth_moves", _F32, "standard deviation of the mouth's opening"),
     Column("head_movement", _F32, "mean way of the face a frame, over its size", "1/1000"),
     Column("head_rotation", _F32, "mean change of yaw, pitch and roll a frame", "degree"),
+    Column("hand", _F32, "share of looks, every tenth frame, with a hand before the face"),
+    Column("jump", _F32, "largest jerk of the face against those around it: a jump cut"),
+    Column("text", _F32, "share of the crop that shows text; null: no `ppocr_det`", nullable=True),
+    Column("brisque", _F32, "median BRISQUE, 0 is best; null: no `brisque`", nullable=True),
 )
 
 FINGERPRINTS = (
@@ -127,6 +131,7 @@ FINGERPRINTS = (
     Column("mirror_hashes", pa.list_(pa.uint64(), 5), "the same of the mirrored crops"),
     Column("motion", floats(128), "mouth and pitch curves, 64 points each, unit length"),
     Column("embedding", pa.list_(_F32), "face identity (MobileFaceNet)", nullable=True),
+    Column("voice", pa.list_(_F32), "whose voice (GE2E); null: silent, or no file", nullable=True),
 )
 
 EXTRACTED = (

@@ -32,7 +32,7 @@ from dawn.features.video.fingerprint import difference_hash, hash_frames, motion
 from dawn.features.video.probe import Limits, VideoInfo
 from dawn.features.video.shots import ShotConfig, ShotDetector, shots
 
-VERSION = 1
+VERSION = 2
 """Raised when the same video and configuration would give other results."""
 
 _CONTEXT = 25

@@ -1,8 +1,8 @@
-"""What optional networks say of a clip: who is seen, whether the mouth goes with the sound, and how
-well the voice was recorded.
+"""What networks say of a clip: who is seen, what hides the face, whether the mouth goes with the
+sound, and how well the voice was recorded.
 
-They take part where their weights are (`dawn weights list`); the recipe records which did. They
-are loaded once a process.
+The hand model comes with MediaPipe. The others take part where their weights are
+(`dawn weights list`); the recipe records which did. They are loaded once a process.
 """
 
 from collections.abc import Iterable
@@ -13,24 +13,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.curation.extraction import Clip
+from dawn.features.faces.hands import covered_share
 from dawn.features.faces.identity import MobileFaceNet, align_112, clip_embedding, five_points
+from dawn.features.faces.jumps import largest_jump
 from dawn.features.rates import FPS, SAMPLES_PER_FRAME
 from dawn.features.sound.speech import SPEECH, speech_quality
+from dawn.features.video.captions import TextDetector, text_share
 from dawn.features.video.decode import read_frames
+from dawn.features.video.naturalness import Brisque
 from dawn.features.video.probe import probe
 from dawn.weights import require
+
+_LOOK_EVERY = 2
+"""Of the kept crops: a look at 2.5 a second."""
+_TEXT_EVERY, _TEXT_LOOKS = 10, 4
+"""Text stays for seconds: a kept crop of every ten, but at least so many a clip."""
+_QUALITY_LOOKS = 8
 
 _LEAST_FRAMES = 45
 """Both agreement networks shift the sound by up to 15 frames either way."""
 
 
 def measure(clip: Clip, networks: Iterable[str]) -> dict[str, Any]:
-    """Columns of `clips` that the named networks fill: embedding, agreement, speaking, quality.
-
-    LR-ASD also fills the clip's `speaking`.
+    """Columns of `clips` that networks fill; the optional ones are named. LR-ASD also fills the
+    clip's `speaking`.
     """
     networks = set(networks)
-    row: dict[str, Any] = {}
+    looks = list(clip.kept)[::_LOOK_EVERY]
+    row: dict[str, Any] = {
+        "hand": covered_share((clip.kept[t], clip.landmarks[t]) for t in looks),
+        "jump": largest_jump(clip.landmarks),
+    }
+    if "text" in networks:
+        row["text"] = text_share(_text_detector(), _spread(clip, _TEXT_LOOKS, _TEXT_EVERY))
+    if "brisque" in networks:
+        scores = [_brisque().score(look) for look in _spread(clip, _QUALITY_LOOKS)]
+        seen = [score for score in scores if score is not None]
+        row["brisque"] = float(np.median(seen)) if seen else None
+    if "voice" in networks:
+        voice = _speaker_encoder().embed(clip.samples)
+        row["voice"] = None if voice is None else voice.tolist()
     if "identity" in networks:
         row["embedding"] = _embedding(clip).tolist()
     if "lr_asd" in networks:
@@ -61,6 +83,12 @@ def _embedding(clip: Clip) -> NDArray[np.float32]:
     points = five_points(clip.landmarks)
     faces = np.stack([align_112(clip.kept[t], points[t]) for t in chosen])
     return clip_embedding(_mobilefacenet().embed(faces))
+
+
+def _spread(clip: Clip, count: int, every: int | None = None) -> list[NDArray[np.uint8]]:
+    """About that many kept crops over the clip's length, or more: one of `every` so many."""
+    step = max(1, len(clip.kept) // count)
+    return [clip.kept[t] for t in list(clip.kept)[:: min(step, every or step)]]
 
 
 def _lr_asd_agreement(clip: Clip) -> dict[str, Any]:
@@ -131,6 +159,23 @@ def _pictures(clip: Clip) -> Iterable[NDArray[np.uint8]]:
 @lru_cache(maxsize=1)
 def _mobilefacenet() -> MobileFaceNet:
     return MobileFaceNet(require("mobilefacenet"))
+
+
+@lru_cache(maxsize=1)
+def _text_detector() -> TextDetector:
+    return TextDetector(require("ppocr_det"))
+
+
+@lru_cache(maxsize=1)
+def _brisque() -> Brisque:
+    return Brisque(require("brisque"))
+
+
+@lru_cache(maxsize=1)
+def _speaker_encoder() -> Any:  # noqa: ANN401 - imported late, torch is heavy
+    from dawn.features.sound.speaker import SpeakerEncoder
+
+    return SpeakerEncoder(require("ge2e_speaker"))
 
 
 @lru_cache(maxsize=1)

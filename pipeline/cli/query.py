@@ -29,7 +29,7 @@ def query(
     """Query a dataset, runs, or both in SQL, read-only. docs/queries.md has many examples.
 
     Views of --dataset: videos, clips, frames, audio, decisions, timings.
-    Macros: funnel(), blinks_per_second(), what_if(filter, threshold).
+    Macros: funnel(), blinks_per_second(), what_if(filter, threshold), same_voice(least).
 
     Views of --runs: results, metrics, conditions, clip_results, features,
     generations, training, definitions. Macros:

@@ -136,6 +136,21 @@ def test_what_if_names_the_clips_that_would_change(tmp_path: Path) -> None:
         assert rows(dataset, "FROM what_if('nothing', 10)") == []
 
 
+def test_same_voice_names_pairs_of_identities_once(tmp_path: Path) -> None:
+    with written(str(tmp_path / "d")) as session:
+        voices = {"a": [1.0, 0.0], "b": [0.8, 0.6], "c": [0.0, 1.0], "d": None}
+        for video, voice in voices.items():
+            add(session, video, [clip(video, voice=voice, duration_s=2.0, split="test")])
+        # The shorter clip of an identity is not asked, and nobody is compared with himself.
+        add(session, "e", [clip("e", voice=[0.0, 1.0], identity="video:a", duration_s=1.0)])
+        found = rows(session.dataset, "FROM same_voice(0.7)")
+        assert [(r["identity"], r["other"], r["split"]) for r in found] == [
+            ("video:a", "video:b", "test")
+        ]
+        assert found[0]["similarity"] == pytest.approx(0.8)
+        assert len(rows(session.dataset, "FROM same_voice(0.5)")) == 2
+
+
 def test_the_funnel_counts(tmp_path: Path) -> None:
     with written(str(tmp_path / "d")) as session:
         add(session, "a")

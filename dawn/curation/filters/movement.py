@@ -26,7 +26,7 @@ FILTERS = (
             Setting(
                 name="min_mouth_moves",
                 default=0.003,
-                reason="A still picture measured 0.0003, people who speak 0.02 to 0.2.",
+                reason="A still picture measured 0.0003, people who speak 0.04 to 0.07.",
             ),
         ),
         explanation="the mouth does not move",

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.features.faces.alignment import similarity
+from dawn.features.onnx_file import open_onnx
 from manifests.errors import InputError
 
 TEMPLATE_112: NDArray[np.float64] = np.array(
@@ -72,7 +73,7 @@ class MobileFaceNet:
 
     def __init__(self, path: Path) -> None:
         """Open the ONNX file; InputError when it is not that network's."""
-        self._session = _open(path)
+        self._session = open_onnx(path)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = [entry.shape for entry in inputs], [result.shape for result in outputs]
         if shapes != ([[1, 3, 112, 112]], [[1, EMBEDDING]]):
@@ -101,7 +102,7 @@ class ArcFace:
 
     def __init__(self, path: Path) -> None:
         """Open the ONNX file; InputError when it is not such a network's."""
-        self._session = _open(path)
+        self._session = open_onnx(path)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = [entry.shape for entry in inputs], [result.shape for result in outputs]
         one = len(inputs) == len(outputs) == 1
@@ -122,21 +123,6 @@ class ArcFace:
         pixels = ((crop.astype(np.float32) - 127.5) / 127.5).transpose(2, 0, 1)[np.newaxis]
         (result,) = self._session.run(None, {self._input: np.ascontiguousarray(pixels)})
         return np.asarray(result[0], dtype=np.float32)
-
-
-def _open(path: Path) -> Any:  # noqa: ANN401 - onnxruntime is untyped
-    """An ONNX file on one thread. Raises InputError."""
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; it warns of much that is harmless
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (errors.NoSuchFile, errors.InvalidProtobuf, errors.Fail) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be opened as ONNX ({reason})") from error
 
 
 def clip_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ GOOD: dict[str, Any] = {
     "agreement_by": "syncnet", "agreement_offset": 0, "speaking": 2.0,
     "speaking_seconds": [2.0, 1.0, 3.0], "speech_overall": 3.0, "duplicate_score": 0.0,
     "still_seconds": 0.04, "mouth_moves": 0.05, "head_movement": 5.0, "head_rotation": 0.4,
+    "hand": 0.0, "text": 0.0, "jump": 1.0, "brisque": 20.0,
 }  # fmt: skip
 
 
@@ -31,12 +32,16 @@ COLUMNS = {
     "speaking": "speaking", "agreement": "agreement", "offset": "agreement_offset",
     "speech_quality": "speech_overall", "duplicate": "duplicate_score",
     "frozen": "still_seconds", "mouth": "mouth_moves", "movement": "head_movement",
-    "rotation": "head_rotation",
+    "rotation": "head_rotation", "hand": "hand", "text": "text", "jump": "jump",
+    "natural": "brisque",
 }  # fmt: skip
 
 
-OFF = {"speech_quality", "movement", "rotation"}
-ALL = FilterConfig(min_speech_quality=2.5, max_head_movement=20, max_head_rotation=2)
+OFF = {"speech_quality", "movement", "rotation", "hand", "text", "jump", "natural"}
+ALL = FilterConfig(
+    min_speech_quality=2.5, max_head_movement=20, max_head_rotation=2,
+    max_hand=0.1, max_text=0.003, max_jump=3.5, max_brisque=55.0,
+)  # fmt: skip
 OF_SOUND = (
     *("voiced", "agreement", "agreement_by", "agreement_offset"),
     *("speaking", "speaking_seconds", "speech_overall"),

@@ -102,6 +102,20 @@ def test_blinks_of_real_people(real: Dataset) -> None:
     assert len(clips["c01_wda_f1_512_25fps"][0]["blinks"]) == 10
 
 
+def test_a_hand_before_a_real_face(real: Dataset) -> None:
+    """By eye, a hand is on the face in 36 of c22's 99 fifth frames, and in no other clip."""
+    for name, clips in clip_rows(real).items():
+        for clip in clips:
+            if name == "c22_pexels_emotions_silent_2398":
+                assert 0.2 < clip["hand"] <= 36 / 99
+            else:
+                assert clip["hand"] == 0, name
+
+
+def test_whole_takes_do_not_jump(real: Dataset) -> None:
+    assert all(clip["jump"] < 3.5 for clips in clip_rows(real).values() for clip in clips)
+
+
 def test_original_sound_agrees_with_the_mouth(real: Dataset) -> None:
     for name in ("c01_wda_f1_512_25fps", "c03_retalk2_m_844_25fps", "c04_retalk4_f_700_30fps"):
         (clip,) = clip_rows(real)[name]
