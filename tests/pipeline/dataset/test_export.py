@@ -134,8 +134,10 @@ def test_nothing_tells_places_or_faces(
 
 @pytest.mark.parametrize("to", LAYOUTS)
 def test_an_export_that_stops_leaves_nothing_whole_and_is_gone_on_with(
-    exports: Path, dataset: Dataset, to: str, tmp_path: Path
+    dataset: Dataset, to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pipeline.dataset.export._CLIPS_PER_SHARD", 3)
+    export(dataset.path, tmp_path / "whole", to, "all")
     root, out, part = tmp_path / "dataset", tmp_path / "out", tmp_path / "out.part"
     shutil.copytree(dataset.path, root)
     last = max(rows(dataset, ACCEPTED), key=lambda row: (row["split"], row["clip_id"]))
@@ -154,7 +156,7 @@ def test_an_export_that_stops_leaves_nothing_whole_and_is_gone_on_with(
         assert (out / path.relative_to(part)).stat().st_mtime_ns == written
     assert not part.exists()
     named = {"README.md", "croissant.json"}  # the name of the folder is the dataset's
-    now, then = contents(out), contents(exports / to)
+    now, then = contents(out), contents(tmp_path / "whole")
     assert now.keys() == then.keys()
     assert [name for name in now if now[name] != then[name] and name not in named] == []
     with pytest.raises(InputError, match="not empty"):
