@@ -16,6 +16,7 @@ from dawn.features.video.fingerprint import (
     Curves,
     best_matches,
     mirrored,
+    movement,
     nearest_picture,
     picture_likeness,
 )
@@ -34,7 +35,7 @@ class KeptFootage:
     def __init__(self) -> None:
         self._ids: list[str] = []
         self._hashes: list[NDArray[np.uint64]] = []
-        self._curves: list[Curves] = []
+        self._movements: list[NDArray[np.int16]] = []
         self._bands: dict[tuple[int, int], list[int]] = defaultdict(list)
 
     def add(self, clip: dict[str, Any]) -> None:
@@ -45,7 +46,7 @@ class KeptFootage:
             self._bands[band].append(len(self._ids))
         self._ids.append(clip["clip_id"])
         self._hashes.append(_hashes(clip["picture_hashes"]))
-        self._curves.append(_curves(clip))
+        self._movements.append(movement(_curves(clip)))
 
     def most_similar(self, clip: dict[str, Any]) -> tuple[str | None, float]:
         """Id of the kept clip most like this one, and how much, 0 to 1: the smaller of the
@@ -67,7 +68,7 @@ class KeptFootage:
         near = [
             i for i in sorted(sharing) if nearest_picture(hashes, self._hashes[i]) >= _SAME_PICTURE
         ]
-        matches = best_matches(curves, [self._curves[i] for i in near])
+        matches = best_matches(curves, [self._movements[i] for i in near])
         return [
             (min(match.score, picture_likeness(hashes, self._hashes[i], match)), self._ids[i])
             for i, match in zip(near, matches, strict=True)

@@ -13,8 +13,8 @@ FILTERS = (
                 name="max_duplicate",
                 default=0.75,
                 reason="Likeness to a clip that was kept. Trimmed, re-encoded, graded, padded, "
-                "mirrored and 5 % faster or slower copies measured 0.89 to 1, other clips of the "
-                "same person in the same room at most 0.58.",
+                "mirrored and 5 % faster or slower copies measured 0.78 to 1; other footage, the "
+                "same person's too, up to 0.6.",
             ),
         ),
         explanation="the same footage is already in the dataset",

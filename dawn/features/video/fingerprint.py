@@ -35,10 +35,13 @@ _STEPS_PER_DEGREE = 2
 _STEPS_PER_RATIO = 200
 _MIDDLE = 128
 _YAW = 2
-_LEAST_OVERLAP = round(1.4 * FPS / MOTION_STEP)
+_LEAST_OVERLAP = 2 * FPS // MOTION_STEP
+"""Points that clips must share, or all of the shorter one: less is alike by chance too often."""
 _STILL = 2.0
 """Variance of all curves together below which nothing moves and nothing can be told."""
-_WORTH_REFINING = 0.4
+_EITHER_SIDE = 4 * FPS // MOTION_STEP
+"""Points before and after one whose mean is taken off it."""
+_FINE = 8
 _AT_ONCE = 128
 
 Curves = NDArray[np.float64]
@@ -114,27 +117,47 @@ def at_speed(curves: Curves, speed: float, offset: float = 0.0) -> Curves:
     return np.stack([np.interp(at, known, curves[:, c]) for c in range(curves.shape[1])], axis=1)
 
 
-def best_matches(curves: Curves, others: Sequence[Curves]) -> list[Match]:
-    """Where each of the others lies best over these curves, at any lag and speed.
+def movement(curves: Curves) -> NDArray[np.int16]:
+    """What moves: curves (T, 4) less their mean of four seconds either side, in 1/8 units.
 
-    Two clips lie over each other by half of the shorter one or more. Curves agree as far as
-    twice their covariance is their variances' sum (Lin's concordance, means aside), so that large
-    motion is never like small motion.
+    Whole numbers, so that sums of products are exact, in whatever order they are made.
     """
+    sums = np.cumsum(np.pad(curves, ((1, 0), (0, 0))), axis=0)
+    at = np.arange(len(curves))
+    first, last = np.maximum(at - _EITHER_SIDE, 0), np.minimum(at + _EITHER_SIDE + 1, len(curves))
+    means = (sums[last] - sums[first]) / (last - first)[:, None]
+    return np.rint((curves - means) * _FINE).astype(np.int16)
+
+
+def best_matches(curves: Curves, others: Sequence[NDArray[np.int16]]) -> list[Match]:
+    """Where the movement of each of the others lies best over these curves', at any lag and speed.
+
+    Two clips lie over each other by half of the shorter one or more, and by two seconds. Movement
+    agrees as far as twice the sum of its products is the sum of its squares (Lin's concordance,
+    means aside), so that large movement is never like small movement.
+    """
+    longest = len(curves) / min(SPEEDS) + 1
+    groups = defaultdict(list)
+    for i, other in enumerate(others):
+        groups[1 << int(longest + len(other)).bit_length()].append(i)
     best = [Match(-1.0, 1.0, 0.0)] * len(others)
-    for offset in (0.0, 0.5):  # copies may begin between each other's points
-        for speed in SPEEDS:
-            ours = at_speed(curves, speed, offset)
-            groups = defaultdict(list)
-            for i, other in enumerate(others):
-                if offset == 0.0 or best[i].score > _WORTH_REFINING:
-                    groups[_transform_size(len(ours) + len(other))].append(i)
-            for size, group in groups.items():
-                for begin in range(0, len(group), _AT_ONCE):
-                    some = group[begin : begin + _AT_ONCE]
-                    found = _agreement(ours, [others[i] for i in some], size)
-                    for i, (score, lag) in zip(some, found, strict=True):
-                        best[i] = max(best[i], Match(score, speed, lag - offset))
+    played = [
+        (speed, offset, movement(at_speed(curves, speed, offset)))
+        for speed in SPEEDS
+        for offset in (0.0, 0.5)  # copies may begin between each other's points
+    ]
+    for size, group in groups.items():
+        for begin in range(0, len(group), _AT_ONCE):
+            some = group[begin : begin + _AT_ONCE]
+            stack = np.zeros((len(some), CHANNELS, size))
+            for row, i in zip(stack, some, strict=True):
+                row[:, : len(others[i])] = others[i].T
+            lengths = np.array([len(others[i]) for i in some])
+            spectra, energy = np.fft.rfft(stack), _sums((stack**2).sum(axis=1))
+            for speed, offset, ours in played:
+                scores, lags = _agreement(ours, spectra, energy, lengths)
+                for i, score, lag in zip(some, scores.tolist(), lags.tolist(), strict=True):
+                    best[i] = max(best[i], Match(score, speed, lag - offset))
     return best
 
 
@@ -165,47 +188,36 @@ def _inside(low: float, high: float, size: int) -> tuple[int, int]:
     return first, max(first + 1, min(round(high), size))
 
 
-def _transform_size(length: int) -> int:
-    return 1 << (length - 1).bit_length()
+def _agreement(
+    ours: NDArray[np.int16],
+    spectra: NDArray[np.complex128],
+    energy: NDArray[np.float64],
+    lengths: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The best concordance with each of N others, and its lag; all lags at once, by Fourier.
 
-
-def _agreement(ours: Curves, others: list[Curves], size: int) -> list[tuple[float, int]]:
-    """The best concordance of each of the others and its lag; all lags at once, by Fourier."""
-    n = len(ours)
-    lengths = np.array([len(other) for other in others])
-    ours = ours - ours.mean(axis=0)
-    padded = np.zeros((len(others), size, CHANNELS))
-    for row, other in zip(padded, others, strict=True):
-        row[: len(other)] = other - other.mean(axis=0)
-    spectra = np.fft.rfft(padded, axis=1) * np.conj(np.fft.rfft(ours, size, axis=0))
-    products = np.fft.irfft(spectra, size, axis=1)
-    lags = np.arange(-(n - 1), int(lengths.max()))
-    # Points begin..end of ours lie over begin + lag..end + lag of the other.
-    begin = np.maximum(0, -lags)[None].repeat(len(others), axis=0)
-    end = np.minimum(n, lengths[:, None] - lags)
-    shorter = np.minimum(n, lengths)
+    `spectra` (N, 4, size / 2 + 1) and running sums of squares `energy` (N, size + 1) are of the
+    others' movement, `lengths` (N,) their points.
+    """
+    n, size = len(ours), energy.shape[1] - 1
+    mine = np.conj(np.fft.rfft(ours.T.astype(float), size))
+    products = np.rint(np.fft.irfft((spectra * mine).sum(axis=1), size))
+    shorter = np.minimum(n, lengths)[:, None]
     least = np.minimum(shorter, np.maximum(_LEAST_OVERLAP, (shorter + 1) // 2))
-    enough = end - begin >= least[:, None]
-    end = np.maximum(end, begin + 1)
-    count = (end - begin).astype(float)
-    end, low, high = np.minimum(end, n), begin + lags, np.minimum(end + lags, size)
-    low = np.minimum(low, size)
-    ours_sum, ours_square = (_sums(x)[end] - _sums(x)[begin] for x in (ours, ours**2))
-    rows = np.arange(len(others))[:, None]
-    sums, squares = _sums(padded), _sums(padded**2)
-    other_sum = sums[rows, high] - sums[rows, low]
-    other_square = squares[rows, high] - squares[rows, low]
-    shared = products[:, lags] - ours_sum * other_sum / count[..., None]
-    spread = ours_square + other_square - (ours_sum**2 + other_sum**2) / count[..., None]
-    moving = spread.sum(axis=-1) / count / 2
-    score = shared.sum(axis=-1) / count / np.maximum(moving, _STILL)
-    score[~enough] = -1.0
+    lags = np.arange(int(least.min()) - n, int((lengths[:, None] - least).max()) + 1)
+    # Points begin..end of ours lie over begin + lag..end + lag of the other.
+    begin = np.broadcast_to(np.maximum(0, -lags), (len(lengths), len(lags)))
+    end = np.maximum(np.minimum(n, lengths[:, None] - lags), begin)
+    my_energy, rows = _sums((ours.astype(float) ** 2).sum(axis=1)), np.arange(len(lengths))[:, None]
+    spread = my_energy[end] - my_energy[begin]
+    spread += energy[rows, np.minimum(end + lags, size)] - energy[rows, begin + lags]
+    spread = np.maximum(spread, 2 * _STILL * _FINE**2 * (end - begin))
+    score = 2 * products[:, lags] / np.maximum(spread, 1)
+    score[end - begin < least] = -1.0
     best = score.argmax(axis=1)
-    return [(float(score[i, k]), int(lags[k])) for i, k in enumerate(best)]
+    return score[rows[:, 0], best], lags[best]
 
 
-def _sums(values: Curves) -> Curves:
-    """Running sums along time, the last axis but one, beginning with 0."""
-    padding = [(0, 0)] * values.ndim
-    padding[-2] = (1, 0)
-    return np.cumsum(np.pad(values, padding), axis=-2)
+def _sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Running sums along the last axis, beginning with 0."""
+    return np.cumsum(np.pad(values, [(0, 0)] * (values.ndim - 1) + [(1, 0)]), axis=-1)
