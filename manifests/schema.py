@@ -127,9 +127,17 @@ MEASURES = (
 )
 
 FINGERPRINTS = (
-    Column("picture_hashes", pa.list_(pa.uint64(), 5), "difference hashes of five crops"),
-    Column("mirror_hashes", pa.list_(pa.uint64(), 5), "the same of the mirrored crops"),
-    Column("motion", floats(128), "mouth and pitch curves, 64 points each, unit length"),
+    Column(
+        "picture_hashes", pa.list_(pa.uint64()), "difference hashes of every tenth frame's face"
+    ),
+    Column("mirror_hashes", pa.list_(pa.uint64()), "the same of the mirrored face"),
+    Column(
+        "motion_curves",
+        pa.list_(pa.uint8()),
+        "mouth, pitch, yaw, eyes of every second frame, in turn; null: of an older version",
+        "1/200; degree/2 + 128",
+        nullable=True,
+    ),
     Column("embedding", pa.list_(_F32), "face identity (MobileFaceNet)", nullable=True),
     Column("voice", pa.list_(_F32), "whose voice (GE2E); null: silent, or no file", nullable=True),
 )

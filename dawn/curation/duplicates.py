@@ -1,7 +1,7 @@
-"""The same footage twice: re-encoded, rescaled or mirrored.
+"""The same footage twice: trimmed, re-encoded, rescaled, mirrored or run a little faster.
 
-Clips that share 16 bits of any picture hash are compared; a clip that is too much like one that
-is kept names it in `duplicate_of`. The time is linear in the clips.
+Clips that share 16 bits of any picture hash, wherever in the clip, and have a picture in common
+are compared; a clip that is too much like one that is kept names it in `duplicate_of`.
 """
 
 from collections import defaultdict
@@ -11,37 +11,68 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.video.fingerprint import similarity
+from dawn.features.video.fingerprint import (
+    CHANNELS,
+    Curves,
+    best_matches,
+    mirrored,
+    movement,
+    nearest_picture,
+    picture_likeness,
+)
 
-_MAX_FRAMES_APART = 3
+FINGERPRINTS = ("picture_hashes", "mirror_hashes", "motion_curves")
+"""Columns that are compared. Datasets of older versions lack some: their clips are like none."""
+
 _BAND_BITS = 16
+_SAME_PICTURE = 0.75
+"""Share of equal bits of a picture that two clips must have in common to be compared."""
 
 
 class KeptFootage:
     """Clips that are kept, found again by their fingerprints."""
 
     def __init__(self) -> None:
-        self._clips: list[dict[str, Any]] = []
+        self._ids: list[str] = []
+        self._hashes: list[NDArray[np.uint64]] = []
+        self._movements: list[NDArray[np.int16]] = []
         self._bands: dict[tuple[int, int], list[int]] = defaultdict(list)
 
     def add(self, clip: dict[str, Any]) -> None:
         """Keep a clip: a row of `clips` with its fingerprints."""
+        if not _has_fingerprints(clip):
+            return
         for band in _bands(clip["picture_hashes"]):
-            self._bands[band].append(len(self._clips))
-        self._clips.append(clip)
+            self._bands[band].append(len(self._ids))
+        self._ids.append(clip["clip_id"])
+        self._hashes.append(_hashes(clip["picture_hashes"]))
+        self._movements.append(movement(_curves(clip)))
 
     def most_similar(self, clip: dict[str, Any]) -> tuple[str | None, float]:
-        """Id of the kept clip most like this one, and how much, 0 to 1."""
-        near = {
-            i
-            for hashes in ("picture_hashes", "mirror_hashes")
-            for band in _bands(clip[hashes])
-            for i in self._bands.get(band, ())
-            if abs(self._clips[i]["frames"] - clip["frames"]) <= _MAX_FRAMES_APART
-        }
-        scored = [(_similarity(self._clips[i], clip), str(self._clips[i]["clip_id"])) for i in near]
-        score, clip_id = max(scored, default=(0.0, ""), key=lambda pair: (pair[0], pair[1]))
+        """Id of the kept clip most like this one, and how much, 0 to 1: the smaller of the
+        picture's likeness and of the motion's, where the clips lie best over each other.
+        """
+        if not _has_fingerprints(clip):
+            return None, 0.0
+        curves = _curves(clip)
+        scored = [
+            *self._scores(_hashes(clip["picture_hashes"]), curves),
+            *self._scores(_hashes(clip["mirror_hashes"]), mirrored(curves)),
+        ]
+        score, clip_id = max(scored, default=(0.0, ""))
         return (clip_id, score) if score > 0 else (None, 0.0)
+
+    def _scores(self, hashes: NDArray[np.uint64], curves: Curves) -> list[tuple[float, str]]:
+        """Each kept clip with a picture in common, by its score."""
+        sharing = {i for band in _bands(hashes.tolist()) for i in self._bands.get(band, ())}
+        near = [
+            i for i in sorted(sharing) if nearest_picture(hashes, self._hashes[i]) >= _SAME_PICTURE
+        ]
+        matches = best_matches(curves, [self._movements[i] for i in near])
+        return [
+            (min(match.score, picture_likeness(hashes, self._hashes[i], match)), self._ids[i])
+            for i, match in zip(near, matches, strict=True)
+        ]
 
 
 def mark_duplicates(
@@ -60,26 +91,41 @@ def mark_duplicates(
             kept.add(clip)
 
 
-def _similarity(a: dict[str, Any], b: dict[str, Any]) -> float:
-    return similarity(
-        _hashes(a["picture_hashes"]),
-        _hashes(b["picture_hashes"]),
-        _hashes(b["mirror_hashes"]),
-        np.asarray(a["motion"], np.float32),
-        np.asarray(b["motion"], np.float32),
-    )
+def copies_across_splits(
+    clips: Iterable[dict[str, Any]], threshold: float
+) -> list[tuple[str, str, float]]:
+    """(clip, most similar earlier clip of another split, score) for scores above the threshold.
+
+    `clips` are rows of `clips`.
+    """
+    kept: dict[str, KeptFootage] = defaultdict(KeptFootage)
+    found = []
+    for clip in clips:
+        for split in sorted(kept.keys() - {clip["split"]}):
+            other, score = kept[split].most_similar(clip)
+            if other is not None and score > threshold:
+                found.append((str(clip["clip_id"]), other, score))
+        kept[clip["split"]].add(clip)
+    return found
+
+
+def _has_fingerprints(clip: dict[str, Any]) -> bool:
+    return all(clip.get(name) for name in FINGERPRINTS)
+
+
+def _curves(clip: dict[str, Any]) -> Curves:
+    return np.array(clip["motion_curves"], float).reshape(-1, CHANNELS)
 
 
 def _hashes(values: list[int]) -> NDArray[np.uint64]:
     return np.array(values, np.uint64)
 
 
-def _bands(hashes: list[int]) -> list[tuple[int, int]]:
-    """(position, bits) of every 16-bit piece of the hashes."""
+def _bands(hashes: list[int]) -> set[tuple[int, int]]:
+    """(band, bits) of every 16-bit piece of the hashes, whichever picture it is of."""
     mask = (1 << _BAND_BITS) - 1
-    per_hash = 64 // _BAND_BITS
-    return [
-        (k * per_hash + band, value >> (band * _BAND_BITS) & mask)
-        for k, value in enumerate(hashes)
-        for band in range(per_hash)
-    ]
+    return {
+        (band, value >> (band * _BAND_BITS) & mask)
+        for value in hashes
+        for band in range(64 // _BAND_BITS)
+    }

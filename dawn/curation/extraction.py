@@ -28,7 +28,7 @@ from dawn.features.sound.read import read_sound
 from dawn.features.sound.speech import speech_probability, speech_share
 from dawn.features.video.decode import FrameMemory, read_pictures
 from dawn.features.video.encode import ClipWriter, write_flac
-from dawn.features.video.fingerprint import difference_hash, hash_frames, motion_signature
+from dawn.features.video.fingerprint import hash_frames, motion_curves, picture_hashes
 from dawn.features.video.probe import Limits, VideoInfo
 from dawn.features.video.shots import ShotConfig, ShotDetector, shots
 
@@ -89,7 +89,7 @@ class Clip:
     measures: dict[str, float | None]
     picture_hashes: list[int]
     mirror_hashes: list[int]
-    motion: NDArray[np.float32]
+    motion_curves: NDArray[np.uint8]
     kept: dict[int, NDArray[np.uint8]]
     """Every fifth crop, RGB: for embeddings, never stored."""
     speaking: NDArray[np.float32] | None = None
@@ -294,7 +294,7 @@ def _describe(
     pose, head = head_pose(landmarks)
     eyes, mouth, boxes = eye_ratios(landmarks), mouth_opening(landmarks), face_boxes(landmarks)
     changes = np.asarray(raw.changes, np.float32)
-    hashed = [_nearest(raw.kept, t) for t in hash_frames(raw.frames)]
+    hashes = [picture_hashes(raw.kept[t], boxes[t]) for t in hash_frames(raw.frames)]
     to_source = raw.square.side / config.crop.size
     measures: dict[str, float | None] = {
         "landmarks_found": float(found.mean()),
@@ -316,14 +316,10 @@ def _describe(
         video=raw.video, sound=raw.video.with_suffix(".flac"), samples=samples, found=found,
         landmarks=landmarks, pose=pose, head=head, eyes=eyes, mouth=mouth, boxes=boxes,
         blinks=find_blinks(eyes, config.blinks), speech=speech, measures=measures,
-        picture_hashes=[difference_hash(frame) for frame in hashed],
-        mirror_hashes=[difference_hash(frame[:, ::-1]) for frame in hashed],
-        motion=motion_signature(mouth, pose[:, 1]), kept=raw.kept,
+        picture_hashes=[plain for plain, _ in hashes],
+        mirror_hashes=[mirror for _, mirror in hashes],
+        motion_curves=motion_curves(mouth, pose, eyes), kept=raw.kept,
     )  # fmt: skip
-
-
-def _nearest(kept: dict[int, NDArray[np.uint8]], t: int) -> NDArray[np.uint8]:
-    return kept[min(kept, key=lambda k: abs(k - t))]
 
 
 def _light(kept: dict[int, NDArray[np.uint8]], boxes: NDArray[np.float32]) -> dict[str, float]:

@@ -56,7 +56,7 @@ def clip_row(
         **clip.measures,
         "picture_hashes": clip.picture_hashes,
         "mirror_hashes": clip.mirror_hashes,
-        "motion": clip.motion.tolist(),
+        "motion_curves": clip.motion_curves.ravel().tolist(),
         "video_path": video_path,
         "sound_path": sound_path,
         **networks,

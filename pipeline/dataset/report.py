@@ -8,6 +8,8 @@ from tempfile import TemporaryDirectory
 import av
 import numpy as np
 
+from dawn.curation.decisions import FILTERS
+from dawn.curation.duplicates import copies_across_splits
 from dawn.features.rates import SAMPLES_PER_FRAME
 from dawn.features.video.encode import read_flac
 from dawn.recipe import IngestConfig
@@ -43,7 +45,7 @@ def print_faults(root: str, *, media: bool) -> int:
     dataset = Dataset(root)
     dataset.info()
     found = 0
-    for fault in (*faults(dataset), *_identity_faults(dataset)):
+    for fault in (*faults(dataset), *_identity_faults(dataset), *_copy_faults(dataset)):
         console.print(fault, markup=False)
         found += 1
     if media:
@@ -93,6 +95,21 @@ def _identity_faults(dataset: Dataset) -> Iterator[str]:
                 f"{other['clip_id']} ({other['split']}); if they are one person, "
                 "give both videos the same `speaker` in a list and ingest it"
             )
+
+
+def _copy_faults(dataset: Dataset) -> Iterator[str]:
+    """The same footage in accepted clips of two splits, found as ingest finds duplicates."""
+    config = load(IngestConfig, dataset.info()["recipe"]["config"])
+    threshold = config.filters.max_duplicate
+    if threshold is None:
+        threshold = FILTERS["duplicate"].settings[0].default
+    # Not by name: datasets of older versions lack some columns.
+    sql = "SELECT * FROM clips WHERE accepted AND split <> 'excluded' ORDER BY clip_id"
+    for clip, other, score in copies_across_splits(rows(dataset, sql), threshold):
+        yield (
+            f"footage does not cross splits: {clip} shows what {other} shows (score {score:.2f}); "
+            "give both videos the same `speaker` in a list and ingest it"
+        )
 
 
 def _frames(path: Path) -> int:

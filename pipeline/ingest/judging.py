@@ -148,8 +148,8 @@ class Judge:
 
 
 def _extracted(row: dict[str, Any]) -> dict[str, Any]:
-    """A clip's row as extraction left it."""
-    return {column.name: row[column.name] for column in EXTRACTED}
+    """A clip's row as extraction left it; an older version's may lack columns."""
+    return {column.name: row.get(column.name) for column in EXTRACTED}
 
 
 def _marks(

@@ -25,7 +25,7 @@ def clip(video: str, number: int = 0, **changes: Any) -> dict[str, Any]:
         "sharpness": 100.0, "brightness": 120.0, "yaw_p95": 5.0, "pitch_p95": 5.0, "voiced": 0.5,
         "agreement": None, "agreement_by": None, "agreement_offset": None,
         "hand": 0.0, "jump": 1.0, "text": None, "brisque": None,
-        "picture_hashes": [1] * 5, "mirror_hashes": [2] * 5, "motion": [0.0] * 128,
+        "picture_hashes": [1] * 5, "mirror_hashes": [2] * 5, "motion_curves": [0] * 8,
         "embedding": None, "voice": None, "video_path": f"media/aa/{video}-{number}.mp4",
         "sound_path": f"media/aa/{video}-{number}.flac",
         "speaker": None, "licence": None, "asked_split": None, "source_name": video,

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from dawn.curation.conventions import HDTF_EXCLUDED, HDTF_TEST, crema_d_split, hdtf_split
 from dawn.curation.decisions import FILTERS, FilterConfig, judge, why_none_passed
-from dawn.curation.duplicates import KeptFootage, mark_duplicates
 from dawn.curation.splits import Identities, SplitConfig, assign, hashed_split
-from dawn.features.video.fingerprint import difference_hash, hash_frames, motion_signature
 
 GOOD: dict[str, Any] = {
     "clip_id": "v-0000000-0", "video_id": "v", "duration_s": 3.0, "landmarks_found": 1.0,
@@ -111,49 +109,6 @@ def test_reasons_are_words_with_numbers() -> None:
     text = why_none_passed(judge(GOOD | {"voiced": 0.01, "face_px": 20.0}, FilterConfig()))
     assert "no voice is heard (speech 0.01, bound 0.15)" in text
     assert "the face is too small (face_size 20, bound 64)" in text
-
-
-def footage(seed: int, *, mirrored: bool = False, noise: float = 0.0, **changes: Any) -> Any:
-    """The fingerprints of a clip that shows a random scene with random motion."""
-    draw, blur = np.random.default_rng(seed), np.random.default_rng(99)
-    scene = np.kron(draw.integers(0, 255, (8, 9, 3)), np.ones((16, 16, 1)))
-    scene = np.clip(scene + blur.normal(0, noise, scene.shape), 0, 255).astype(np.uint8)
-    scene = scene[:, ::-1] if mirrored else scene
-    mouth, pitch = draw.normal(size=(2, 100)).cumsum(axis=1).astype(np.float32)
-    mouth = mouth + blur.normal(0, noise / 50, 100).astype(np.float32)
-    count = len(hash_frames(100))
-    return {
-        "clip_id": f"{seed}-{mirrored}-{noise}", "frames": 100, "face_px": 100.0, "eligible": True,
-        "picture_hashes": [difference_hash(scene)] * count,
-        "mirror_hashes": [difference_hash(scene[:, ::-1])] * count,
-        "motion": motion_signature(mouth, pitch).tolist(),
-    } | changes  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "copy", [{"noise": 5.0}, {"mirrored": True}, {"mirrored": True, "noise": 4}]
-)
-def test_copies_are_found_and_the_best_is_kept(copy: dict[str, Any]) -> None:
-    small, large = footage(1, **copy, face_px=50.0), footage(1)
-    clips = [small, large, *(footage(k) for k in range(2, 30))]
-    random.Random(0).shuffle(clips)
-    mark_duplicates(clips, KeptFootage(), 0.85)
-    assert small["duplicate_of"] == large["clip_id"]
-    assert small["duplicate_score"] > 0.85
-    assert all(clip["duplicate_score"] < 0.85 for clip in clips if clip is not small)
-
-
-def test_the_same_picture_with_other_motion_is_no_copy() -> None:
-    one, two = footage(1), footage(2)
-    two |= {"picture_hashes": one["picture_hashes"], "mirror_hashes": one["mirror_hashes"]}
-    mark_duplicates([one, two], KeptFootage(), 0.85)
-    assert max(one["duplicate_score"], two["duplicate_score"]) < 0.85
-
-
-def test_a_dropped_clip_takes_no_good_copy_with_it() -> None:
-    large, small = footage(1, eligible=False), footage(1, noise=3.0, face_px=50.0)
-    mark_duplicates([large, small], KeptFootage(), 0.85)
-    assert small["duplicate_score"] == 0.0
 
 
 def person(name: str, video: str, face: np.ndarray | None = None, **changes: Any) -> Any:
