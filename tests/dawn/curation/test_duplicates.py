@@ -12,7 +12,7 @@ from dawn.curation.decisions import FilterConfig
 from dawn.curation.duplicates import KeptFootage, copies_across_splits, mark_duplicates
 from dawn.features.video.fingerprint import hash_frames, motion_curves, picture_hashes
 
-THRESHOLD = FilterConfig().max_duplicate
+THRESHOLD = FilterConfig().max_duplicate or 0.0
 SIDE = 96
 
 
@@ -68,7 +68,7 @@ def footage(
         "frames": len(mouth), "face_px": 100.0, "eligible": True, "split": "train",
         "picture_hashes": [plain for plain, _ in pairs],
         "mirror_hashes": [mirrored for _, mirrored in pairs],
-        "motion_curves": motion_curves(mouth, pose, np.stack([eyes, eyes], 1)).ravel().tolist(),
+        "motion_curves": motion_curves(mouth, pose, np.stack([eyes, eyes], 1).astype(np.float32)).ravel().tolist(),
     } | changes  # fmt: skip
 
 
