@@ -100,9 +100,8 @@ def _identity_faults(dataset: Dataset) -> Iterator[str]:
 def _copy_faults(dataset: Dataset) -> Iterator[str]:
     """The same footage in accepted clips of two splits, found as ingest finds duplicates."""
     config = load(IngestConfig, dataset.info()["recipe"]["config"])
-    threshold = config.filters.max_duplicate
-    if threshold is None:
-        threshold = FILTERS["duplicate"].settings[0].default
+    chosen, default = config.filters.max_duplicate, FILTERS["duplicate"].settings[0].default
+    threshold = float(chosen or default or 1.0)  # with the filter off, a copy is still a leak
     # Not by name: datasets of older versions lack some columns.
     sql = "SELECT * FROM clips WHERE accepted AND split <> 'excluded' ORDER BY clip_id"
     for clip, other, score in copies_across_splits(rows(dataset, sql), threshold):

@@ -12,7 +12,7 @@ from dawn.curation.decisions import FilterConfig
 from dawn.curation.duplicates import KeptFootage, copies_across_splits, mark_duplicates
 from dawn.features.video.fingerprint import hash_frames, motion_curves, picture_hashes
 
-THRESHOLD = FilterConfig().max_duplicate
+THRESHOLD = FilterConfig().max_duplicate or 0.0
 SIDE = 96
 
 
@@ -58,6 +58,7 @@ def footage(
     picture = picture[:, ::-1] if mirror else picture
     pose = np.zeros((len(mouth), 7))
     pose[:, 0], pose[:, 1] = -yaw if mirror else yaw, pitch
+    both_eyes = np.stack([eyes, eyes], axis=1).astype(np.float32)
     box = np.array([20, 76, 20, 76], np.float32)
     pairs = [
         picture_hashes(np.ascontiguousarray(picture, np.uint8), box)
@@ -68,7 +69,7 @@ def footage(
         "frames": len(mouth), "face_px": 100.0, "eligible": True, "split": "train",
         "picture_hashes": [plain for plain, _ in pairs],
         "mirror_hashes": [mirrored for _, mirrored in pairs],
-        "motion_curves": motion_curves(mouth, pose, np.stack([eyes, eyes], 1)).ravel().tolist(),
+        "motion_curves": motion_curves(mouth, pose, both_eyes).ravel().tolist(),
     } | changes  # fmt: skip
 
 
