@@ -1,6 +1,6 @@
 """Clips as rows of the dataset's tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,19 @@ class Label:
     def __post_init__(self) -> None:
         for name in ("speaker", "licence", "split"):
             object.__setattr__(self, name, label_text(getattr(self, name)))
+
+    def joined(self, other: "Label") -> "Label | None":
+        """What both say, of one and the same range; None where they disagree."""
+        texts = {}
+        for name in ("speaker", "licence", "split"):
+            said = {getattr(self, name), getattr(other, name)} - {None}
+            if len(said) > 1:
+                return None
+            texts[name] = next(iter(said), None)
+        extra = {*self.extra, *other.extra}
+        if len({name.lower() for name, _, _ in extra}) < len(extra):
+            return None
+        return replace(self, **texts, extra=tuple(sorted(extra)))
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "Label":

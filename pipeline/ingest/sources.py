@@ -61,8 +61,19 @@ def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Sou
 
 
 def _source(path: Path, said: dict[Label, str]) -> Source:
-    labels = sorted(said, key=repr)
-    return Source(path, tuple(labels), tuple(said[label] for label in labels))
+    """With one label for rows (of several lists, say) that do not disagree on a range."""
+    ranges: dict[tuple[int, int | None], dict[Label, str]] = {}
+    for label in sorted(said, key=repr):
+        found, whole, where = ranges.setdefault((label.start, label.stop), {}), label, said[label]
+        for other in found:
+            both = other.joined(label)
+            if both is not None:
+                whole, where = both, f"{found.pop(other)}, {where}"
+                break
+        found[whole] = where
+    joined = {label: where for found in ranges.values() for label, where in found.items()}
+    labels = sorted(joined, key=repr)
+    return Source(path, tuple(labels), tuple(joined[label] for label in labels))
 
 
 def _expand(argument: str) -> Iterator[tuple[Path, tuple[Label, str] | None]]:

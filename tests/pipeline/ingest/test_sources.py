@@ -139,6 +139,20 @@ def test_further_columns_of_a_parquet_list_keep_their_types(folder: Path) -> Non
         find_sources([str(path)])
 
 
+def test_lists_that_do_not_disagree_are_one_label(folder: Path) -> None:
+    (folder / "who.csv").write_text("path,speaker,end\nb.mp4,anna,2\nsub/c.mkv,ben,\n")
+    (folder / "what.csv").write_text("path,language,end\nb.mp4,de,2\nsub/c.mkv,fr,3\n")
+    (folder / "else.csv").write_text("path,language,end\nb.mp4,nl,2\n")
+    lists = [folder / "who.csv", folder / "what.csv"]
+    b, c = find_sources(map(str, lists))
+    german = (("language", "VARCHAR", "de"),)
+    assert b.labels == (Label(stop=50, speaker="anna", extra=german),)
+    assert b.said == (f"{lists[0]}: row 1, {lists[1]}: row 1",)
+    assert len(c.labels) == 2, "of different ranges"
+    b, _ = find_sources(map(str, [*lists, folder / "else.csv"]))
+    assert len(b.labels) == 2, "two languages"
+
+
 BAD_LISTS = {
     "file\nb.mp4\n": "list.csv: no column `path`",
     "path,Status\nb.mp4,red\n": "list.csv: column 'Status': the dataset's tables .*`status`",
