@@ -35,7 +35,7 @@ class Label:
 
     def joined(self, other: "Label") -> "Label | None":
         """What both say, of one and the same range; None where they disagree."""
-        texts = {}
+        texts: dict[str, Any] = {}
         for name in ("speaker", "licence", "split"):
             said = {getattr(self, name), getattr(other, name)} - {None}
             if len(said) > 1:

@@ -5,6 +5,7 @@ nothing: the view of the catalog then gives the text.
 """
 
 import datetime
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -78,7 +79,7 @@ def from_arrow(where: str, name: str, column: pa.ChunkedArray) -> list[Extra | N
 
 def _is_number(text: str) -> bool:
     match = _NUMBER.fullmatch(text)
-    return match is not None and any(match.group(1, 2))
+    return match is not None and any(match.group(1, 2)) and math.isfinite(float(text))
 
 
 def _kind(kind: pa.DataType) -> str | None:

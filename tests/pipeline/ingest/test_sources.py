@@ -100,18 +100,19 @@ def test_numbers_are_labels_and_other_things_are_not(folder: Path) -> None:
 def test_further_columns_of_a_csv_list_are_typed_by_what_they_hold(folder: Path) -> None:
     path = folder / "list.csv"
     path.write_text(
-        "path, language ,age,mos,consent,subject,note,none\n"
-        "b.mp4, Jose\u0301 ,31,.5,true,007,1,\nsub/c.mkv,,-4,1e3,False,12,x, \n",
+        "path, language ,age,mos,consent,subject,note,huge,none\n"
+        "b.mp4, Jose\u0301 ,31,.5,true,007,1,1e999,\nsub/c.mkv,,-4,1e3,False,12,x,1, \n",
         encoding="utf-8",
     )
     b, c = find_sources([str(path)])
     assert b.labels[0].extra == (
         ("language", "VARCHAR", "José"), ("age", "BIGINT", "31"), ("mos", "DOUBLE", ".5"),
         ("consent", "BOOLEAN", "true"), ("subject", "VARCHAR", "007"), ("note", "VARCHAR", "1"),
+        ("huge", "VARCHAR", "1e999"),
     )  # fmt: skip
     assert c.labels[0].extra == (
         ("age", "BIGINT", "-4"), ("mos", "DOUBLE", "1e3"), ("consent", "BOOLEAN", "False"),
-        ("subject", "VARCHAR", "12"), ("note", "VARCHAR", "x"),
+        ("subject", "VARCHAR", "12"), ("note", "VARCHAR", "x"), ("huge", "VARCHAR", "1"),
     )  # fmt: skip
 
 
