@@ -118,7 +118,7 @@ class Recipe:
 
     def judge_key(self, extract_key: str, labels: tuple[Label, ...]) -> str:
         """Of `decisions` and of what filters and splits add to `clips`."""
-        marks = [[label.speaker, label.licence, label.split] for label in labels]
+        marks = [[label.speaker, label.licence, label.split, *label.extra] for label in labels]
         config = [as_dict(self.config.filters), self._splits()]
         return stable_hash([extract_key, config, marks])
 

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from manifests.safe_sql import answer, files_of, lock, parts_of, use_filesystem
+from manifests.safe_sql import answer, files_of, lock, parts_of, quoted, use_filesystem
 from manifests.schema import COLUMNS, schema
 from manifests.store import COMPACT, Dataset
 
@@ -48,6 +48,8 @@ MACROS = {
             SELECT 0 AS place, 'sources read' AS step, count(*) AS count FROM videos
             UNION ALL SELECT 1, 'quarantined', count(*) FROM videos WHERE status = 'quarantined'
             UNION ALL SELECT 2, 'without a face', count(*) FROM videos WHERE reason = 'no_face'
+            UNION ALL
+            SELECT 2, 'outside the video', count(*) FROM videos WHERE reason = 'outside_video'
             UNION ALL SELECT 3, 'clips', count(*) FROM clips
             UNION ALL
             SELECT 4, 'fail ' || filter, count(*) FILTER (verdict = 'fail')
@@ -98,26 +100,41 @@ MACROS = {
 }
 
 
-def add_dataset(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str = "") -> None:
-    """Give a connection the dataset's rows, and the views and macros that `sql` may use."""
+_FURTHER = """
+SELECT max(extra.name) AS name, list(DISTINCT extra.type) AS types
+FROM (SELECT unnest(label.extra) AS extra FROM (SELECT unnest(labels) AS label FROM videos))
+GROUP BY lower(extra.name) ORDER BY lower(extra.name)
+"""
+
+
+def add_dataset(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str = "", *, further: bool = True
+) -> None:
+    """Give a connection the dataset's rows, and the views and macros that `sql` may use.
+
+    `further`: with a column of `clips` for each further column of the source lists.
+    """
     use_filesystem(connection, dataset.fs, local=dataset.local)
     parts = _look(connection, dataset)
     used = _used(sql)
     for table in parts.keys() & used:
-        _create_view(connection, dataset, table, parts[table])
+        more = _further(connection) if further and table == "clips" else ""
+        _create_view(connection, dataset, table, parts[table], more)
     connection.execute(f"CREATE VIEW timings AS {_TIMINGS}")
     for signature, (_, query) in MACROS.items():
         if _called(signature) in used:
             connection.execute(f"CREATE MACRO {signature} AS TABLE {query}")
 
 
-def connect(dataset: Dataset, sql: str = "", *, locked: bool = True) -> duckdb.DuckDBPyConnection:
+def connect(
+    dataset: Dataset, sql: str = "", *, locked: bool = True, further: bool = True
+) -> duckdb.DuckDBPyConnection:
     """An in-memory connection with the dataset's views and macros, as far as `sql` uses them.
 
     `locked` shuts everything but files under the dataset's root, for good.
     """
     connection = duckdb.connect()
-    add_dataset(connection, dataset, sql)
+    add_dataset(connection, dataset, sql, further=further)
     if locked:
         lock(connection, [dataset.uri])
     return connection
@@ -129,8 +146,9 @@ def query(dataset: Dataset, sql: str) -> pa.Table:
 
 
 def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
-    """Our own queries, as a list of rows."""
-    found: list[dict[str, Any]] = query(dataset, sql).to_pylist()
+    """Our own queries, as a list of rows; no name of a user's column can meet theirs."""
+    answered = answer(lambda: connect(dataset, sql, further=False), sql)
+    found: list[dict[str, Any]] = answered.to_pylist()
     return found
 
 
@@ -143,6 +161,25 @@ def strays(dataset: Dataset) -> list[dict[str, Any]]:
         "SELECT DISTINCT parse_filename(filename) AS part, video_id "  # noqa: S608 - our own path
         f"FROM {parts_of([f'{dataset.uri}/clips'])} ANTI JOIN videos USING (video_id) ORDER BY ALL",
     )
+
+
+def _further(connection: duckdb.DuckDBPyConnection) -> str:
+    """The further columns as typed expressions. A column of several types is text, but for whole
+    numbers among others.
+    """
+    labels = connection.sql("SELECT labels FROM videos LIMIT 0").to_arrow_table()
+    if labels.schema.field("labels").type.value_type.get_field_index("extra") < 0:
+        return ""  # of an older version
+    columns = []
+    for name, types in connection.execute(_FURTHER).fetchall():
+        kind = types[0] if len(types) == 1 else "VARCHAR"
+        if {*types} == {"BIGINT", "DOUBLE"}:
+            kind = "DOUBLE"
+        mine = f"lambda entry: lower(entry.name) = {quoted(name.lower())}"
+        column = name.replace('"', '""')
+        value = f"list_filter(extra, {mine})[1].value"
+        columns.append(f', CAST({value} AS {kind}) AS "{column}"')
+    return "".join(columns)
 
 
 def _used(sql: str) -> set[str]:
@@ -202,12 +239,12 @@ def _merged(names: list[str]) -> list[str]:
 
 
 def _create_view(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, table: str, parts: list[str]
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, table: str, parts: list[str], more: str
 ) -> None:
     if not parts:
         connection.register(f"_no_{table}", schema(COLUMNS[table]).empty_table())
-        connection.execute(f"CREATE VIEW {table} AS SELECT * FROM _no_{table}")  # noqa: S608
+        connection.execute(f"CREATE VIEW {table} AS SELECT *{more} FROM _no_{table}")  # noqa: S608
         return
     files = files_of(f"{dataset.uri}/{table}/{part}" for part in parts)
     sql = _OF_VIDEOS.format(files=files, column=f"{table}_part")
-    connection.execute(f"CREATE VIEW {table} AS {sql}")
+    connection.execute(f"CREATE VIEW {table} AS SELECT *{more} FROM ({sql})")  # noqa: S608

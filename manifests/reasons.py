@@ -32,6 +32,7 @@ class Rejection(StrEnum):
     """Why a video that was read gave no clip. Its `videos` row has status `rejected`."""
 
     NO_FACE = "no_face"
+    OUTSIDE = "outside_video"
     NO_CLIP_PASSED = "no_clip_passed"
 
     @property
@@ -60,6 +61,7 @@ _QUARANTINE = {
 
 _REJECTION = {
     Rejection.NO_FACE: "No face was seen for long enough to make a clip.",
+    Rejection.OUTSIDE: "Every range that a list gives lies outside the video.",
     Rejection.NO_CLIP_PASSED: "Every clip failed a filter; `decisions` says which.",
 }
 

@@ -40,11 +40,14 @@ def floats(length: int) -> pa.DataType:
 _TEXT, _INT, _F32, _F64, _BOOL = pa.string(), pa.int32(), pa.float32(), pa.float64(), pa.bool_()
 _SPANS = pa.list_(pa.struct([pa.field("start", _INT), pa.field("stop", _INT)]))
 
+EXTRA = pa.list_(pa.struct([pa.field(name, _TEXT) for name in ("name", "type", "value")]))
+"""Further columns of a source list: DuckDB's type, and the value as text."""
 LABEL = pa.struct(
     [
         pa.field("start", _INT),
         pa.field("stop", _INT),
         *(pa.field(name, _TEXT) for name in ("speaker", "licence", "split")),
+        pa.field("extra", EXTRA),
     ]
 )
 
@@ -165,6 +168,7 @@ JUDGED = (
     Column("speaker", _TEXT, "as labelled in the source list: NFC, trimmed", nullable=True),
     Column("licence", _TEXT, "as labelled in the source list", nullable=True),
     Column("asked_split", _TEXT, "split asked for in the source list", nullable=True),
+    Column("extra", EXTRA, "the source list's further columns; `dawn query` has each typed"),
     Column("source_name", _TEXT, "file name without extension; for split conventions"),
     Column("identity", _TEXT, "who is seen: a label, a face cluster or the source video"),
     Column("split", _TEXT, "train, val, test, or excluded (by a convention or by one_split)"),

@@ -1,6 +1,7 @@
 """Clips as rows of the dataset's tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,10 +26,40 @@ class Label:
     speaker: str | None = None
     licence: str | None = None
     split: str | None = None
+    extra: tuple[tuple[str, str, str], ...] = ()
+    """Name, DuckDB type and value of each further column of the list that is not empty there."""
 
     def __post_init__(self) -> None:
         for name in ("speaker", "licence", "split"):
             object.__setattr__(self, name, label_text(getattr(self, name)))
+
+    def joined(self, other: "Label") -> "Label | None":
+        """What both say, of one and the same range; None where they disagree."""
+        texts: dict[str, Any] = {}
+        for name in ("speaker", "licence", "split"):
+            said = {getattr(self, name), getattr(other, name)} - {None}
+            if len(said) > 1:
+                return None
+            texts[name] = next(iter(said), None)
+        extra = {*self.extra, *other.extra}
+        if len({name.lower() for name, _, _ in extra}) < len(extra):
+            return None
+        return replace(self, **texts, extra=tuple(sorted(extra)))
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> "Label":
+        """From an entry of `videos.labels`."""
+        extra = ((e["name"], e["type"], e["value"]) for e in row.get("extra") or ())
+        return cls(**row | {"extra": tuple(extra)})
+
+    def as_row(self) -> dict[str, Any]:
+        """As an entry of `videos.labels`."""
+        fields = ("start", "stop", "speaker", "licence", "split")
+        return {name: getattr(self, name) for name in fields} | {"extra": self.extra_row()}
+
+    def extra_row(self) -> list[dict[str, str]]:
+        """As `clips.extra`."""
+        return [{"name": n, "type": kind, "value": value} for n, kind, value in self.extra]
 
     def covers(self, frame: int) -> bool:
         """Whether the label holds for that frame."""

@@ -123,7 +123,7 @@ def _claims(
             continue
         name = row["sources"][0]
         if row["split_key"] != recipe.split_key():
-            marks = ((Label(**mark), f"{name}, in the dataset") for mark in row["labels"])
+            marks = ((Label.from_row(mark), f"{name}, in the dataset") for mark in row["labels"])
             yield from _asked(name, marks, recipe)
         elif row["speaker"] is not None:
             by = f"{name}, in the dataset"

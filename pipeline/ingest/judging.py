@@ -10,6 +10,7 @@ from dawn.curation.decisions import judge, why_none_passed
 from dawn.curation.duplicates import KeptFootage, mark_duplicates
 from dawn.curation.splits import EXCLUDED, Identities, assign, speaker_identity
 from dawn.curation.tables import Label
+from dawn.features.rates import FPS
 from dawn.recipe import Recipe
 from manifests.catalog import rows
 from manifests.reasons import Rejection
@@ -98,11 +99,20 @@ class Judge:
         """The `videos` row of a video that was read; `facts` are its measured columns."""
         accepted = sum(1 for clip in clips if clip["accepted"])
         reason = detail = None
-        if not clips:
+        frames = round(facts["duration_s"] * FPS)
+        if not clips and work.labels and all(mark.start >= frames for mark in work.labels):
+            reason = Rejection.OUTSIDE
+            detail = (
+                "every range of the list lies outside the video, which lasts "
+                f"{facts['duration_s']:.3g} s"
+            )
+        elif not clips:
             reason, detail = Rejection.NO_FACE, Rejection.NO_FACE.meaning
         elif not accepted:
             reason, detail = Rejection.NO_CLIP_PASSED, why_none_passed(decisions)
-        fields = ("start", "stop", "speaker", "licence", "split")
+        if detail is not None and facts["frames_damaged"]:
+            damaged = facts["frames_damaged"]
+            detail = f"{detail.rstrip('.')}; source frames left out as corrupt: {damaged}"
         return {
             **{key: value for key, value in facts.items() if not key.endswith("_part")},
             "video_id": work.video_id,
@@ -111,7 +121,7 @@ class Judge:
             "reason": reason and str(reason),
             "detail": detail,
             "bytes": work.size,
-            "labels": [{f: getattr(mark, f) for f in fields} for mark in work.labels],
+            "labels": [mark.as_row() for mark in work.labels],
             "clips_total": len(clips),
             "clips_accepted": accepted,
             "extract_key": work.key,
@@ -137,7 +147,7 @@ class Judge:
         return kept, identities
 
     def _key_of(self, labels: Rows) -> str:
-        marks = tuple(Label(**mark) for mark in labels)
+        marks = tuple(Label.from_row(mark) for mark in labels)
         return self._recipe.judge_key(self._recipe.extract_key(marks), marks)
 
     def _remember(self, ours: set[str], result: dict[str, tuple[Rows, Rows]]) -> None:
@@ -152,9 +162,7 @@ def _extracted(row: dict[str, Any]) -> dict[str, Any]:
     return {column.name: row.get(column.name) for column in EXTRACTED}
 
 
-def _marks(
-    row: dict[str, Any], labels: tuple[Label, ...], sources: list[str]
-) -> dict[str, str | None]:
+def _marks(row: dict[str, Any], labels: tuple[Label, ...], sources: list[str]) -> dict[str, Any]:
     """What the source list says of a clip: the first label that covers its first frame."""
     covering = (mark for mark in labels if mark.covers(row["start_frame"]))
     mark = next(covering, Label())
@@ -163,6 +171,7 @@ def _marks(
         "speaker": mark.speaker,
         "licence": mark.licence,
         "asked_split": mark.split,
+        "extra": mark.extra_row(),
         "source_name": name.rsplit(".", 1)[0] if "." in name else name,
     }
 

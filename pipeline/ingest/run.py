@@ -222,8 +222,11 @@ class _Run:
             return False
         if old["clips_part"] and old["judge_key"] != self._recipe.judge_key(key, video.work.labels):
             return True
-        if old["sources"] != video.sources:
-            row = old | {"sources": video.sources}
+        row = old | {
+            "sources": video.sources,
+            "labels": [mark.as_row() for mark in video.work.labels],
+        }
+        if row != old:  # what lists say of a video without clips is kept as well
             self._committed[row["video_id"]] = commit(self._session, row, NewParts(), old)
         self._end("unchanged", video)
         return False
@@ -307,7 +310,7 @@ class _Run:
             "reason": str(why.reason),
             "detail": why.detail,
             "bytes": video.work.size,
-            "labels": _label_rows(video.work.labels),
+            "labels": [mark.as_row() for mark in video.work.labels],
             "clips_total": 0,
             "clips_accepted": 0,
             "extract_key": video.work.key,
@@ -329,7 +332,7 @@ class _Run:
             "status": "quarantined",
             "reason": str(why.reason),
             "detail": why.detail,
-            "labels": _label_rows(source.labels),
+            "labels": [mark.as_row() for mark in source.labels],
             "clips_total": 0,
             "clips_accepted": 0,
             "extract_key": self._recipe.extract_key(source.labels),
@@ -366,14 +369,7 @@ def _failed(outcome: Any, step: str) -> Any:  # noqa: ANN401 - any job's result
 
 
 def _labels(row: dict[str, Any] | None) -> tuple[Label, ...]:
-    return tuple(Label(**entry) for entry in (row or {}).get("labels") or ())
-
-
-def _label_rows(labels: tuple[Label, ...]) -> list[dict[str, Any]]:
-    return [
-        {name: getattr(entry, name) for name in ("start", "stop", "speaker", "licence", "split")}
-        for entry in labels
-    ]
+    return tuple(Label.from_row(entry) for entry in (row or {}).get("labels") or ())
 
 
 def _parts(old: dict[str, Any] | None) -> dict[str, Any]:

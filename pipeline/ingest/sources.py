@@ -15,8 +15,9 @@ from dawn.features.rates import FPS
 from manifests.errors import InputError
 from manifests.file_names import is_hidden, on_disk
 from manifests.location import local_path
-from manifests.names import label_text
+from manifests.names import label_text, normalised
 from manifests.parquet import read_parquet
+from pipeline.ingest.further_columns import Extra, from_arrow, from_texts, further_columns
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
@@ -60,8 +61,19 @@ def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Sou
 
 
 def _source(path: Path, said: dict[Label, str]) -> Source:
-    labels = sorted(said, key=repr)
-    return Source(path, tuple(labels), tuple(said[label] for label in labels))
+    """With one label for rows (of several lists, say) that do not disagree on a range."""
+    ranges: dict[tuple[int, int | None], dict[Label, str]] = {}
+    for label in sorted(said, key=repr):
+        found, whole, where = ranges.setdefault((label.start, label.stop), {}), label, said[label]
+        for other in found:
+            both = other.joined(label)
+            if both is not None:
+                whole, where = both, f"{found.pop(other)}, {where}"
+                break
+        found[whole] = where
+    joined = {label: where for found in ranges.values() for label, where in found.items()}
+    labels = sorted(joined, key=repr)
+    return Source(path, tuple(labels), tuple(joined[label] for label in labels))
 
 
 def _expand(argument: str) -> Iterator[tuple[Path, tuple[Label, str] | None]]:
@@ -108,19 +120,19 @@ def _is_dataset(folder: Path) -> bool:
 
 
 def _in_list(path: Path) -> Iterator[tuple[Path, tuple[Label, str]]]:
-    for number, row in enumerate(_rows(path), start=1):
+    for number, (row, extra) in enumerate(_rows(path), start=1):
         where = f"{path}: row {number}"
         name = row.get("path")
         if None in row:
             raise InputError(f"{where}: has more cells than the list has columns")
         if not isinstance(name, str) or not name or "\0" in name:
             raise InputError(f"{where}: has no path")
-        label = _label(row, where)
+        label = _label(row, extra, where)
         # A path in a list is relative to the list, so that both can be moved together.
         yield on_disk(local_path(path.parent / name)), (label, where)
 
 
-def _label(row: dict[str, Any], where: str) -> Label:
+def _label(row: dict[str, Any], extra: tuple[Extra, ...], where: str) -> Label:
     start, end = _seconds(row.get("start"), where), _seconds(row.get("end"), where)
     first = round((start or 0.0) * FPS)
     stop = None if end is None else round(end * FPS)
@@ -134,28 +146,40 @@ def _label(row: dict[str, Any], where: str) -> Label:
             raise InputError(f"{where}: {column} {error}") from error
     if texts["split"] is not None and texts["split"] not in SPLITS:
         raise InputError(f"{where}: split {texts['split']!r} is not one of {', '.join(SPLITS)}")
-    return Label(start=first, stop=stop, **texts)
+    return Label(start=first, stop=stop, extra=extra, **texts)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path) -> Iterator[tuple[dict[str, Any], tuple[Extra, ...]]]:
+    """Each row's cells by column, and what its further columns hold."""
     try:
         if path.suffix.lower() == ".parquet":
-            with path.open("rb") as table:
-                rows: list[dict[str, Any]] = read_parquet(table).to_pylist()
-            columns = list(rows[0]) if rows else ["path"]
+            with path.open("rb") as file:
+                table = read_parquet(file)
+            columns = [normalised(name) for name in table.column_names]
+            rows: list[dict[str, Any]] = []
         else:
             with path.open(newline="", encoding="utf-8-sig") as file:
                 reader = csv.DictReader(file, strict=True)
-                rows = list(reader)
-                columns = list(reader.fieldnames or [])
+                columns = [normalised(name) for name in reader.fieldnames or ()]
+                reader.fieldnames = columns
+                table, rows = None, list(reader)
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: cannot be read as a list: {error}") from error
-    unknown = [column for column in columns if column not in LIST_COLUMNS]
-    if "path" not in columns or unknown:
+    further = further_columns(str(path), columns, LIST_COLUMNS)
+    if "path" not in columns:
         wanted = ", ".join(LIST_COLUMNS)
-        fault = f"unknown column {unknown[0]!r}" if unknown else "no column `path`"
-        raise InputError(f"{path}: {fault}; a list has the columns {wanted} (only path is needed)")
-    return rows
+        raise InputError(
+            f"{path}: no column `path`; a list has the columns {wanted} (only path is needed) and "
+            "any of your own"
+        )
+    if table is not None:
+        table = table.rename_columns(columns)
+        rows = table.select([name for name in columns if name in LIST_COLUMNS]).to_pylist()
+        extras = [from_arrow(str(path), name, table[name]) for name in further]
+    else:
+        extras = [from_texts(name, [row[name] for row in rows]) for name in further]
+    for i, row in enumerate(rows):
+        yield row, tuple(entry for column in extras if (entry := column[i]) is not None)
 
 
 def _seconds(value: object, where: str) -> float | None:

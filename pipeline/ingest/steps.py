@@ -120,6 +120,8 @@ def prepare(work: VideoTask) -> tuple[dict[str, Any], list[tuple[int, int]]]:
     """Probe a video; returns its VideoInfo as a dict and the spans to extract."""
     info = probe(work.path, work.recipe.config.extract.limits)
     ranges = _pieces([(label.start, label.stop or info.frames) for label in work.labels])
+    if work.labels and not ranges:
+        return asdict(info), []  # all of them begin after the video's end
     return asdict(info), spans(info, ranges, work.recipe.config.extract)
 
 

@@ -5,10 +5,12 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,13 +18,14 @@ import pytest
 from dawn.curation.decisions import FilterConfig
 from dawn.curation.extraction import ExtractConfig
 from dawn.recipe import IngestConfig, Recipe
-from manifests.catalog import rows
+from manifests.catalog import query, rows
 from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cluster.tasks import Failure, InProcess
 from pipeline.ingest import steps as steps
 from pipeline.ingest.run import Summary, adopt, ingest
 from pipeline.ingest.sources import find_sources
+from tests.conftest import Dawn
 from tests.hostile import Film, faces, flipped, plain
 from tests.tables import contents
 
@@ -204,6 +207,78 @@ def test_labels_of_a_list_land_in_the_clips(films: Path, tmp_path: Path) -> None
         ("ben", None, "test", "speaker:ben", 60, 40),
         ("ben", None, "test", "speaker:ben", 100, 10),
     ]
+
+
+def test_further_columns_of_lists_are_columns_of_clips(
+    films: Path, tmp_path: Path, dawn: Dawn
+) -> None:
+    listed, root = films / "further.csv", tmp_path / "root"
+    # `a` and `n` are names that our own queries use.
+    listed.write_text(
+        "path,language,age,n,a,mixed,start,end\nlong.mp4,de,31,1,x,1.10,0,2\n"
+        "long.mp4,,32,2,x,1.10,2,4.4\nnone.mp4,fr,7,3,x,1.10,,\n"
+    )
+    second = films / "second.parquet"
+    day = date(2024, 5, 17)
+    pd.DataFrame(
+        {"path": ["short.mp4"], "Language": ["en"], "age": [0.5], "day": [day], "mixed": ["x"]}
+    ).to_parquet(second)
+    run(root, [listed, second])
+    dataset = Dataset(str(root))
+    sql = "SELECT language, age, n, day, mixed FROM clips ORDER BY start_frame, age"
+    table = query(dataset, sql)
+    assert [str(kind) for kind in table.schema.types] == [
+        "string", "double", "int64", "date32[day]", "string"
+    ]  # fmt: skip
+    assert [tuple(row.values()) for row in table.to_pylist()] == [
+        ("en", 0.5, None, day, "x"),
+        ("de", 31.0, 1, None, "1.10"),
+        (None, 32.0, 2, None, "1.10"),
+        (None, 32.0, 2, None, "1.10"),
+    ]
+    grouped = "SELECT language, count(*) AS clips FROM clips GROUP BY 1 ORDER BY 1"
+    result = dawn("query", grouped, "--dataset", root, "--format", "csv")
+    assert result.stdout.splitlines() == ["language,clips", "de,1", "en,1", ",2"]
+
+    kept = files(root, "frames", "audio", "media")
+    listed.write_text(listed.read_text().replace(",de,31,", ",nl,40,").replace("fr", "it"))
+    _, done = run(root, [listed])
+    assert done == {"identify": 2}, "nothing is decoded again"
+    assert files(root, "frames", "audio", "media") == kept
+    assert rows(dataset, "SELECT labels[1].extra[1].value AS v FROM videos ORDER BY v") == [
+        {"v": "en"}, {"v": "it"}, {"v": "nl"}
+    ]  # fmt: skip
+    fresh = tmp_path / "fresh"
+    run(fresh, [listed, second])
+    assert contents(root)["clips"] == contents(fresh)["clips"]
+
+
+def test_a_range_outside_the_video_is_a_reason_of_its_own(films: Path, tmp_path: Path) -> None:
+    listed = films / "outside.csv"
+    listed.write_text("path,speaker,start,end\nlong.mp4,anna,5,\nshort.mp4,ben,7,9\n")
+    _, done = run(tmp_path / "root", [listed])
+    assert done["extract"] == 0
+    found = rows(Dataset(str(tmp_path / "root")), "FROM videos ORDER BY duration_s")
+    assert [(row["status"], row["reason"], row["clips_total"]) for row in found] == [
+        ("rejected", "outside_video", 0)
+    ] * 2
+    assert [row["detail"] for row in found] == [
+        f"every range of the list lies outside the video, which lasts {seconds} s"
+        for seconds in ("1.2", "4.4")
+    ]
+
+
+def test_damaged_frames_are_told_where_no_clip_was_made(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(flipped(plain(), 0.5, 0.55, 40))
+    run(tmp_path / "root", [film])
+    (row,) = rows(Dataset(str(tmp_path / "root")), "FROM videos")
+    assert (row["reason"], row["clips_total"]) == ("no_face", 0)
+    assert row["frames_damaged"] > 0
+    assert row["detail"] == (
+        "No face was seen for long enough to make a clip; source frames left out as corrupt: "
+        f"{row['frames_damaged']}"
+    )
 
 
 def splits_of(root: Path) -> dict[str, set[str]]:

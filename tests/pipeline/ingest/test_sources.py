@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -96,9 +97,70 @@ def test_numbers_are_labels_and_other_things_are_not(folder: Path) -> None:
             find_sources([str(path)])
 
 
+def test_further_columns_of_a_csv_list_are_typed_by_what_they_hold(folder: Path) -> None:
+    path = folder / "list.csv"
+    path.write_text(
+        "path, language ,age,mos,consent,subject,note,huge,none\n"
+        "b.mp4, Jose\u0301 ,31,.5,true,007,1,1e999,\nsub/c.mkv,,-4,1e3,False,12,x,1, \n",
+        encoding="utf-8",
+    )
+    b, c = find_sources([str(path)])
+    assert b.labels[0].extra == (
+        ("language", "VARCHAR", "José"), ("age", "BIGINT", "31"), ("mos", "DOUBLE", ".5"),
+        ("consent", "BOOLEAN", "true"), ("subject", "VARCHAR", "007"), ("note", "VARCHAR", "1"),
+        ("huge", "VARCHAR", "1e999"),
+    )  # fmt: skip
+    assert c.labels[0].extra == (
+        ("age", "BIGINT", "-4"), ("mos", "DOUBLE", "1e3"), ("consent", "BOOLEAN", "False"),
+        ("subject", "VARCHAR", "12"), ("note", "VARCHAR", "x"), ("huge", "VARCHAR", "1"),
+    )  # fmt: skip
+
+
+def test_further_columns_of_a_parquet_list_keep_their_types(folder: Path) -> None:
+    path = folder / "list.parquet"
+    moment = datetime(2024, 5, 17, 9, 30)
+    table = pd.DataFrame(
+        {"path": ["b.mp4", "sub/c.mkv"], "language": pd.Categorical(["de", None]),
+         "age": [31, 4], "mos": [0.25, None], "consent": [True, None],
+         "day": [moment.date(), None], "at": [moment, None],
+         "heard": [pd.Timestamp(moment, tz="Europe/Berlin"), None], "none": [None, None]},
+        index=[4, 7],
+    )  # fmt: skip
+    table.to_parquet(path)
+    b, c = find_sources([str(path)])
+    assert b.labels[0].extra == (
+        ("language", "VARCHAR", "de"), ("age", "BIGINT", "31"), ("mos", "DOUBLE", "0.25"),
+        ("consent", "BOOLEAN", "true"), ("day", "DATE", "2024-05-17"),
+        ("at", "TIMESTAMP", "2024-05-17 09:30:00"),
+        ("heard", "TIMESTAMPTZ", "2024-05-17 07:30:00+00:00"),
+    )  # fmt: skip
+    assert c.labels[0].extra == (("age", "BIGINT", "4"),)
+    pd.DataFrame({"path": ["b.mp4"], "tags": [["a"]]}).to_parquet(path)
+    with pytest.raises(InputError, match=r"list\.parquet: column 'tags' has the type list"):
+        find_sources([str(path)])
+
+
+def test_lists_that_do_not_disagree_are_one_label(folder: Path) -> None:
+    (folder / "who.csv").write_text("path,speaker,end\nb.mp4,anna,2\nsub/c.mkv,ben,\n")
+    (folder / "what.csv").write_text("path,language,end\nb.mp4,de,2\nsub/c.mkv,fr,3\n")
+    (folder / "else.csv").write_text("path,language,end\nb.mp4,nl,2\n")
+    lists = [folder / "who.csv", folder / "what.csv"]
+    b, c = find_sources(map(str, lists))
+    german = (("language", "VARCHAR", "de"),)
+    assert b.labels == (Label(stop=50, speaker="anna", extra=german),)
+    assert b.said == (f"{lists[0]}: row 1, {lists[1]}: row 1",)
+    assert len(c.labels) == 2, "of different ranges"
+    b, _ = find_sources(map(str, [*lists, folder / "else.csv"]))
+    assert len(b.labels) == 2, "two languages"
+
+
 BAD_LISTS = {
-    "file\nb.mp4\n": "no column `path`|unknown column 'file'",
-    "path,colour\nb.mp4,red\n": "unknown column 'colour'",
+    "file\nb.mp4\n": "list.csv: no column `path`",
+    "path,Status\nb.mp4,red\n": "list.csv: column 'Status': the dataset's tables .*`status`",
+    "path,Speaker\nb.mp4,anna\n": "list.csv: column 'Speaker': .* `speaker` already; rename it",
+    "path,age,Age\nb.mp4,3,3\n": "list.csv: has two columns 'Age'",
+    "path,speaker,speaker\nb.mp4,a,b\n": "list.csv: has two columns 'speaker'",
+    ",path\n0,b.mp4\n": "list.csv: column 1 has no name",
     "path,split\nb.mp4,dev\n": "row 1: split 'dev'",
     "path,start\nb.mp4,soon\n": "row 1: 'soon' is not a time",
     "path,start\nb.mp4,-1\n": "row 1: '-1' is not a time",
