@@ -124,7 +124,7 @@ def read(path: Path) -> Seen:
     """Read a file as ingest does and judge what is shown."""
     try:
         info = probe(path, Limits(min_data_share=0))
-        shown = [(i, image[..., 1]) for i, image, _ in read_pictures(path, info)]
+        shown = [(i, image[..., 1]) for i, image, *_ in read_pictures(path, info)]
         sound = read_sound(path, info, 0, min(info.frames, 500))
         if not np.isfinite(sound).all() or len(sound) != min(info.frames, 500) * 640:
             return Seen("sound of wrong length or without numbers")

@@ -25,6 +25,9 @@ FINGERPRINTS = ("picture_hashes", "mirror_hashes", "motion_curves")
 """Columns that are compared. Datasets of older versions lack some: their clips are like none."""
 
 _BAND_BITS = 16
+_CHANCE = 0.3
+"""Likeness up to which footage has nothing in common: the median of different clips. It is not
+recorded, so that what is said of a clip does not depend on what else was there first."""
 _SAME_PICTURE = 0.75
 """Share of equal bits of a picture that two clips must have in common to be compared."""
 
@@ -60,7 +63,7 @@ class KeptFootage:
             *self._scores(_hashes(clip["mirror_hashes"]), mirrored(curves)),
         ]
         score, clip_id = max(scored, default=(0.0, ""))
-        return (clip_id, score) if score > 0 else (None, 0.0)
+        return (clip_id, score) if score > _CHANCE else (None, 0.0)
 
     def _scores(self, hashes: NDArray[np.uint64], curves: Curves) -> list[tuple[float, str]]:
         """Each kept clip with a picture in common, by its score."""

@@ -21,12 +21,12 @@ def root(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of three seconds of a video, and of the same without the first 0.6 s."""
     folder = tmp_path_factory.mktemp("copies")
     whole = footage / "plain.mp4"
-    pictures = [picture for _, picture, _ in read_pictures(whole, probe(whole), 0, 75)]
+    pictures = [picture for _, picture, *_ in read_pictures(whole, probe(whole), 0, 75)]
     (folder / "videos").mkdir()
     for name, begin in (("whole", 0), ("head", 15)):
         film = Film(folder / "videos" / f"{name}.mp4")
         film.pictures(pictures[begin:]).sound((75 - begin) / 25).close()
-    filters = FilterConfig(min_voiced=None, min_face_px=40.0)
+    filters = FilterConfig(min_voiced=None, min_mouth_moves=None, min_face_px=40.0)
     ingest_into(
         folder / "root", [folder / "videos"], IngestConfig(use_weights=False, filters=filters)
     )

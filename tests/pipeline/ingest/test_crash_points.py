@@ -29,9 +29,9 @@ from tests.tables import contents
 BASE = IngestConfig(
     use_weights=False,
     extract=ExtractConfig(span_seconds=4),
-    filters=FilterConfig(min_face_px=40.0),
+    filters=FilterConfig(min_face_px=40.0, min_voiced=None, min_mouth_moves=None),
 )
-OTHER_FILTER = replace(BASE, filters=FilterConfig(min_face_px=50.0, min_seconds=0.2))
+OTHER_FILTER = replace(BASE, filters=replace(BASE.filters, min_face_px=50.0, min_seconds=0.2))
 OTHER_CROP = replace(BASE, extract=ExtractConfig(span_seconds=4, crop=CropConfig(size=64)))
 LITTER = ("parts are named", "media are named", "nothing is half done")
 """What a run that died may leave until the next one; all else would be half visible."""

@@ -29,10 +29,12 @@ from tests.conftest import Dawn
 from tests.hostile import Film, faces, flipped, plain
 from tests.tables import contents
 
+FILTERS = FilterConfig(min_face_px=40.0, min_voiced=None, min_mouth_moves=None)
+"""The films show a drifting picture and hum."""
 CONFIG = IngestConfig(
     use_weights=False,
     extract=ExtractConfig(span_seconds=4),
-    filters=FilterConfig(min_face_px=40.0),
+    filters=FILTERS,
 )
 STEPS = ("identify", "prepare", "extract", "finish", "restage_audio")
 
@@ -104,7 +106,7 @@ def test_the_second_run_does_nothing(films: Path, root: Path) -> None:
 
 def test_another_threshold_judges_again_and_nothing_else(films: Path, root: Path) -> None:
     before, kept = contents(root), files(root, "frames", "audio", "media")
-    stricter = replace(CONFIG, filters=FilterConfig(min_face_px=40.0, min_seconds=4.2))
+    stricter = replace(CONFIG, filters=replace(FILTERS, min_seconds=4.2))
     summary, done = run(root, [films], stricter)
     assert done == {"identify": 3}
     assert summary.outcomes == {"rejected": 2, "unchanged": 1}
@@ -143,7 +145,7 @@ def test_videos_that_were_not_named_are_judged_and_heard_again_without_their_fil
     shutil.copy(films / "short.mp4", away)
     run(root, [away])
     away.unlink()
-    longer = replace(CONFIG, filters=FilterConfig(min_face_px=40.0, min_seconds=0.5))
+    longer = replace(CONFIG, filters=replace(FILTERS, min_seconds=0.5))
     monkeypatch.setattr(
         steps, "_features", lambda samples, _: np.ones((len(samples) // 640, 320), np.float32)
     )

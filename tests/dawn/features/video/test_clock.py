@@ -58,7 +58,7 @@ def shift(path: Path, to: Path, seconds: int) -> Path:
 
 def runs(path: Path, info: VideoInfo) -> list[tuple[int, list[int]]]:
     """The first index of each unbroken run of pictures, and which source frames it shows."""
-    pictures = [(i, shown(image)) for i, image, _ in read_pictures(path, info)]
+    pictures = [(i, shown(image)) for i, image, *_ in read_pictures(path, info)]
     grouped = groupby(enumerate(pictures), key=lambda pair: pair[1][0] - pair[0])
     found = [[picture for _, picture in group] for _, group in grouped]
     return [(run[0][0], [k for _, k in run]) for run in found]
@@ -97,9 +97,9 @@ def test_the_middle_of_a_joined_recording_is_found_by_its_bytes(tmp_path: Path) 
     joined.write_bytes(b"".join(parts))
     info = probe(joined)
     assert len(info.entries) >= 4
-    whole = {i: image for i, image, _ in read_pictures(joined, info)}
+    whole = {i: image for i, image, *_ in read_pictures(joined, info)}
     for start in (100, 240, 300, 420, 520, 700):
-        part = {i: image for i, image, _ in read_pictures(joined, info, start, start + 30)}
+        part = {i: image for i, image, *_ in read_pictures(joined, info, start, start + 30)}
         assert sorted(part) == [i for i in range(start, start + 30) if i in whole]
         assert all(np.array_equal(image, whole[i]) for i, image in part.items())
     sound = read_sound(joined, info, 0, info.frames)
@@ -193,12 +193,12 @@ def test_damaged_frames_are_left_out_and_counted(tmp_path: Path) -> None:
     lost = tmp_path / "lost.ts"
     lost.write_bytes(data)
     info = probe(lost)
-    whole = {i: image.astype(int) for i, image, _ in read_pictures(path, probe(path))}
+    whole = {i: image.astype(int) for i, image, *_ in read_pictures(path, probe(path))}
     damaged: list[float] = []
     kept = list(read_pictures(lost, info, damaged=damaged))
     assert 5 < len(kept) < FRAMES
     assert len(damaged) >= FRAMES - len(kept) - 2
-    for i, image, _ in kept:
+    for i, image, *_ in kept:
         assert np.abs(image - whole[i]).mean() < 0.1, f"frame {i} is damaged"
 
 

@@ -103,7 +103,7 @@ def test_max_side_scales_down_only(tmp_path: Path) -> None:
     path = write_counting_video(tmp_path / "v.mp4", constant(Fraction(25), 0.2))
     info = probe(path)
     for side, expected in ((32, (24, 32, 3)), (64, (48, 64, 3)), (500, (48, 64, 3))):
-        _, picture, size = next(read_pictures(path, info, max_side=side))
+        _, picture, size, _ = next(read_pictures(path, info, max_side=side))
         assert picture.shape == expected
         assert size == (64, 48)
 

@@ -98,7 +98,9 @@ def test_a_change_of_size_is_a_break_and_keeps_shapes(tmp_path: Path) -> None:
         parts.append(part)
     joined = tmp_path / "joined.ts"
     joined.write_bytes(parts[0].read_bytes() + later(parts[1], tmp_path / "later.ts").read_bytes())
-    found = [(i, image.shape[:2], size) for i, image, size in read_pictures(joined, probe(joined))]
+    found = [
+        (i, image.shape[:2], size) for i, image, size, _ in read_pictures(joined, probe(joined))
+    ]
     sizes = [size for *_, size in found]
     change = sizes.index((256, 96))
     assert sizes == [(128, 96)] * change + [(256, 96)] * (len(sizes) - change)
