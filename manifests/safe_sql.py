@@ -89,4 +89,6 @@ def _glob(path: str) -> str:
 
 
 def _reason(error: duckdb.Error) -> str:
-    return str(error).strip().splitlines()[0]
+    """What DuckDB says, in one line: the fault and its suggestions, without the statement again."""
+    said = str(error).strip().split("\nLINE ", 1)[0]
+    return " ".join(line.strip() for line in said.splitlines() if line.strip())
