@@ -24,8 +24,8 @@ from dawn.features.video.naturalness import Brisque
 from dawn.features.video.probe import probe
 from dawn.weights import require
 
-_LOOK_EVERY = 2
-"""Of the kept crops: a look at 2.5 a second."""
+_LOOK_EVERY = 5
+"""Of the kept crops: a look each second, since one costs as much as four frames of the mesh."""
 _TEXT_EVERY, _TEXT_LOOKS = 10, 4
 """Text stays for seconds: a kept crop of every ten, but at least so many a clip."""
 _QUALITY_LOOKS = 8
