@@ -58,6 +58,8 @@ class ExtractConfig:
     """The backend that finds landmarks; plug-ins add to `mediapipe` (docs/extending.md)."""
     crop: CropConfig = CropConfig()
     blinks: BlinkConfig = BlinkConfig()
+    hands: bool = False
+    """Whether hands before the face are looked for: 2 CPU seconds a minute of footage."""
 
     def __post_init__(self) -> None:
         if not 4 <= self.span_seconds <= 600:

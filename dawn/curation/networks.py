@@ -34,16 +34,15 @@ _LEAST_FRAMES = 45
 """Both agreement networks shift the sound by up to 15 frames either way."""
 
 
-def measure(clip: Clip, networks: Iterable[str]) -> dict[str, Any]:
+def measure(clip: Clip, networks: Iterable[str], *, hands: bool = False) -> dict[str, Any]:
     """Columns of `clips` that networks fill; the optional ones are named. LR-ASD also fills the
     clip's `speaking`.
     """
     networks = set(networks)
-    looks = list(clip.kept)[::_LOOK_EVERY]
-    row: dict[str, Any] = {
-        "hand": covered_share((clip.kept[t], clip.landmarks[t]) for t in looks),
-        "jump": largest_jump(clip.landmarks),
-    }
+    row: dict[str, Any] = {"jump": largest_jump(clip.landmarks)}
+    if hands:
+        looks = list(clip.kept)[::_LOOK_EVERY]
+        row["hand"] = covered_share((clip.kept[t], clip.landmarks[t]) for t in looks)
     if "text" in networks:
         row["text"] = text_share(_text_detector(), _spread(clip, _TEXT_LOOKS, _TEXT_EVERY))
     if "brisque" in networks:

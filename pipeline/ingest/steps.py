@@ -225,7 +225,9 @@ def _publish(dataset: Dataset, work: VideoTask, clip: Clip) -> dict[str, object]
     name = clip_id(work.video_id, clip.start, clip.track)
     base = f"media/{work.video_id[:2]}/{name}-{work.key[:8]}"
     video, sound = f"{base}.mp4", f"{base}.flac"
-    row = clip_row(work.video_id, clip, video, sound, measure(clip, work.recipe.weights))
+    hands = work.recipe.config.extract.hands
+    measured = measure(clip, work.recipe.weights, hands=hands)
+    row = clip_row(work.video_id, clip, video, sound, measured)
     dataset.publish(clip.video, video)
     dataset.publish(clip.sound, sound)
     return row

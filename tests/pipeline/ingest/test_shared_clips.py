@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dawn.curation.decisions import FilterConfig
+from dawn.curation.extraction import ExtractConfig
 from dawn.features.faces.crop import Square, cut_square
 from dawn.features.faces.landmarks import to_68
 from dawn.features.rates import SAMPLE_RATE
@@ -44,7 +45,8 @@ def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     patch.setenv("DAWN_WEIGHTS", str(shared / "weights"))
     root = tmp_path_factory.mktemp("real") / "root"
     try:
-        return ingest_into(root, [shared / "clips"], IngestConfig())
+        config = IngestConfig(extract=ExtractConfig(hands=True))
+        return ingest_into(root, [shared / "clips"], config)
     finally:
         patch.undo()
 
