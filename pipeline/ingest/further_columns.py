@@ -8,6 +8,7 @@ import datetime
 import math
 import re
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 import pyarrow as pa
 
@@ -23,6 +24,10 @@ _INDEX = re.compile(r"__index_level_\d+__")
 """What pandas adds to a Parquet file."""
 _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]{0,17})")  # no zeros in front: those are names
 _NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+_MISSPELT = 0.8
+"""Likeness (`difflib`) from which a name is one of ours with a slip: it would be kept, and what it
+says ignored."""
 
 
 def further_columns(where: str, columns: Sequence[str], ours: Iterable[str]) -> list[str]:
@@ -40,6 +45,12 @@ def further_columns(where: str, columns: Sequence[str], ours: Iterable[str]) -> 
             raise InputError(
                 f"{where}: column {name!r}: the dataset's tables have a column "
                 f"`{taken[name.lower()]}` already; rename it"
+            )
+        meant = get_close_matches(name.lower(), sorted(ours), 1, _MISSPELT)
+        if meant and name not in ours:
+            raise InputError(
+                f"{where}: unknown column {name!r}: if `{meant[0]}` is meant, write it so; else "
+                "choose a name that is less alike"
             )
     return [name for name in columns if name not in ours and not _INDEX.fullmatch(name)]
 

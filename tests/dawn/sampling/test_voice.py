@@ -49,8 +49,14 @@ def test_any_rate_and_channels_become_mono_16k(tmp_path, rate, channels):
 
 def test_stereo_is_averaged(tmp_path):
     left = chirp(1, 16000)
+    path = write_wav(tmp_path / "a.wav", np.concatenate([left, 0 * left]), 16000)
+    assert np.abs(read_voice(path).samples - left[0] / 2).max() < 1e-3
+
+
+def test_a_channel_upside_down_does_not_cancel_the_other(tmp_path):
+    left = chirp(1, 16000)
     path = write_wav(tmp_path / "a.wav", np.concatenate([left, -left]), 16000)
-    assert np.abs(read_voice(path).samples).max() < 1e-3
+    assert np.abs(read_voice(path).samples - left[0]).max() < 1e-3
 
 
 def test_the_sound_of_a_video_will_do(tmp_path):

@@ -95,13 +95,13 @@ def test_kills_at_random_moments(dataset, tmp_path, in_ray_session):
     )  # fmt: skip
     generate_many(many, OneHere(Maker, plan_run(many).task))
     calm = contents(tmp_path / "calm")
-    assert len(calm) == 7
+    assert len(calm) > 4
     chance, root = random.Random(5), tmp_path / "disturbed"
     process = start(model, dataset.uri, root)
     wait_for_rows(process, root, 1)
     time.sleep(chance.uniform(0, 0.5))  # somewhere in the next ones
     kill_everything(process)
-    assert len(contents(root)) < 7
+    assert len(contents(root)) < len(calm)
     process = start(model, dataset.uri, root, in_ray_session)
     wait_for_rows(process, root, 3)
     time.sleep(chance.uniform(0, 0.5))
@@ -110,7 +110,9 @@ def test_kills_at_random_moments(dataset, tmp_path, in_ray_session):
     assert process.returncode == 0, text
     assert "already done" in text
     assert contents(root) == calm
-    assert len(list((root / "videos").iterdir())) == 7
+    assert len(list((root / "videos").iterdir())) == len(calm)
     again = replace(many, out=str(root))
-    assert generate_many(again, OneHere(Maker, plan_run(again).task)).counts == {"already done": 7}
+    assert generate_many(again, OneHere(Maker, plan_run(again).task)).counts == {
+        "already done": len(calm)
+    }
     assert not list(root.glob(".tmp-*"))  # a killed worker's, too

@@ -13,7 +13,7 @@ from dawn.features.faces.crop import Square, cut_square
 from dawn.features.faces.landmarks import to_68
 from dawn.features.rates import SAMPLE_RATE
 from dawn.features.sound.read import read_sound
-from dawn.features.video.decode import read_frames
+from dawn.features.video.decode import read_frames, read_pictures
 from dawn.features.video.probe import probe
 from dawn.recipe import IngestConfig
 from manifests.catalog import rows
@@ -140,7 +140,7 @@ def remade(source: Path, target: Path, layout: str | None, late_s: float, still:
         video.width, video.height, video.pix_fmt = 320, 320, "yuv420p"
         track = container.add_stream("flac", rate=SAMPLE_RATE, layout=layout) if layout else None
         first = None
-        for k, picture in read_frames(source, info, max_side=320):
+        for k, picture, *_ in read_pictures(source, info, max_side=320):
             first = picture if first is None else first
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(first if still else picture))
             frame.pts = k
@@ -161,7 +161,7 @@ REMADE: dict[str, tuple[tuple[str | None, float, bool], list[str]]] = {
     "opposite": (("stereo", 0.0, False), []),
     "centre": (("5.1", 0.0, False), []),
     "mute": ((None, 0.0, False), ["sound"]),
-    "still": (("mono", 0.0, True), ["speaking", "turns"]),
+    "still": (("mono", 0.0, True), ["frozen", "mouth", "speaking", "turns"]),
 }
 
 
