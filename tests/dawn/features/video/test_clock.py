@@ -43,14 +43,15 @@ def write(path: Path, hertz: float = 440, times: list[Fraction] = TIMES) -> Path
     )
 
 
-def shift(path: Path, to: Path, seconds: int) -> Path:
-    """The same packets, later."""
+def shift(path: Path, to: Path, video: int = 0, audio: int = 0) -> Path:
+    """The same packets, later by so many seconds."""
+    seconds = {"video": video, "audio": audio}
     with av.open(str(path)) as source, av.open(str(to), "w") as target:
         streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
         for packet in source.demux():
             if packet.dts is not None:
-                packet.pts += int(seconds / packet.time_base)
-                packet.dts += int(seconds / packet.time_base)
+                ticks = int(seconds[packet.stream.type] / packet.time_base)
+                packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
                 packet.stream = streams[packet.stream.index]
                 target.mux(packet)
     return to
@@ -111,7 +112,7 @@ def test_the_middle_of_a_joined_recording_is_found_by_its_bytes(tmp_path: Path) 
 
 def test_a_clock_that_jumps_ahead_leaves_a_hole(tmp_path: Path) -> None:
     first = write(tmp_path / "1.ts", 440)
-    late = shift(write(tmp_path / "2.ts", 1200), tmp_path / "late.ts", 600)
+    late = shift(write(tmp_path / "2.ts", 1200), tmp_path / "late.ts", 600, 600)
     joined = tmp_path / "joined.ts"
     joined.write_bytes(first.read_bytes() + late.read_bytes())
     info = probe(joined)
@@ -124,33 +125,11 @@ def test_a_clock_that_jumps_ahead_leaves_a_hole(tmp_path: Path) -> None:
 
 def test_sound_that_restarts_without_the_pictures_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "1.ts")
-    odd = tmp_path / "odd.ts"
-    with av.open(str(path)) as source, av.open(str(odd), "w") as target:
-        streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
-        for packet in source.demux():
-            if packet.dts is None:
-                continue
-            if packet.stream.type == "video":
-                packet.pts += int(2 / packet.time_base)
-                packet.dts += int(2 / packet.time_base)
-            packet.stream = streams[packet.stream.index]
-            target.mux(packet)
-    only_sound = tmp_path / "sound.ts"
-    only_sound.write_bytes(odd.read_bytes() + path.read_bytes())
-    info = probe(only_sound)  # here both restart
-    assert len(info.stretches) == 2
-    with av.open(str(path)) as source, av.open(str(odd), "w") as target:
-        streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
-        offsets = {"video": 2, "audio": 0}
-        for packet in source.demux():
-            if packet.dts is None:
-                continue
-            ticks = int(offsets[packet.stream.type] / packet.time_base)
-            packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
-            packet.stream = streams[packet.stream.index]
-            target.mux(packet)
+    late = shift(path, tmp_path / "late.ts", video=2)
     joined = tmp_path / "joined.ts"
-    joined.write_bytes(path.read_bytes() + odd.read_bytes())
+    joined.write_bytes(late.read_bytes() + path.read_bytes())
+    assert len(probe(joined).stretches) == 2  # here both restart
+    joined.write_bytes(path.read_bytes() + late.read_bytes())
     with pytest.raises(UnreadableVideoError, match="what belongs together is unknown"):
         probe(joined)
 
