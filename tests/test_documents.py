@@ -50,7 +50,7 @@ NOT_RUN = {
 VERDICTS = ("dawn regress --", "dawn eval-checkpoint")
 """Commands whose exit code is a verdict: 0 passed, 1 failed or not decided."""
 
-SHORT = '''\
+SHORT = """\
 import sys
 from dataclasses import replace
 
@@ -58,8 +58,6 @@ from dawn.training.stage import Stage
 from pipeline.cli.app import main
 from pipeline.demo import model as demo_model
 from pipeline.demo import run as demo_run
-from pipeline.train import command as train_command
-from pipeline.train.run import Resources
 
 whole = Stage.preset
 
@@ -70,22 +68,13 @@ def short(self, name, source="code"):
     return replace(config, run=replace(config.run, **quick))
 
 
-on_ray = train_command.train
-
-
-def sparing(task, resources, *, resume):
-    """Ray Train starts eight processes for each run."""
-    return on_ray(task, resources if task.stage == "a2v" else Resources(), resume=resume)
-
-
 Stage.preset = short
-train_command.train = sparing
 demo_model.STEPS.update(lfg=2, pbnet=2, a2v=2)
 demo_run.SECONDS = 3.6
 
 if __name__ == "__main__":  # not in the processes that read samples
     main()
-'''
+"""
 
 
 def blocks(document: str) -> list[tuple[str, str]]:
