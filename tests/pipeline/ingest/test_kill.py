@@ -27,7 +27,7 @@ from tests.tables import contents
 
 MARK = uuid.uuid4().hex
 TARGETS = ("everything", "command", "worker")
-KILLS = int(os.environ.get("DAWN_KILLS", "3"))
+KILLS = int(os.environ.get("DAWN_KILLS", "4"))
 """More of them take longer: each is a run of its own, and starts a Ray."""
 
 
