@@ -8,6 +8,7 @@ most `window` away. Legend: N anything batched, H heads, T frames, D head width.
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,14 @@ from torch import Tensor, nn
 OUTSIDE = -1e8
 """What the band adds to a score; the softmax makes it zero, and a row is never all infinite."""
 
-QUERY_BLOCK = 32
-"""Frames whose queries are answered together. Each block reads block + 2 * window keys."""
+QUERY_BLOCK = {"cpu": 32}
+"""Frames whose queries are answered together, by device. Each block reads block + 2 * window keys:
+small ones compute less outside the band, large ones are fewer launches."""
+
+OTHER_QUERY_BLOCK = 64
+
+ALIGNED = 8
+"""Fused attention kernels read biases in vectors: rows lie so many elements apart, or a multiple."""
 
 
 class Rotary(nn.Module):
@@ -41,17 +48,25 @@ class Rotary(nn.Module):
             self.freqs = exact.to(self.freqs.device)
         return self
 
+    def angles(self, frames: int, dtype: torch.dtype) -> Tensor:
+        """(frames, dims / 2), at least float32 where `dtype` is narrower."""
+        wide = torch.promote_types(dtype, torch.float32)
+        return torch.arange(frames, device=self.freqs.device)[:, None] * self.freqs.to(wide)
+
     def forward(self, x: Tensor, frame_axis: int) -> Tensor:
         """Rotate `x` (..., D), whose frames lie along `frame_axis`; same shape and dtype."""
-        frames, dims = x.shape[frame_axis], 2 * len(self.freqs)
-        wide = torch.promote_types(x.dtype, torch.float32)
-        angles = torch.arange(frames, device=x.device)[:, None] * self.freqs.to(wide)
-        shape = [1] * (x.ndim - 1) + [dims // 2]
-        shape[frame_axis] = frames
-        turn = torch.polar(torch.ones_like(angles), angles).view(shape)
-        pairs = x[..., :dims].to(wide).unflatten(-1, (-1, 2))
-        turned = torch.view_as_real(torch.view_as_complex(pairs) * turn).flatten(-2).to(x.dtype)
-        return torch.cat((turned, x[..., dims:]), dim=-1) if dims < x.shape[-1] else turned
+        return rotate(x, self.angles(x.shape[frame_axis], x.dtype), frame_axis)
+
+
+def rotate(x: Tensor, angles: Tensor, frame_axis: int) -> Tensor:
+    """Turn pairs of the first features of `x` (..., D) by `angles` (T, dims / 2); same shape."""
+    frames, half = angles.shape
+    shape = [1] * (x.ndim - 1) + [half]
+    shape[frame_axis] = frames
+    turn = torch.polar(torch.ones_like(angles), angles).view(shape)
+    pairs = x[..., : 2 * half].to(angles.dtype).unflatten(-1, (-1, 2))
+    turned = torch.view_as_real(torch.view_as_complex(pairs) * turn).flatten(-2).to(x.dtype)
+    return torch.cat((turned, x[..., 2 * half :]), dim=-1) if 2 * half < x.shape[-1] else turned
 
 
 class RelativeBias(nn.Module):
@@ -84,6 +99,39 @@ def relative_bucket(distance: Tensor, buckets: int, max_distance: int) -> Tensor
     return bucket + half * (distance < 0)
 
 
+class BiasBlock(NamedTuple):
+    """Queries start … stop - 1 against keys first … last - 1, and their bias (1, H, ·, ·)."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+    bias: Tensor
+
+
+def bias_blocks(
+    relative: RelativeBias, frames: int, window: int | None, dtype: torch.dtype
+) -> list[BiasBlock]:
+    """The biases of a band over so many frames, block by block; without a window one block.
+
+    Blocks that lie alike share a tensor.
+    """
+    if window is None or window >= frames - 1:
+        by_distance = relative(frames - 1).to(dtype)
+        return [BiasBlock(0, frames, 0, frames, _aligned(by_distance, 0, frames, 0, frames))]
+    size = QUERY_BLOCK.get(relative.relative_attention_bias.weight.device.type, OTHER_QUERY_BLOCK)
+    by_distance = relative(window + size - 1, window).to(dtype)
+    blocks, made = [], dict[tuple[int, int, int], Tensor]()
+    for start in range(0, frames, size):
+        stop = min(start + size, frames)
+        first, last = max(0, start - window), min(frames, stop + window)
+        lie = (stop - start, start - first, last - first)
+        if lie not in made:
+            made[lie] = _aligned(by_distance, start, stop, first, last)
+        blocks.append(BiasBlock(start, stop, first, last, made[lie]))
+    return blocks
+
+
 def attend(
     q: Tensor, k: Tensor, v: Tensor, relative: RelativeBias, window: int | None = None
 ) -> Tensor:
@@ -92,23 +140,29 @@ def attend(
     With a `window`, frame t attends to t - window … t + window only: equal to full attention
     under a band mask, but time and memory grow with T, not with T².
     """
-    frames = q.shape[-2]
-    if window is None or window >= frames - 1:
-        bias = toeplitz(relative(frames - 1), 0, frames, 0, frames)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
-    by_distance = relative(window + QUERY_BLOCK - 1, window)
-    blocks = []
-    for start in range(0, frames, QUERY_BLOCK):
-        stop = min(start + QUERY_BLOCK, frames)
-        first, last = max(0, start - window), min(frames, stop + window)
-        bias = toeplitz(by_distance, start, stop, first, last)
-        queries, near = q[..., start:stop, :], slice(first, last)
-        blocks.append(
-            F.scaled_dot_product_attention(
-                queries, k[..., near, :], v[..., near, :], attn_mask=bias[None]
-            )
+    return attend_in_blocks(q, k, v, bias_blocks(relative, q.shape[-2], window, q.dtype))
+
+
+def attend_in_blocks(q: Tensor, k: Tensor, v: Tensor, blocks: list[BiasBlock]) -> Tensor:
+    """`attend` with the biases made beforehand."""
+    parts = [
+        F.scaled_dot_product_attention(
+            q[..., start:stop, :],
+            k[..., first:last, :],
+            v[..., first:last, :],
+            attn_mask=bias.to(q.dtype).expand(len(q), -1, -1, -1),
         )
-    return torch.cat(blocks, dim=-2)
+        for start, stop, first, last, bias in blocks
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
+
+
+def _aligned(by_distance: Tensor, start: int, stop: int, first: int, last: int) -> Tensor:
+    """`toeplitz` (1, H, ·, ·) in rows that fused attention can read; see `ALIGNED`."""
+    bias = toeplitz(by_distance, start, stop, first, last)
+    keys = last - first
+    rows = F.pad(bias, (0, -keys % ALIGNED))
+    return rows[None, ..., :keys]
 
 
 def toeplitz(by_distance: Tensor, start: int, stop: int, first: int, last: int) -> Tensor:

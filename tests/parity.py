@@ -168,12 +168,11 @@ def a2v_outputs(recording: Recording) -> Tensors:
     }
     loss = diffusion.loss(given["x0"], still, cond, times, given["loss_noise"])
     outputs |= {"loss_elementwise": loss.elementwise, "pred_x0": loss.predicted_z0}
-    embedded = unet.embed_features(features)
     for name in recording.outputs:
         if found := re.fullmatch(r"cond_scale_([\d.]+)", name):
-            outputs[name] = diffusion.guided_noise(
-                z, embedded, cond, times, window=window, guidance=float(found[1])
-            )
+            guidance = float(found[1])
+            prepared = diffusion.prepare(features, cond, window, guidance)
+            outputs[name] = diffusion.guided_noise(z, prepared, times, guidance)
         elif found := re.fullmatch(r"ddim(\d+)_eta0_scale([\d.]+)", name):
             sampler = SamplerConfig(steps=int(found[1]), eta=0.0, guidance=float(found[2]))
             outputs[name] = sample(

@@ -4,13 +4,14 @@ They take (B, T, P, C) with a frame's P = H x W pixels in rows. Fused projection
 order q, k, v and heads are split as (head, dim) (DAWN §3.3).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.a2v.frames import ChannelNorm, chunked
-from dawn.attention import RelativeBias, Rotary, attend
+from dawn.a2v.kernels import fused
+from dawn.attention import BiasBlock, RelativeBias, Rotary, attend_in_blocks, bias_blocks, rotate
 
 FRAMES, PIXELS = 1, 2
 
@@ -30,11 +31,19 @@ class Residual(nn.Module):
         inner = nn.ModuleDict({"fn": attention}) if wrapped else attention
         self.fn = nn.ModuleDict({"fn": inner, "norm": ChannelNorm(channels)})
 
+    @property
+    def attention(self) -> Any:  # noqa: ANN401 - one of the classes below
+        """Whatever attends."""
+        return self.fn["fn"]["fn"] if self.wrapped else self.fn["fn"]  # type: ignore[index]
+
     def forward(self, x: Tensor, *context: object) -> Tensor:
-        """(B, T, H, W, C), same shape; `context` goes to the attention."""
-        attention: Any = self.fn["fn"]
-        attention = attention["fn"] if self.wrapped else attention
-        norm = self.fn["norm"]
+        """(B, T, H, W, C), same shape; `context` goes to the attention.
+
+        Fused kernels write the result into `x`.
+        """
+        attention, norm = self.attention, self.fn["norm"]
+        if fused(x):
+            return attention.added_to(x, norm(x), *context)  # type: ignore[no-any-return]
 
         def update(part: Tensor) -> Tensor:
             result: Tensor = part + attention(norm(part), *context)
@@ -44,6 +53,18 @@ class Residual(nn.Module):
         axis = attention.independent_axis
         width = rows.numel() // rows.shape[-1] // rows.shape[axis] * attention.width
         return chunked(update, axis, width, rows).view_as(x)
+
+
+class Frames(NamedTuple):
+    """What attention over frames needs beside them; it holds for all denoising steps."""
+
+    window: int
+    angles: Tensor
+    """(T, dims / 2): how far pairs of features are turned."""
+    blocks: list[BiasBlock]
+    """For the plain formula."""
+    fused: tuple[Tensor, Tensor, Tensor] | None
+    """For the fused kernel: its band, and cosines and sines (T, D / 2)."""
 
 
 class TemporalAttention(nn.Module):
@@ -59,15 +80,36 @@ class TemporalAttention(nn.Module):
         self.to_qkv = nn.Linear(channels, self.width, bias=False)
         self.to_out = nn.Linear(heads * head_dim, channels, bias=False)
 
-    def forward(self, x: Tensor, relative: RelativeBias, window: int | None) -> Tensor:
-        """(B, T, P, C), same shape; a band of `window` frames to each side, or all frames."""
+    def prepare(self, relative: RelativeBias, frames: int, window: int | None) -> Frames:
+        """What `forward` needs for so many frames: a band of `window` to each side, or all."""
+        weight = self.to_qkv.weight
+        angles = self.rotary_emb.angles(frames, weight.dtype)
+        reach = frames - 1 if window is None else min(window, frames - 1)
+        kernels, dim = fused(weight), self.width // (3 * self.heads)
+        if kernels is None or not kernels.takes_width(dim):
+            blocks = bias_blocks(relative, frames, window, weight.dtype)
+            return Frames(reach, angles, blocks, None)
+        turns = F.pad(angles, (0, dim // 2 - angles.shape[1]))  # the rest is not turned
+        band = kernels.band_of(relative(reach + kernels.QUERIES - 1, reach).float(), reach)
+        return Frames(reach, angles, [], (band, turns.cos(), turns.sin()))
+
+    def forward(self, x: Tensor, frames: Frames) -> Tensor:
+        """(B, T, P, C), same shape."""
         clips = x.transpose(1, 2).flatten(0, 1)  # (B P) T C: a pixel's frames become neighbours
         qkv = self.to_qkv(clips).unflatten(-1, (3, self.heads, -1))
-        q, k = self.rotary_emb(qkv[:, :, :2], frame_axis=1).unbind(2)
+        q, k = rotate(qkv[:, :, :2], frames.angles, frame_axis=1).unbind(2)
         q, k, v = (part.transpose(1, 2) for part in (q, k, qkv[:, :, 2]))  # (B P) head T dim
-        out = attend(q, k, v, relative, window).transpose(1, 2).flatten(-2)
+        out = attend_in_blocks(q, k, v, frames.blocks).transpose(1, 2).flatten(-2)
         result: Tensor = self.to_out(out).unflatten(0, (x.shape[0], -1)).transpose(1, 2)
         return result
+
+    def added_to(self, x: Tensor, normed: Tensor, frames: Frames) -> Tensor:
+        """`x` (B, T, H, W, C) plus `forward` of `normed`, in the place of `x`."""
+        if frames.fused is None:
+            return x.add_(self(normed.flatten(2, 3), frames).view_as(x))
+        qkv = self.to_qkv(normed.flatten(2, 3))
+        out = fused(x).attend_over_frames(qkv, self.heads, *frames.fused, frames.window)
+        return add_projected(x, out, self.to_out.weight)
 
 
 class SpatialLinearAttention(nn.Module):
@@ -91,6 +133,16 @@ class SpatialLinearAttention(nn.Module):
         out = (q @ summary).transpose(-3, -2).flatten(-2)
         return F.linear(out, self.to_out.weight.flatten(1), self.to_out.bias)
 
+    def added_to(self, x: Tensor, normed: Tensor) -> Tensor:
+        """`x` (B, T, H, W, C) plus `forward` of `normed`, in the place of `x`."""
+        kernels, normed = fused(x), normed.flatten(2, 3)
+        if not kernels.takes_width(self.width // (3 * self.heads)):
+            return x.add_(self(normed).view_as(x))
+        qkv = F.linear(normed, self.to_qkv.weight.flatten(1))
+        out = kernels.attend_over_pixels(qkv, self.heads)
+        added = add_projected(x, out, self.to_out.weight.flatten(1))
+        return added if self.to_out.bias is None else added.add_(self.to_out.bias)
+
 
 class SpatialAttention(nn.Module):
     """Softmax attention over a frame's pixels, at the coarsest resolution."""
@@ -111,3 +163,13 @@ class SpatialAttention(nn.Module):
         out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
         result: Tensor = self.to_out(out.unflatten(0, x.shape[:2]))
         return result
+
+    def added_to(self, x: Tensor, normed: Tensor) -> Tensor:
+        """`x` (B, T, H, W, C) plus `forward` of `normed`, in the place of `x`."""
+        return x.add_(self(normed.flatten(2, 3)).view_as(x))
+
+
+def add_projected(x: Tensor, out: Tensor, weight: Tensor) -> Tensor:
+    """`x` (B, T, H, W, C) plus `out` (B, T, P, inner) @ `weight` (C, inner)ᵀ, in its place."""
+    x.view(-1, x.shape[-1]).addmm_(out.flatten(0, 2), weight.T)
+    return x

@@ -6,9 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dawn.a2v.conditioning import ConditionAttention, attend_to_conditions
+from dawn.a2v.conditioning import (
+    ConditionAttention,
+    Conditions,
+    add_to_activated,
+    attend_to_conditions,
+    conditions_of,
+)
 from dawn.a2v.config import UNetConfig
 from dawn.a2v.frames import ClipGroupNorm, FrameConv
+from dawn.a2v.kernels import fused
 
 
 class TimeEmbedding(nn.Module):
@@ -42,6 +49,17 @@ class ConvBlock(nn.Module):
             x = x.mul_(scale + 1).add_(shift) if in_place() else x * (scale + 1) + shift
         return F.silu(x, inplace=in_place())
 
+    def before_activation(
+        self, x: Tensor, scale_shift: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """For fused kernels: what SiLU is taken of is hidden * factor + added.
+
+        Returns hidden (B, T, H, W, outputs), factor and added (B, 2, outputs).
+        """
+        hidden = self.proj.partial(x, slice(None), None)
+        affine = self.norm.affine_of(hidden, self.proj.bias, scale_shift)
+        return hidden, affine
+
 
 class ResBlock(nn.Module):
     """Two convolution blocks with a skip; time modulates the first, conditions follow it.
@@ -72,21 +90,32 @@ class ResBlock(nn.Module):
         """Cross-attentions to audio, pose and eyes."""
         return [self.cross_attn_aud, self.cross_attn_pose, self.cross_attn_eye]
 
+    def prepare(self, conditions: tuple[Tensor, ...]) -> Conditions:
+        """What audio, pose and eye features (B, T, ·) become for all denoising steps."""
+        layers = (self.audio_mlp, self.pose_mlp, self.eye_mlp)
+        contexts = [mlp(part) for mlp, part in zip(layers, conditions, strict=True)]
+        return conditions_of(self.attentions(), contexts)
+
     def forward(
-        self, x: Tensor, time: Tensor | None = None, conditions: tuple[Tensor, ...] = ()
+        self, x: Tensor, scale_shift: Tensor | None = None, conditions: Conditions | None = None
     ) -> Tensor:
         """(B, T, H, W, inputs) to outputs.
 
-        `time` is the time embedding (B, 4 * dim); `conditions` are audio, pose and eye features
-        (B, T, ·). A block that is not conditional takes neither.
+        `scale_shift` (B, 2 * outputs) is the time embedding behind `time_mlp`; a block that is
+        not conditional takes neither it nor `conditions`.
         """
-        if not self.conditional:
-            hidden = self.block1(x)
-        else:
-            hidden = self.block1(x, self.time_mlp(time))
-            layers = (self.audio_mlp, self.pose_mlp, self.eye_mlp)
-            contexts = [mlp(part) for mlp, part in zip(layers, conditions, strict=True)]
-            attended = attend_to_conditions(x, self.attentions(), contexts)
+        if kernels := fused(x):
+            hidden, affine = self.block1.before_activation(x, scale_shift)
+            if conditions is None:
+                hidden = kernels.activated(hidden, affine, None)
+            else:
+                hidden = add_to_activated(x, conditions, hidden, affine)
+            hidden, affine = self.block2.before_activation(hidden)
+            result: Tensor = kernels.activated(hidden, affine, self.res_conv(x))
+            return result
+        hidden = self.block1(x, scale_shift)
+        if conditions is not None:
+            attended = attend_to_conditions(x, conditions)
             hidden = hidden.add_(attended) if in_place() else hidden + attended
         out: Tensor = self.block2(hidden)
         skip = self.res_conv(x)

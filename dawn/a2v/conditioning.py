@@ -7,11 +7,14 @@ norm behind it needs only the rows' 9 x 9 products, and the three conditions tog
 matrix product with 27 columns. The values are those of the plain formula; see the tests.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.a2v.frames import EPSILON, chunked
+from dawn.a2v.kernels import fused
 
 HEADS = 8
 HEAD_DIM = 8
@@ -21,7 +24,7 @@ TINY = 1e-24
 
 
 class GainNorm(nn.Module):
-    """The gain `g` (C,) of a layer norm without bias; `ConditionAttentions` applies it."""
+    """The gain `g` (C,) of a layer norm without bias; `conditions_of` applies it."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -42,7 +45,7 @@ class ConditionAttention(nn.Module):
         self.k_scale = nn.Parameter(torch.ones(HEAD_DIM))
         self.to_out = nn.Sequential(nn.Linear(inner, outputs, bias=False), GainNorm(outputs))
 
-    def gates_and_rows(self, context: Tensor) -> tuple[Tensor, Tensor]:
+    def directions_and_rows(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """What a frame's `context` (B, T, context_dim) makes of the weights.
 
         Returns the direction that a unit query is compared with, (B, T, head, dim), and the
@@ -61,40 +64,63 @@ class ConditionAttention(nn.Module):
         return direction, rows - rows.mean(-1, keepdim=True)
 
 
-def attend_to_conditions(
-    x: Tensor, attentions: list[ConditionAttention], contexts: list[Tensor]
-) -> Tensor:
-    """The sum of the cross-attentions of pixels `x` (B, T, H, W, inputs) to their contexts.
+class Conditions(NamedTuple):
+    """What n cross-attentions make of a clip's contexts; it holds for all denoising steps.
 
-    Each context is (B, T, context_dim). Returns (B, T, H, W, outputs).
+    All but `queries` are at least float32: bfloat16 would blur gates and variances.
     """
+
+    queries: Tensor
+    """(n * 64, inputs): from normalised pixels to queries."""
+    directions: Tensor
+    """(B, T, n, head, dim): what a unit query is compared with."""
+    products: Tensor
+    """(B, T, n, 9, 9): mean products of the output rows."""
+    rows: Tensor
+    """(B, T, n, 9, outputs): output rows times the gain of the norm behind them."""
+
+
+def conditions_of(attentions: list[ConditionAttention], contexts: list[Tensor]) -> Conditions:
+    """What `attentions` make of their contexts, (B, T, context_dim) each."""
     prepared = [
-        attention.gates_and_rows(context)
+        attention.directions_and_rows(context)
         for attention, context in zip(attentions, contexts, strict=True)
     ]
-    # float32 where it is cheap, so that bfloat16 weights do not blur gates and variances
-    wide = torch.promote_types(x.dtype, torch.float32)
-    directions = torch.stack([direction for direction, _ in prepared], 2).to(wide)
-    rows = torch.stack([rows for _, rows in prepared], 2).to(wide)  # B T 3 9 outputs
-    queries = torch.cat([attention.to_q.weight * attention.norm.g for attention in attentions])
+    wide = torch.promote_types(contexts[0].dtype, torch.float32)
+    rows = torch.stack([rows for _, rows in prepared], 2).to(wide)
     gains = torch.stack([attention.get_parameter("to_out.1.g") for attention in attentions])
+    with torch.autocast(rows.device.type, enabled=False):  # or it would narrow them again
+        products = rows @ rows.transpose(-1, -2) / rows.shape[-1]
+    return Conditions(
+        queries=torch.cat([one.to_q.weight * one.norm.g for one in attentions]),
+        directions=torch.stack([direction for direction, _ in prepared], 2).to(wide),
+        products=products,
+        rows=rows * gains.unsqueeze(1),
+    )
 
-    def combine(x: Tensor, directions: Tensor, rows: Tensor) -> Tensor:
-        q = F.linear(F.layer_norm(x, x.shape[-1:], eps=EPSILON), queries).to(wide)
-        with torch.autocast(x.device.type, enabled=False):  # or it would narrow them again
-            return gate_and_mix(q, directions, rows, gains).to(x.dtype)
+
+def attend_to_conditions(x: Tensor, conditions: Conditions) -> Tensor:
+    """The sum of the cross-attentions of pixels `x` (B, T, H, W, inputs) to their contexts.
+
+    Returns (B, T, H, W, outputs).
+    """
+    queries, *of_frames = conditions
+
+    def combine(x: Tensor, directions: Tensor, products: Tensor, rows: Tensor) -> Tensor:
+        q = F.linear(F.layer_norm(x, x.shape[-1:], eps=EPSILON), queries).to(rows.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            return gate_and_mix(q, directions, products, rows).to(x.dtype)
 
     pixels = x.flatten(2, 3)
     width = queries.shape[0] * x.shape[0] * pixels.shape[2]
-    out = chunked(combine, 1, width, pixels, directions, rows)
+    out = chunked(combine, 1, width, pixels, *of_frames)
     return out.view(*x.shape[:-1], -1)
 
 
-def gate_and_mix(q: Tensor, directions: Tensor, rows: Tensor, gains: Tensor) -> Tensor:
+def gate_and_mix(q: Tensor, directions: Tensor, products: Tensor, rows: Tensor) -> Tensor:
     """Gate, normalise and add up the output rows of n attentions, (B, T, P, outputs).
 
-    Queries (B, T, P, n * 64), directions (B, T, n, head, dim), rows (B, T, n, 9, outputs), and
-    the gains (n, outputs) of the layer norms behind the projections.
+    Queries (B, T, P, n * 64); the others as in `Conditions`.
     """
     # sums over a head's features, as products with block-diagonal matrices
     heads = torch.eye(directions[0, 0, ..., 0].numel(), device=q.device, dtype=q.dtype)
@@ -103,8 +129,21 @@ def gate_and_mix(q: Tensor, directions: Tensor, rows: Tensor, gains: Tensor) -> 
     similar = q @ (directions.flatten(2).unsqueeze(-1) * sums)
     gates = (similar / lengths).sigmoid().unflatten(-1, (-1, HEADS))
     gates = F.pad(gates, (0, 1), value=1.0)  # B T P n 9
-    products = rows @ rows.transpose(-1, -2) / rows.shape[-1]
     variance = torch.einsum("btpmi,btmij,btpmj->btpm", gates, products, gates)
     gates = gates * torch.rsqrt(variance.clamp(min=0) + EPSILON).unsqueeze(-1)
-    mixed: Tensor = gates.flatten(-2) @ (rows * gains.unsqueeze(1)).flatten(2, 3)
+    mixed: Tensor = gates.flatten(-2) @ rows.flatten(2, 3)
     return mixed
+
+
+def add_to_activated(x: Tensor, conditions: Conditions, hidden: Tensor, affine: Tensor) -> Tensor:
+    """`attend_to_conditions` plus SiLU(hidden * factor + added), by a fused kernel.
+
+    `affine` (B, 2, outputs). The result takes the place of `hidden` (B, T, H, W, outputs).
+    """
+    kernels = fused(x)
+    normed = kernels.channel_norm(x, None, EPSILON).flatten(2, 3)
+    result: Tensor = kernels.with_conditions(
+        F.linear(normed, conditions.queries), *conditions[1:],
+        hidden.flatten(2, 3), affine, EPSILON, TINY,
+    )  # fmt: skip
+    return result.view_as(hidden)

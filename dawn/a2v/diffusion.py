@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dawn.a2v.config import MOTION_UNIT, A2VConfig, DiffusionConfig
-from dawn.a2v.unet import UNet
+from dawn.a2v.unet import Prepared, UNet
 from dawn.lfg.blocks import coordinate_grid
 
 SCHEDULE_OFFSET = 0.008
@@ -89,25 +89,28 @@ class GaussianDiffusion(nn.Module):
         signal = at(self.sqrt_alphas_cumprod, times)
         return (z - signal * z0) / at(self.sqrt_one_minus_alphas_cumprod, times)
 
+    def prepare(
+        self, features: Tensor, cond: Tensor, window: int | None, guidance: float
+    ) -> Prepared:
+        """What `guided_noise` needs beside motion and time; see `UNet.prepare`."""
+        if guidance != 1.0:  # without conditions too, in the same batch
+            cond = torch.cat((cond, torch.zeros_like(cond)))
+            features = features.repeat(2, *[1] * (features.ndim - 1))
+        prepared: Prepared = self.denoise_fn.prepare(features, cond, window)
+        return prepared
+
     def guided_noise(
-        self,
-        z: Tensor,
-        embedded: Tensor,
-        cond: Tensor,
-        times: Tensor,
-        *,
-        window: int | None,
-        guidance: float,
+        self, z: Tensor, prepared: Prepared, times: Tensor, guidance: float
     ) -> Tensor:
         """Predicted noise with classifier-free guidance: null + guidance * (cond - null).
 
-        `embedded` comes from `UNet.embed_features`. At guidance 1 the network runs once.
+        `prepared` is for this guidance. At guidance 1 nothing is asked without conditions.
         """
-        output: Tensor = self.denoise_fn.denoise(z, embedded, cond, times, window)
-        if guidance != 1.0:
-            null = self.denoise_fn.denoise(z, embedded, torch.zeros_like(cond), times, window)
-            output = null + guidance * (output - null)
-        return self.noise_of(output, z, times)
+        if guidance == 1.0:
+            return self.noise_of(self.denoise_fn.denoise(z, prepared, times), z, times)
+        both = self.denoise_fn.denoise(torch.cat((z, z)), prepared, torch.cat((times, times)))
+        output, null = both.chunk(2)
+        return self.noise_of(null + guidance * (output - null), z, times)
 
 
 def cosine_schedule(timesteps: int) -> dict[str, Tensor]:
@@ -146,7 +149,7 @@ def resting_motion(like: Tensor) -> Tensor:
 
 def motion_unit(like: Tensor) -> Tensor:
     """`MOTION_UNIT` to meet (B, 3, T, h, w)."""
-    return like.new_tensor(MOTION_UNIT).view(1, -1, 1, 1, 1)
+    return torch.stack([like.new_full((), unit) for unit in MOTION_UNIT]).view(1, -1, 1, 1, 1)
 
 
 def dynamic_threshold(z0: Tensor, percentile: float) -> Tensor:
@@ -159,14 +162,17 @@ def dynamic_threshold(z0: Tensor, percentile: float) -> Tensor:
 def quantile(x: Tensor, fraction: float) -> Tensor:
     """The linearly interpolated quantile of each row of (B, N), (B,).
 
-    `torch.quantile` sorts and refuses more than 2^24 elements: 1365 frames of 64 x 64 motion.
+    `torch.quantile` refuses more than 2^24 elements: 1365 frames of 64 x 64 motion.
     """
     rank = fraction * (x.shape[1] - 1)
     below = math.floor(rank)
-    low = x.kthvalue(below + 1, dim=1).values
-    if rank == below:
-        return low
-    high = x.kthvalue(below + 2, dim=1).values
+    above = min(below + 1, x.shape[1] - 1)
+    if x.device.type == "cpu":  # a GPU sorts at once, but selects with one of its processors
+        low = x.kthvalue(below + 1, dim=1).values
+        high = low if rank == below else x.kthvalue(above + 1, dim=1).values
+    else:
+        ordered = x.sort(dim=1).values
+        low, high = ordered[:, below], ordered[:, above]
     return low.lerp(high, rank - below)
 
 

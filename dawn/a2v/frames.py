@@ -5,14 +5,20 @@ Every spatial operation of the network ignores time, so frames are flattened int
 last, pixels are rows: 1x1 convolutions, projections and norms need no transposition.
 """
 
+import sys
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CHUNK_ELEMENTS = 2**20
-"""Elements that a chunked operation may hold in its largest temporary (4 MiB in float32)."""
+from dawn.a2v.kernels import fused
+
+CACHED_ELEMENTS = 2**20
+"""Elements that a sliced operation holds in its largest temporary on a CPU (4 MiB in float32)."""
+
+FREE_SHARE = 8
+"""On a GPU the largest temporary takes at most one part in so many of the free memory."""
 
 EPSILON = 1e-5
 
@@ -31,6 +37,8 @@ class FrameConv(nn.Conv3d):
     def partial(self, x: Tensor, channels: slice, bias: Tensor | None) -> Tensor:
         """The share of the output that these input channels contribute; `x` holds just them."""
         weight = self.weight[:, channels, 0]
+        if self.kernel_size[1] == 1:
+            return F.linear(x, weight.flatten(1), bias)
         images = x.flatten(0, 1).permute(0, 3, 1, 2)
         out = F.conv2d(images, weight, bias, self.stride[1:], self.padding[1:])
         return frames_of(out, x)
@@ -59,9 +67,26 @@ class ClipGroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, H, W, C), same shape."""
-        image = x.flatten(1, 2).permute(0, 3, 1, 2)  # one tall picture: the kernel's own layout
-        out = F.group_norm(image, self.num_groups, self.weight, self.bias, self.eps)
-        return out.permute(0, 2, 3, 1).contiguous().view_as(x)
+        if x.device.type == "cpu":
+            image = x.flatten(1, 2).permute(0, 3, 1, 2)  # one tall picture: the kernel's own layout
+            out = F.group_norm(image, self.num_groups, self.weight, self.bias, self.eps)
+            return out.permute(0, 2, 3, 1).contiguous().view_as(x)
+        # a GPU's kernel gives a clip's group to one of its many processors: two reductions instead
+        groups = x.view(len(x), -1, self.num_groups, x.shape[-1] // self.num_groups)
+        variance, mean = torch.var_mean(groups, (1, 3), correction=0, keepdim=True)
+        factor = (variance + self.eps).rsqrt() * self.weight.view(self.num_groups, -1)
+        added = self.bias.view(self.num_groups, -1) - mean * factor
+        return torch.addcmul(added.to(x.dtype), groups, factor.to(x.dtype)).view_as(x)
+
+    def affine_of(self, x: Tensor, bias: Tensor | None, scale_shift: Tensor | None) -> Tensor:
+        """For fused kernels: the factor and what is added, (B, 2, C), for `x` without `bias`.
+
+        `scale_shift` (B, 2 * C) follows the norm.
+        """
+        affine: Tensor = fused(x).group_affine_of(
+            x, self.num_groups, self.weight, self.bias, self.eps, bias, scale_shift
+        )
+        return affine
 
 
 class ChannelNorm(nn.Module):
@@ -73,18 +98,43 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C), same shape."""
+        if kernels := fused(x):
+            normed: Tensor = kernels.channel_norm(x, self.gamma, EPSILON)
+            return normed
         return F.layer_norm(x, x.shape[-1:], self.gamma.flatten(), eps=EPSILON)
 
 
-def chunked(function: Callable[..., Tensor], dim: int, width: int, *tensors: Tensor) -> Tensor:
-    """`function` of `tensors`, in slices along `dim` so that temporaries stay in the cache.
+def slice_elements(device: str, free_bytes: int, element_bytes: int) -> int:
+    """How many elements a sliced operation may hold in its largest temporary on such a device."""
+    if device == "cpu":
+        return CACHED_ELEMENTS
+    return max(CACHED_ELEMENTS, free_bytes // (FREE_SHARE * element_bytes))
 
-    `width` is how many elements of the largest temporary one index along `dim` costs. The result
-    keeps `dim`. While gradients are recorded everything is kept anyway, so nothing is sliced.
+
+def free_bytes(device: torch.device) -> int:
+    """What PyTorch may still take on `device`; without end where it cannot be asked."""
+    if device.type != "cuda":
+        return sys.maxsize
+    free, _ = torch.cuda.mem_get_info(device)
+    held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(free + held)
+
+
+def chunked(function: Callable[..., Tensor], dim: int, width: int, *tensors: Tensor) -> Tensor:
+    """`function` of `tensors`, in slices along `dim` that bound its temporaries.
+
+    `width` is how many elements of the largest temporary one index along `dim` costs: on a CPU
+    slices stay in its cache, elsewhere they fill the free memory at most; see `slice_elements`.
+    The result keeps `dim`. While gradients are recorded everything is kept anyway, so nothing is
+    sliced.
     """
-    length = tensors[0].shape[dim]
-    step = max(1, CHUNK_ELEMENTS // width)
-    if torch.is_grad_enabled() or step >= length:
+    if torch.is_grad_enabled():
+        return function(*tensors)
+    x = tensors[0]
+    length = x.shape[dim]
+    free = free_bytes(x.device)
+    step = max(1, slice_elements(x.device.type, free, x.element_size()) // width)
+    if step >= length:
         return function(*tensors)
     parts = zip(*(tensor.split(step, dim) for tensor in tensors), strict=True)
     part = function(*next(parts))

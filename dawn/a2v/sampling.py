@@ -8,13 +8,14 @@ come from that loop, so it is the default; `ddim` is the published form.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from dawn.a2v.config import MOTION_CHANNELS
 from dawn.a2v.diffusion import GaussianDiffusion
+from dawn.a2v.step import step_for
 
 Method = Literal["ddim-official", "ddim", "ancestral"]
 
@@ -47,38 +48,35 @@ class Course(Protocol):
         """The next fresh standard normal noise, like `z`."""
 
     def settle(self, z: Tensor) -> Tensor:
-        """What becomes of the motion that a step led to."""
+        """What becomes of the motion that a step led to; `z` is not kept after the next step."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What stays the same from step to step. `embedded` comes from `UNet.embed_features`."""
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """A course of its own: noise from a generator, motion as it comes."""
 
-    diffusion: GaussianDiffusion
-    embedded: Tensor
-    cond: Tensor
-    window: int | None
-    guidance: float
     generator: torch.Generator | None
-    course: Course | None = None
-
-    def predict(self, z: Tensor, time: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Predicted noise, thresholded clean motion, and the time as a tensor (B,)."""
-        times = torch.full((len(z),), time, device=z.device)
-        noise = self.diffusion.guided_noise(
-            z, self.embedded, self.cond, times, window=self.window, guidance=self.guidance
-        )
-        return noise, self.diffusion.predict_z0(z, times, noise), times
 
     def draw(self, z: Tensor) -> Tensor:
-        """Standard normal noise like `z`."""
-        if self.course is not None:
-            return self.course.draw(z)
+        """See Course."""
         return torch.randn(z.shape, generator=self.generator, device=z.device, dtype=z.dtype)
 
     def settle(self, z: Tensor) -> Tensor:
-        """The motion after a step, as the course wants it."""
-        return z if self.course is None else self.course.settle(z)
+        """See Course."""
+        return z
+
+
+class Schedule(NamedTuple):
+    """A sampler's steps. A step leads to the sum of clean motion, predicted noise, noisy motion
+    and fresh noise, each times a coefficient.
+    """
+
+    times: Tensor
+    """(S,) int64."""
+    coefficients: Tensor
+    """(S, 4) float32."""
+    fresh: list[bool]
+    """Whether the step takes fresh noise."""
 
 
 @torch.inference_mode()
@@ -101,62 +99,75 @@ def sample(
     if noise is None:
         shape = (len(cond), MOTION_CHANNELS, cond.shape[1], *features.shape[-2:])
         noise = torch.randn(shape, generator=generator, device=cond.device)
-    task = Task(
-        diffusion=diffusion,
-        embedded=diffusion.denoise_fn.embed_features(features),
-        cond=cond,
-        window=window,
-        guidance=config.guidance,
-        generator=generator,
-        course=course,
-    )
-    if config.method == "ancestral":
-        return ancestral(task, noise)
+    course = Draws(generator) if course is None else course
+    prepared = diffusion.prepare(features, cond, window, config.guidance)
+    schedule = schedule_of(diffusion, config)
+    step = step_for(diffusion, prepared, noise, config.guidance)
+    z, nothing = noise, torch.zeros_like(noise)
+    for number, fresh in enumerate(schedule.fresh):
+        own = slice(number, number + 1)
+        drawn = course.draw(z) if fresh else nothing
+        z = course.settle(step(z, drawn, schedule.times[own], schedule.coefficients[own]))
+    return z.clone()
+
+
+def schedule_of(diffusion: GaussianDiffusion, config: SamplerConfig) -> Schedule:
+    """The steps of a method, on the network's device."""
     steps = 20 if config.steps is None else config.steps
     eta = 1.0 if config.eta is None else config.eta
-    loop = ddim_official if config.method == "ddim-official" else ddim
-    return loop(task, noise, steps, eta)
+    if config.method == "ancestral":
+        times, rows = ancestral(diffusion)
+    elif config.method == "ddim":
+        times, rows = ddim(diffusion, steps, eta)
+    else:
+        times, rows = ddim_official(diffusion, steps, eta)
+    device = diffusion.betas.device
+    fresh = [bool(row[3] != 0) for row in rows]
+    return Schedule(torch.tensor(times).to(device), torch.stack(rows).to(device), fresh)
 
 
-def ddim_official(task: Task, z: Tensor, steps: int, eta: float) -> Tensor:
+def ddim_official(
+    diffusion: GaussianDiffusion, steps: int, eta: float
+) -> tuple[list[int], list[Tensor]]:
     """The official loop, its three departures from DDIM included."""
-    levels = task.diffusion.alphas_cumprod_prev
-    grid = torch.linspace(0, len(levels), steps + 2)[:-1]
-    for time, following in pairwise(reversed(grid.int().tolist())):
-        noise, z0, _ = task.predict(z, time)
-        z = task.settle(ddim_step(task, z0, noise, levels[time], levels[following], eta))
-    return z
+    levels = diffusion.alphas_cumprod_prev.cpu()
+    grid = torch.linspace(0, len(levels), steps + 2, device="cpu")[:-1]
+    pairs = list(pairwise(reversed(grid.int().tolist())))
+    rows = []
+    for time, following in pairs:
+        of_z0, of_noise, of_fresh = towards(levels[time], levels[following], eta)
+        rows.append(torch.stack((of_z0, of_noise, torch.zeros_like(of_z0), of_fresh)))
+    return [time for time, _ in pairs], rows
 
 
-def ddim(task: Task, z: Tensor, steps: int, eta: float) -> Tensor:
+def ddim(diffusion: GaussianDiffusion, steps: int, eta: float) -> tuple[list[int], list[Tensor]]:
     """DDIM as published, from the last training step, with noise consistent after clamping."""
-    levels = task.diffusion.alphas_cumprod
-    grid = torch.linspace(len(levels) - 1, 0, steps + 1)[:-1].round().long().tolist()
+    levels = diffusion.alphas_cumprod.cpu()
+    grid = torch.linspace(len(levels) - 1, 0, steps + 1, device="cpu")[:-1].round().long().tolist()
+    rows = []
     for time, following in pairwise([*grid, None]):
-        _, z0, _ = task.predict(z, time)
         level = levels[time]
-        noise = (z - level.sqrt() * z0) / (1 - level).sqrt()
         after = torch.ones_like(level) if following is None else levels[following]
-        z = task.settle(ddim_step(task, z0, noise, level, after, eta))
-    return z
+        of_z0, of_noise, of_fresh = towards(level, after, eta)
+        # the noise is (z - sqrt(level) z_0) / sqrt(1 - level)
+        of_z = of_noise / (1 - level).sqrt()
+        of_z0 = of_z0 - of_z * level.sqrt()
+        rows.append(torch.stack((of_z0, torch.zeros_like(of_z), of_z, of_fresh)))
+    return grid, rows
 
 
-def ddim_step(
-    task: Task, z0: Tensor, noise: Tensor, level: Tensor, after: Tensor, eta: float
-) -> Tensor:
-    """Move from signal level ᾱ `level` to `after`, with `eta` of the fresh noise DDPM would add."""
+def towards(level: Tensor, after: Tensor, eta: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Coefficients of clean motion, noise and fresh noise that lead from signal level ᾱ `level`
+    to `after`, with `eta` of the fresh noise DDPM would add.
+    """
     sigma = eta * ((1 - level / after) * (1 - after) / (1 - level)).sqrt()
-    z = after.sqrt() * z0 + (1 - after - sigma**2).clamp(min=0).sqrt() * noise
-    return z + sigma * task.draw(z) if eta > 0 and after < 1 else z
+    return after.sqrt(), (1 - after - sigma**2).clamp(min=0).sqrt(), sigma
 
 
-def ancestral(task: Task, z: Tensor) -> Tensor:
+def ancestral(diffusion: GaussianDiffusion) -> tuple[list[int], list[Tensor]]:
     """Every training step, each drawn from the posterior given the predicted clean motion."""
-    tables = task.diffusion
-    for time in reversed(range(len(tables.betas))):
-        _, z0, _ = task.predict(z, time)
-        z = tables.posterior_mean_coef1[time] * z0 + tables.posterior_mean_coef2[time] * z
-        if time > 0:
-            z = z + (0.5 * tables.posterior_log_variance_clipped[time]).exp() * task.draw(z)
-        z = task.settle(z)
-    return z
+    of_fresh = (0.5 * diffusion.posterior_log_variance_clipped).exp()
+    of_fresh[0] = 0
+    of_z0, of_z = diffusion.posterior_mean_coef1, diffusion.posterior_mean_coef2
+    rows = torch.stack((of_z0, torch.zeros_like(of_z0), of_z, of_fresh), dim=1).cpu().flip(0)
+    return list(reversed(range(len(rows)))), list(rows)

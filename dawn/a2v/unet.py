@@ -5,22 +5,49 @@ convolution and at every level. Parameter names are those of the official releas
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.a2v.attention import (
+    Frames,
     Residual,
     SpatialAttention,
     SpatialLinearAttention,
     TemporalAttention,
 )
 from dawn.a2v.blocks import ResBlock, TimeEmbedding
+from dawn.a2v.conditioning import Conditions
 from dawn.a2v.config import MOTION_CHANNELS, UNetConfig
 from dawn.a2v.frames import FrameConv, FrameUpsample
+from dawn.a2v.kernels import fused
 from dawn.attention import RelativeBias
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Of a clip's features, conditions and length: what holds for all denoising steps."""
+
+    embedded: Tensor
+    """(B, T or 1, h, w, dim): see `UNet.embed_features`."""
+    conditions: dict[ResBlock, Conditions]
+    frames: dict[TemporalAttention, Frames]
+    time: tuple[Tensor, Tensor]
+    """Weight and bias of all blocks' time layers, one upon the other."""
+
+    def tensors(self) -> list[Tensor]:
+        """All of them, in the order that a network of the same kind gives."""
+        found = [self.embedded, *self.time]
+        for conditions in self.conditions.values():
+            found += conditions
+        for frames in self.frames.values():
+            found += [frames.angles, *(block.bias for block in frames.blocks)]
+            found += frames.fused or ()
+        return found
 
 
 class Level(nn.ModuleList):
@@ -38,17 +65,13 @@ class Level(nn.ModuleList):
             ]
         )
 
-    def forward(
-        self,
-        x: Tensor,
-        time: Tensor,
-        conditions: tuple[Tensor, ...],
-        temporal: tuple[RelativeBias, int | None],
-    ) -> Tensor:
-        """(B, T, H, W, inputs) to outputs, before the resize."""
+    def forward(self, x: Tensor, shifts: dict[ResBlock, Tensor], prepared: Prepared) -> Tensor:
+        """(B, T, H, W, inputs) to outputs, before the resize; `shifts` as `UNet.time_shifts`."""
         block1, block2, over_pixels, over_time, _ = self
-        x = block2(block1(x, time, conditions), time, conditions)
-        result: Tensor = over_time(over_pixels(x), *temporal)
+        for block in (block1, block2):
+            x = block(x, shifts[block], prepared.conditions[block])
+        x = over_pixels(x)
+        result: Tensor = over_time(x, prepared.frames[over_time.attention])
         return result
 
     def resize(self, x: Tensor) -> Tensor:
@@ -107,51 +130,81 @@ class UNet(nn.Module):
         frames, or (B, C, T, h, w); see also `embed_features`. `cond` is (B, T, cond_dim), zeros
         where it is dropped; `times` (B,). `window` limits attention to so many frames each way.
         """
-        return self.denoise(z, self.embed_features(features), cond, times, window)
+        return self.denoise(z, self.prepare(features, cond, window), times)
+
+    def prepare(self, features: Tensor, cond: Tensor, window: int | None) -> Prepared:
+        """What `denoise` needs beside motion and time; sampling does it once for all steps."""
+        config, dtype = self.config, self.init_conv.weight.dtype
+        sizes = (config.audio_dim, config.pose_dim, config.eye_dim)
+        audio, pose, eyes = cond.to(dtype).split(sizes, dim=-1)
+        conditions = (audio, pose, eyes / config.eye_unit)
+        blocks = self._conditional_blocks()
+        layers = [m for m in self.modules() if isinstance(m, TemporalAttention)]
+        relative, length = self.time_rel_pos_bias, cond.shape[1]
+        return Prepared(
+            embedded=self.embed_features(features),
+            conditions={block: block.prepare(conditions) for block in blocks},
+            frames={layer: layer.prepare(relative, length, window) for layer in layers},
+            time=(
+                torch.cat([block.time_mlp[1].weight for block in blocks]),
+                torch.cat([block.time_mlp[1].bias for block in blocks]),
+            ),
+        )
 
     def embed_features(self, features: Tensor) -> Tensor:
         """The first convolution's share of the features, (B, T or 1, h, w, dim).
 
-        It does not change from frame to frame nor from step to step, so sampling does it once.
+        It does not change from frame to frame nor from step to step.
         """
         if features.ndim == 4:
             features = features.unsqueeze(2)
         still = channels_last(features).to(self.init_conv.weight.dtype)
         return self.init_conv.partial(still, slice(MOTION_CHANNELS, None), self.init_conv.bias)
 
-    def denoise(
-        self, z: Tensor, embedded: Tensor, cond: Tensor, times: Tensor, window: int | None
-    ) -> Tensor:
-        """`forward` with the features already embedded."""
-        dtype = self.init_conv.weight.dtype
-        config = self.config
-        sizes = (config.audio_dim, config.pose_dim, config.eye_dim)
-        audio, pose, eyes = cond.to(dtype).split(sizes, dim=-1)
-        conditions = (audio, pose, eyes / config.eye_unit)
+    def time_shifts(self, times: Tensor, prepared: Prepared) -> dict[ResBlock, Tensor]:
+        """Scale and shift (B, 2 * outputs) of each conditional block at `times` (B,)."""
         embedding, *layers = self.time_mlp
-        time = embedding(times).to(dtype)
+        time = embedding(times).to(self.init_conv.weight.dtype)
         for layer in layers:
             time = layer(time)
-        temporal = (self.time_rel_pos_bias, window)
+        blocks = self._conditional_blocks()
+        sizes = [block.time_mlp[1].out_features for block in blocks]
+        shifts = F.linear(F.silu(time), *prepared.time).split(sizes, dim=-1)
+        return dict(zip(blocks, shifts, strict=True))
 
-        motion = channels_last(z).to(dtype)
-        x = self.init_conv.partial(motion, slice(MOTION_CHANNELS), None) + embedded
-        first = x
-        x = self.init_temporal_attn(x, *temporal)
+    def denoise(self, z: Tensor, prepared: Prepared, times: Tensor) -> Tensor:
+        """`forward` with everything prepared that is the same at all times."""
+        shifts = self.time_shifts(times, prepared)
+
+        def block(layer: nn.Module, x: Tensor) -> Tensor:
+            result: Tensor = layer(x, shifts[layer], prepared.conditions[layer])
+            return result
+
+        def over_time(layer: Residual, x: Tensor) -> Tensor:
+            result: Tensor = layer(x, prepared.frames[layer.attention])
+            return result
+
+        motion = channels_last(z).to(self.init_conv.weight.dtype)
+        first = self.init_conv.partial(motion, slice(MOTION_CHANNELS), None) + prepared.embedded
+        # fused layers write into what they are given, and `first` is needed again
+        x = over_time(self.init_temporal_attn, first.clone() if fused(first) else first)
         skips = []
         for level in levels(self.downs):
-            x = level(x, time, conditions, temporal)
+            x = level(x, shifts, prepared)
             skips.append(x)
             x = level.resize(x)
-        x = self.mid_block1(x, time, conditions)
-        x = self.mid_temporal_attn(self.mid_spatial_attn(x), *temporal)
-        x = self.mid_block2(x, time, conditions)
+        x = block(self.mid_block1, x)
+        x = over_time(self.mid_temporal_attn, self.mid_spatial_attn(x))
+        x = block(self.mid_block2, x)
         for level in levels(self.ups):
             x = torch.cat((x, skips.pop()), dim=-1)
-            x = level.resize(level(x, time, conditions, temporal))
+            x = level.resize(level(x, shifts, prepared))
         x = torch.cat((x, first), dim=-1)
         out = torch.cat((self.final_conv(x), self.occlusion_map(x)), dim=-1)
         return out.permute(0, 4, 1, 2, 3).to(z.dtype).contiguous()
+
+    def _conditional_blocks(self) -> list[ResBlock]:
+        return [m for m in self.modules() if isinstance(m, ResBlock) and m.conditional]
 
     def _head(self, channels: int) -> nn.Sequential:
         dim = self.config.dim

@@ -36,7 +36,7 @@ def test_band_equals_masked_full_attention(frames, window, block, seed):
     relative = RelativeBias(2, 32, 32).double()
     q, k, v = torch.randn(3, 3, 2, frames, 4, dtype=torch.float64)
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
-        patch.setattr(attention, "QUERY_BLOCK", block)
+        patch.setitem(attention.QUERY_BLOCK, "cpu", block)
         banded = attend(q, k, v, relative, window)
     assert torch.allclose(banded, masked_full(q, k, v, relative, window), atol=1e-12)
 
@@ -66,7 +66,7 @@ def test_no_call_sees_more_keys_than_block_and_band(monkeypatch):
     with torch.no_grad():
         attend(q, q, q, RelativeBias(2, 32, 32), 40)
     assert sum(queries for queries, _, _ in seen) == 1000
-    assert max(keys for _, keys, _ in seen) <= attention.QUERY_BLOCK + 80
+    assert max(keys for _, keys, _ in seen) <= attention.QUERY_BLOCK["cpu"] + 80
 
 
 def test_bucket_follows_the_published_formula():

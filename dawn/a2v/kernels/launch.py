@@ -107,6 +107,11 @@ def with_conditions(
     return hidden
 
 
+def takes_width(width: int) -> bool:
+    """Whether attention heads of so many features are computed."""
+    return width >= 16 and width & (width - 1) == 0
+
+
 def band_of(by_distance: Tensor, window: int) -> Tensor:
     """A block's bias (H, QUERIES, columns): column c is key start - window + c.
 

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from dawn.a2v.conditioning import ConditionAttention, attend_to_conditions
+from dawn.a2v.conditioning import ConditionAttention, attend_to_conditions, conditions_of
 
 
 def bias_free_norm(x, gain):
@@ -36,7 +36,7 @@ def test_fused_equals_the_plain_formula():
             parameter.data += 0.3 * torch.randn_like(parameter)
     x = torch.randn(2, 3, 4, 5, 12, dtype=torch.float64)
     contexts = list(torch.randn(3, 2, 3, 10, dtype=torch.float64))
-    fused = attend_to_conditions(x, attentions, contexts)
+    fused = attend_to_conditions(x, conditions_of(attentions, contexts))
     expected = sum(plain(x, a, c) for a, c in zip(attentions, contexts, strict=True))
     assert torch.allclose(fused, expected, atol=1e-10)
 
@@ -45,9 +45,9 @@ def test_frames_see_their_own_condition_only():
     torch.manual_seed(0)
     attentions = [ConditionAttention(12, 20, 10) for _ in range(3)]
     x, contexts = torch.randn(1, 3, 4, 4, 12), list(torch.randn(3, 1, 3, 10))
-    before = attend_to_conditions(x, attentions, contexts)
+    before = attend_to_conditions(x, conditions_of(attentions, contexts))
     contexts[2] = contexts[2].clone()
     contexts[2][:, 1] += 1
-    changed = (attend_to_conditions(x, attentions, contexts) - before).abs().amax((0, 2, 3, 4))
+    changed = (attend_to_conditions(x, conditions_of(attentions, contexts)) - before).abs().amax((0, 2, 3, 4))
     assert changed[1] > 1e-3
     assert changed[[0, 2]].max() == 0

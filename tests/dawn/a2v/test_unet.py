@@ -47,7 +47,7 @@ def test_slices_equal_the_whole(unet, window, monkeypatch):
     given = inputs()
     whole = unet(**given, window=window).detach()  # with gradients nothing is sliced
     for elements in (1, 5000):
-        monkeypatch.setattr(frames, "CHUNK_ELEMENTS", elements)
+        monkeypatch.setattr(frames, "CACHED_ELEMENTS", elements)
         with torch.inference_mode():
             assert torch.allclose(unet(**given, window=window), whole, atol=2e-5)
 

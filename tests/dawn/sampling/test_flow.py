@@ -28,9 +28,11 @@ class Opinion(GaussianDiffusion):
         self.seen = []
         self.scale = cond_scale
         del self.denoise_fn
-        self.denoise_fn = SimpleNamespace(embed_features=lambda x: x, denoise=self.denoise)
+        self.denoise_fn = SimpleNamespace(
+            prepare=lambda features, cond, window: cond, denoise=self.denoise
+        )
 
-    def denoise(self, z, embedded, cond, times, window):
+    def denoise(self, z, cond, times):
         self.seen.append(z.shape[2])
         target = cond.mean().expand_as(z) * self.scale
         signal = self.alphas_cumprod[times].view(-1, 1, 1, 1, 1)
@@ -96,7 +98,7 @@ def test_no_jump_where_stretches_meet(eta):
 
 def test_what_comes_first_does_not_depend_on_what_follows():
     class Local(Opinion):
-        def denoise(self, z, embedded, cond, times, window):
+        def denoise(self, z, cond, times):
             signal = self.alphas_cumprod[times].view(-1, 1, 1, 1, 1)
             target = z.mean(dim=(3, 4), keepdim=True) * 0 + 0.3
             return (z - signal.sqrt() * target) / (1 - signal).sqrt()
