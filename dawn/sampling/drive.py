@@ -15,7 +15,7 @@ from dawn.curation.extraction import ExtractConfig, extract_span
 from dawn.features.rates import FPS
 from dawn.features.video.probe import probe
 from dawn.sampling.model import Model
-from dawn.sampling.noise import frame_noise
+from dawn.sampling.noise import Stream, frame_noise
 from dawn.sampling.portrait import POSE_DIM, Portrait
 from manifests.errors import InputError
 from manifests.reasons import UnreadableVideoError
@@ -72,7 +72,12 @@ def measure_clip(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 @torch.inference_mode()
 def complete(
-    changes: Changes, model: Model, portrait: Portrait, audio: NDArray[np.float32], seed: int
+    changes: Changes,
+    model: Model,
+    portrait: Portrait,
+    audio: NDArray[np.float32],
+    seed: int,
+    stream: Stream = "philox",
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Pose and eye changes, (T, 6) and (T, 2), PBNet's where `changes` has none.
 
@@ -88,12 +93,15 @@ def complete(
         own = slice(0 if config.pose_dim else POSE_DIM, POSE_DIM + config.eye_dim)
         first = conventions.normalised_states(states)[own]
         # one draw a frame, the same on every device and for every length
-        latent = frame_noise(seed, f"pbnet {number}", 0, len(audio), (config.latent_dim,))
+        latent = frame_noise(
+            seed, "pbnet", number, (0, len(audio)), (config.latent_dim,),
+            device=model.device, stream=stream,
+        )  # fmt: skip
         heard = torch.from_numpy(conventions.normalised_audio(audio))
         out = network.decoder(
             torch.from_numpy(first)[None].to(model.device),
             heard[None].to(model.device),
-            latent[:, None].to(model.device),
+            latent[:, None],
             config.window,
         )
         found = np.zeros((len(audio), POSE_DIM + EYE_DIM), np.float32)

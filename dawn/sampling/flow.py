@@ -13,6 +13,7 @@ first does not depend on what follows.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from torch import Tensor
 from dawn.a2v.config import MOTION_CHANNELS
 from dawn.a2v.diffusion import GaussianDiffusion
 from dawn.a2v.sampling import sample
-from dawn.sampling.noise import frame_noise
+from dawn.sampling.noise import Kind, frame_noise
 from dawn.sampling.settings import GenerateConfig
 
 
@@ -36,19 +37,23 @@ def work(frames: int, config: GenerateConfig) -> int:
     return config.steps * sum(stop - start for start, stop in plan)
 
 
+Noise = Callable[[Kind, int, tuple[int, int], tuple[int, ...]], Tensor]
+"""`frame_noise` of one video."""
+
+
 class _Stretch:
     """The part of one stretch in the sampler's steps; see `dawn.a2v.sampling.Course`."""
 
     def __init__(
         self,
-        seed: int,
+        noise: Noise,
         start: int,
         stop: int,
         overlap: int,
         before: list[Tensor],
         on_step: Callable[[int], None] | None,
     ) -> None:
-        self._seed, self._start, self._stop = seed, start, stop
+        self._noise, self._start, self._stop = noise, start, stop
         self._overlap = overlap
         self._before = before
         """Of each step: the end of the stretch before, (1, 3, overlap, h, w)."""
@@ -58,19 +63,18 @@ class _Stretch:
         """Of each step: this stretch's own last frames."""
 
     def first(self, shape: tuple[int, ...]) -> Tensor:
-        """The noise to begin with, (1, 3, T, h, w), on the CPU; `shape` is (3, h, w)."""
-        return self._noise("start", shape)
+        """The noise to begin with, (1, 3, T, h, w); `shape` is (3, h, w)."""
+        return self._drawn("start", 0, shape)
 
     def draw(self, z: Tensor) -> Tensor:
         """See Course."""
-        noise = self._noise(f"step {self._draws}", (z.shape[1], *z.shape[3:]))
         self._draws += 1
-        return noise.to(z)
+        return self._drawn("step", self._draws - 1, (z.shape[1], *z.shape[3:])).to(z.dtype)
 
     def settle(self, z: Tensor) -> Tensor:
         """See Course."""
         if self._before:
-            earlier = self._before[len(self.ends)].to(z)
+            earlier = self._before[len(self.ends)]
             count = earlier.shape[2]
             share = torch.linspace(1, 0, count + 2, device=z.device, dtype=z.dtype)[1:-1]
             share = share.view(-1, 1, 1)
@@ -81,8 +85,8 @@ class _Stretch:
             self._on_step(self._stop - self._start)
         return z
 
-    def _noise(self, draw: str, shape: tuple[int, ...]) -> Tensor:
-        frames = frame_noise(self._seed, draw, self._start, self._stop, shape)
+    def _drawn(self, kind: Kind, number: int, shape: tuple[int, ...]) -> Tensor:
+        frames = self._noise(kind, number, (self._start, self._stop), shape)
         return frames.transpose(0, 1)[None].contiguous()
 
 
@@ -103,10 +107,11 @@ def sample_motion(
     `on_step` hears of each denoising step and of how many frames it was.
     """
     frames = len(cond)
+    noise = partial(frame_noise, seed, device=features.device, stream=config.noise)
     plan = stretches(frames, config.stretch, config.overlap)
     before: list[Tensor] = []
     for (start, stop), after in zip(plan, [*plan[1:], (frames, frames)], strict=True):
-        stretch = _Stretch(seed, start, stop, config.overlap, before, on_step)
+        stretch = _Stretch(noise, start, stop, config.overlap, before, on_step)
         shape = (MOTION_CHANNELS, *features.shape[-2:])
         z = sample(
             diffusion,
@@ -114,7 +119,7 @@ def sample_motion(
             cond[None, start:stop].to(features.device),
             config.sampler,
             window=window,
-            noise=stretch.first(shape).to(features.device, torch.float32),
+            noise=stretch.first(shape),
             course=stretch,
         )
         before = stretch.ends

@@ -110,7 +110,7 @@ def generate(
     with timer.of("network"):
         if audio is None:
             audio = voice_features(voice.samples, model.conventions.audio)
-        pose, eyes = complete(changes or Changes(), model, portrait, audio, seed)
+        pose, eyes = complete(changes or Changes(), model, portrait, audio, seed, config.noise)
         cond = conditions(model, audio, pose, eyes)
         still = still_condition(model, portrait, renderer.features)
     window = config.window or model.folder.window

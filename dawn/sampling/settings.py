@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dawn.a2v.sampling import SamplerConfig
+from dawn.sampling.noise import Stream
 from manifests.config import load
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -29,6 +30,8 @@ class GenerateConfig:
     """Frames that are rendered at once."""
     dtype: Precision = "float32"
     """Of the diffusion network's weights; rendering and PBNet stay in float32."""
+    noise: Stream = "philox"
+    """Where noise comes from; `blocks` makes the videos that releases before 0.2 made."""
     pose: Drive = "net"
     blink: Drive = "net"
 

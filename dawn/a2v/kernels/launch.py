@@ -43,6 +43,7 @@ def group_affine_of(
         gain,
         offset,
         gain if scale_shift is None else scale_shift,
+        0 if scale_shift is None else scale_shift.stride(0),
         affine,
         rows,
         blocks,

@@ -34,6 +34,7 @@ def group_affine(
     gain,
     offset,
     scale_shift,
+    scale_shift_stride,
     affine,
     rows,
     blocks,
@@ -49,7 +50,7 @@ def group_affine(
     """From moments to what group norm multiplies and adds, (clip, 2, channels) float32.
 
     `bias` is what a convolution still has to add to each channel; `scale_shift` (clip, 2,
-    channels) modulates behind the norm. One program for a group of GROUP channels of a clip.
+    channels), clips so far apart, modulates behind the norm. One program for a group of GROUP channels of a clip.
     """
     group, clip = tl.program_id(0), tl.program_id(1)
     within = tl.arange(0, PADDED)
@@ -85,7 +86,7 @@ def group_affine(
     added = tl.load(offset + column, mask=real, other=0.0).to(tl.float32)
     added += (extra - centre) * factor
     if MODULATED:
-        modulation = scale_shift + clip * 2 * channels + column
+        modulation = scale_shift + clip * scale_shift_stride + column
         scale = 1.0 + tl.load(modulation, mask=real, other=0.0).to(tl.float32)
         shift = tl.load(modulation + channels, mask=real, other=0.0).to(tl.float32)
         factor, added = factor * scale, added * scale + shift

@@ -11,7 +11,7 @@ from dawn.a2v.config import A2V_TINY
 from dawn.a2v.diffusion import GaussianDiffusion
 from dawn.a2v.sampling import sample
 from dawn.sampling.flow import sample_motion, stretches, work
-from dawn.sampling.noise import BLOCK, frame_noise, item_seed
+from dawn.sampling.noise import BLOCK, WORD, frame_noise, item_seed, philox
 from dawn.sampling.settings import GenerateConfig
 
 CONFIG = GenerateConfig(steps=3, stretch=24, overlap=8)
@@ -72,7 +72,7 @@ def test_every_frame_comes_once(frames):
 
 def test_a_short_video_is_plain_sampling():
     ours = motion(Opinion(), 20, replace(CONFIG, eta=0.0))
-    noise = frame_noise(0, "start", 0, 20, (3, 4, 4)).transpose(0, 1)[None]
+    noise = frame_noise(0, "start", 0, (0, 20), (3, 4, 4)).transpose(0, 1)[None]
     cond = torch.linspace(-1, 1, 20)[:, None].repeat(1, 4)[None]
     plain = sample(
         Opinion(),
@@ -113,12 +113,53 @@ def test_seeds_and_items_differ():
     assert 0 <= item_seed(2**40, "x") < 2**63
 
 
-def test_noise_belongs_to_the_frame():
-    whole = frame_noise(3, "start", 0, 5 * BLOCK, (2, 2))
+@pytest.mark.parametrize("stream", ["philox", "blocks"])
+def test_noise_belongs_to_the_frame(stream):
+    def drawn(kind, number, frames, seed=3):
+        return frame_noise(seed, kind, number, frames, (3, 2, 5), stream=stream)
+
+    whole = drawn("start", 0, (0, 5 * BLOCK))
     for start, stop in ((0, 1), (7, 33), (BLOCK, 2 * BLOCK), (BLOCK - 1, BLOCK + 1)):
-        assert torch.equal(frame_noise(3, "start", start, stop, (2, 2)), whole[start:stop])
-    assert abs(float(whole.std()) - 1) < 0.2
-    assert not torch.equal(whole, frame_noise(3, "step 0", 0, 5 * BLOCK, (2, 2)))
+        assert torch.equal(drawn("start", 0, (start, stop)), whole[start:stop])
+    others = [drawn("step", 0, (0, 100)), drawn("step", 1, (0, 100)), drawn("pbnet", 0, (0, 100)),
+              drawn("start", 0, (0, 100), seed=4), drawn("start", 0, (0, 100), seed=3 + 2**32)]  # fmt: skip
+    for other in others:
+        shared = torch.corrcoef(torch.stack((whole.flatten(), other.flatten())))[0, 1]
+        assert abs(shared) < 0.1
+
+
+def test_philox_gives_the_published_words():
+    """Known answers of Random123 (philox 4x32, 10 rounds)."""
+    known = {
+        (0, (0, 0)): [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8],
+        (WORD, (WORD, WORD)): [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD],
+    }
+    for (word, key), words in known.items():
+        counter = tuple(torch.full((1,), word) for _ in range(4))
+        assert [int(found) for found in philox(counter, key)] == words
+    counter = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344)
+    words = philox(tuple(torch.tensor([word]) for word in counter), (0xA4093822, 0x299F31D0))
+    assert [int(word) for word in words] == [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]
+
+
+def test_noise_is_standard_normal():
+    drawn = frame_noise(7, "step", 5, (0, 200), (3, 32, 32)).double()
+    assert abs(float(drawn.mean())) < 0.005
+    assert abs(float(drawn.std()) - 1) < 0.005
+    assert abs(float((drawn**4).mean()) - 3) < 0.05
+    places = drawn.flatten(1)
+    assert places.mean(0).abs().max() < 5 / 200**0.5  # no place and no frame leans
+    assert places.mean(1).abs().max() < 5 / 3072**0.5
+    assert abs(float((places[:, :-1] * places[:, 1:]).mean())) < 0.01
+
+
+@pytest.mark.gpu
+def test_a_gpu_draws_the_same_noise():
+    here, there = (
+        frame_noise(1, "step", 2, (30, 90), (3, 32, 32), device=device)
+        for device in ("cpu", "cuda")
+    )
+    assert (here - there.cpu()).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize(
