@@ -99,8 +99,9 @@ class TalkingHead:
         )  # fmt: skip
         frames: list[NDArray[np.uint8]] = []
         made = self.write(
-            inputs, path, config, seed=seed, max_seconds=max_seconds, on_picture=frames.append
-        )
+            inputs, path, config, seed=seed, max_seconds=max_seconds,
+            on_picture=lambda picture: frames.append(picture.copy()),
+        )  # fmt: skip
         return Video(frames=np.stack(frames), path=path, made=made, _folder=folder)
 
     def read(
