@@ -24,6 +24,7 @@ from dawn.sampling.model import Model
 from dawn.sampling.portrait import Portrait
 from dawn.sampling.render import Batch, Renderer, ToHost, as_tensor
 from dawn.sampling.settings import GenerateConfig
+from dawn.sampling.turns import Turns
 from dawn.sampling.voice import Voice, voice_features
 from dawn.sampling.writer import Sink, VideoWriter, video_size
 
@@ -103,20 +104,23 @@ def generate(
     notes: Mapping[str, Any] | None = None,
     on_work: OnWork = ignore,
     on_picture: OnPicture = ignore,
+    turns: Turns | None = None,
 ) -> Made:
     """Write the video of `portrait` speaking `voice` to `out`, an MP4; it lasts as the voice does.
 
     `changes` replaces PBNet's pose or eyes; `audio` (T, A) are the voice's features where they
-    are known already. A path is written as frames come: give a temporary name and rename; a sink
-    gets what plays while it is written. Memory is bounded by `config.stretch`; of the whole length
-    only sound, features (1 to 4 kB a frame) and PBNet's states are held. Raises InputError;
-    OSError where `out` cannot be written.
+    are known already; `turns` are taken with other videos of the same networks. A path is written
+    as frames come: give a temporary name and rename; a sink gets what plays while it is written.
+    Memory is bounded by `config.stretch`; of the whole length only sound, features (1 to 4 kB a
+    frame) and PBNet's states are held. Raises InputError; OSError where `out` cannot be written.
     """
     timer = Timer(model.device)
     begin = time.perf_counter()
     batches = render_clip(
         model, portrait, voice, config, seed, timer, changes=changes, audio=audio, on_work=on_work
     )
+    if turns is not None:
+        batches = turns.each(batches)
     size = portrait.picture.shape[0]
     frames = write_video(
         batches, voice, size, out, notes or {}, timer, on_work=on_work, on_picture=on_picture

@@ -80,10 +80,10 @@ def config_of(where: str = "settings", **settings: Any) -> GenerateConfig:  # no
     return load(GenerateConfig, settings, where)
 
 
-def streaming(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a stream: with a short first stretch unless they name one."""
-    stretch = settings.get("stretch", GenerateConfig().stretch)
-    first = min(STREAM_FIRST, stretch) if isinstance(stretch, int) else STREAM_FIRST
+def stream_config(where: str = "settings", **settings: Any) -> GenerateConfig:  # noqa: ANN401
+    """The same of a stream: its first stretch is short unless the settings say how long."""
     if settings.get("first_stretch") is None:
-        return settings | {"first_stretch": first}
-    return settings
+        stretch = settings.get("stretch")
+        shorter = isinstance(stretch, int) and stretch < STREAM_FIRST
+        settings["first_stretch"] = stretch if shorter else STREAM_FIRST
+    return config_of(where, **settings)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import av
 import cv2
@@ -44,6 +44,35 @@ class Sink(Protocol):
 
     def write(self, data: bytes, /) -> int:
         """Take bytes; returns how many."""
+
+
+class StreamedFile:
+    """A file that is there, and plays, from the first fragment on; before that nothing is changed.
+
+    Use as a context manager. What has the name is replaced, unless it is a pipe or a device.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+
+    def write(self, data: bytes, /) -> int:
+        """See Sink: readers see it at once."""
+        if self._file is None:
+            if self._path.is_file():
+                self._path.unlink()  # whoever reads it keeps what it was
+            self._file = self._path.open("wb", buffering=0)
+        view = memoryview(data)
+        while view:  # a pipe may take less
+            view = view[self._file.write(view) :]
+        return len(data)
+
+    def __enter__(self) -> "StreamedFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 class VideoWriter:
