@@ -49,22 +49,22 @@ class Sink(Protocol):
 class StreamedFile:
     """A file that is there, and plays, from the first fragment on; before that nothing is changed.
 
-    Use as a context manager. What has the name is replaced, unless it is a pipe or a device.
+    Use as a context manager. What has the name is replaced, unless it is a pipe or a device. A
+    file descriptor is written to, and closed.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: Path | int) -> None:
+        self._place = place
         self._file: BinaryIO | None = None
 
     def write(self, data: bytes, /) -> int:
         """See Sink: readers see it at once."""
         if self._file is None:
-            if self._path.is_file():
-                self._path.unlink()  # whoever reads it keeps what it was
-            self._file = self._path.open("wb", buffering=0)
-        view = memoryview(data)
-        while view:  # a pipe may take less
-            view = view[self._file.write(view) :]
+            if isinstance(self._place, Path) and self._place.is_file():
+                self._place.unlink()  # whoever reads it keeps what it was
+            self._file = open(self._place, "wb")  # noqa: PTH123, SIM115 - a descriptor, too
+        self._file.write(data)
+        self._file.flush()
         return len(data)
 
     def __enter__(self) -> "StreamedFile":
