@@ -90,13 +90,13 @@ class VideoWriter:
     def __init__(
         self, out: Path | Sink, size: int, sound: Path, seconds: float, notes: Mapping[str, Any]
     ) -> None:
-        options, place, self._lead = {"movflags": "faststart"}, out, 0.0
         if isinstance(out, Path):
-            place = f"file:{out}"
+            options, self._lead = {"movflags": "faststart"}, 0.0
         else:
             # with the index delayed, it can say by how much the coder of the sound is late
             options = {"movflags": "empty_moov+delay_moov+default_base_moof"}
             options["frag_duration"], self._lead = str(FRAGMENT_US), LEAD_SECONDS
+        place = f"file:{out}" if isinstance(out, Path) else out
         self._container = av.open(place, "w", format="mp4", options=options)
         self._container.metadata["title"] = MARK
         self._container.metadata["comment"] = json.dumps(
