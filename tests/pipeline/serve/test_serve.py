@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +31,7 @@ from pipeline.serve.videos import Studio
 from tests.conftest import ROOT, Dawn
 from tests.dawn.sampling.test_voice import chirp, write_wav
 from tests.models import write_model
+from tests.test_documents import commands
 
 PLAN = {"steps": 1, "stretch": 16, "first_stretch": 9}
 LIMITS = Limits(max_seconds=3, portrait_bytes=500_000, recording_bytes=200_000, portraits=2)
@@ -251,6 +254,18 @@ def address(model) -> Iterator[str]:
         yield f"http://127.0.0.1:{port.getsockname()[1]}"
         server.should_exit = True
         thread.join()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_documented_requests_work_as_they_stand(address, material, tmp_path):
+    script = "\n".join(command for command in commands("docs/generation.md") if "curl" in command)
+    assert script.count("curl") == 2
+    Image.fromarray(astronaut()).save(tmp_path / "face.png")
+    shutil.copy(material / "voice.wav", tmp_path)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    script = script.replace("http://127.0.0.1:8000", address)
+    subprocess.run(["/bin/bash", "-ec", script], cwd=tmp_path, env={"PATH": path}, check=True)
+    assert len(frames_of((tmp_path / "served.mp4").read_bytes())) == 25
 
 
 def wait_for_a_place(address: str) -> None:
