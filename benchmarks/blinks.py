@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.inputs import make_dataset, write_model
+from benchmarks.inputs import make_dataset
 from benchmarks.learn import correlation, loudness
+from benchmarks.models import write_model
 from benchmarks.report import Report, arguments, parse, skip
 from dawn import checkpoints
 from dawn.a2v.face_mask import face_box_mask

@@ -1,31 +1,17 @@
-"""Inputs that benchmarks make: rendered people, datasets of them, models of random weights."""
+"""Inputs that benchmarks make: rendered people and datasets of them."""
 
 import csv
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-import torch
-
-from dawn.a2v.config import A2V_128, A2V_256, A2V_TINY
-from dawn.checkpoints import build, save
-from dawn.features.sound.mel import ROW
-from dawn.lfg.config import LFG_128, LFG_256, LFG_TINY
-from dawn.pbnet.config import PBNET_JOINT, PBNET_TINY
 from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import Kind, render_clip
 from manifests.store import Dataset
 from pipeline.cluster.tasks import InProcess
 from pipeline.ingest.run import adopt, ingest
 from pipeline.ingest.sources import find_sources
-
-SIZES = {
-    "tiny": (LFG_TINY, A2V_TINY, PBNET_TINY),
-    "128": (LFG_128, A2V_128, PBNET_JOINT),
-    "256": (LFG_256, A2V_256, PBNET_JOINT),
-}
 
 
 def render_person(folder: Path, number: int, seconds: float) -> Path:
@@ -70,13 +56,3 @@ def ingest_here(sources: Iterable[Path], root: Path) -> Dataset:
     adopt(dataset, recipe, update=False)
     ingest(find_sources(map(str, sources)), dataset, recipe, InProcess())
     return dataset
-
-
-def write_model(folder: Path, size: str) -> Path:
-    """A whole model of random weights in the folders lfg, a2v and pbnet."""
-    lfg, a2v, pbnet = SIZES[size]
-    a2v = replace(a2v, unet=replace(a2v.unet, audio_dim=ROW))
-    torch.manual_seed(0)
-    for name, config in (("lfg", lfg), ("a2v", a2v), ("pbnet", replace(pbnet, audio_dim=ROW))):
-        save(folder / name, name, config, build(config).state_dict(), {"kind": "random"})
-    return folder

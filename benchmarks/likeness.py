@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.blinks import Floats, Pictures, as_pictures, as_tensor, lfg_of
-from benchmarks.inputs import make_dataset, write_model
+from benchmarks.inputs import make_dataset
+from benchmarks.models import write_model
 from benchmarks.report import Report, arguments, parse, skip
 from dawn import weights
 from dawn.features.faces.identity import EMBEDDING, MobileFaceNet, align_112, five_points

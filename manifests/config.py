@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
-
 from manifests.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,6 +61,8 @@ def load_yaml(cls: type[T], path: Path) -> T:
 
 def read_mapping(path: Path) -> Mapping[str, Any]:
     """The settings of a YAML file; none for an empty one. Raises InputError."""
+    import yaml  # late: generation alone needs none
+
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -65,7 +65,7 @@ GENERATIONS = (
     Column("wall_s", _F64, "time it took, models loaded", "s", nullable=True),
     Column("network_s", _F64, "of it, in PBNet and the diffusion network", "s", nullable=True),
     Column("render_s", _F64, "of it, rendering", "s", nullable=True),
-    Column("encode_s", _F64, "of it, encoding", "s", nullable=True),
+    Column("encode_s", _F64, "encoding, in a thread beside the rest", "s", nullable=True),
     Column("real_time_factor", _F64, "wall_s / duration_s", nullable=True),
     Column("peak_memory_bytes", pa.int64(), "of the worker so far", "byte", nullable=True),
     Column("status", _TEXT, "ok or failed"),

@@ -45,6 +45,9 @@ NOT_RUN = {
     "dawn ingest footage/ --dataset data/ --address": "names the cluster of the line above",
     "ray job submit --address http://head:8265": "needs that cluster and its object store",
     "tensorboard --logdir": "serves until it is stopped; started below",
+    "dawn serve --checkpoint": "serves until it is stopped; tests/pipeline/serve",
+    "portrait=$(curl": "asks it; the same",
+    "curl --silent": "the same",
     "python -m tests.parity": "tests/dawn/test_parity.py",
 }
 VERDICTS = ("dawn regress --", "dawn eval-checkpoint")

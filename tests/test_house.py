@@ -47,7 +47,8 @@ def test_ci_runs_the_readme_s_test_command() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("demo",), ("ingest",), ("generate",), ("query",), ("dataset",), ("dataset", "info"),
+    [(), ("demo",), ("ingest",), ("generate",), ("serve",), ("query",), ("dataset",),
+     ("dataset", "info"),
      ("dataset", "validate"), ("dataset", "compact"), ("dataset", "export"), ("dataset", "card"),
      ("dataset", "sheet"),
      ("checkpoint", "import"), ("checkpoint", "info"), ("evaluate",), ("weights", "list"),

@@ -7,7 +7,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +19,8 @@ from dawn.features.faces.crop import Square, cut_square
 from dawn.features.video.decode import read_frames
 from dawn.features.video.probe import probe
 from dawn.lfg.model import LFG
-from dawn.sampling.generate import Made, Pictures, Timer, finished, write_video
-from dawn.sampling.render import Renderer, as_tensor
+from dawn.sampling.generate import Made, Timer, finished, write_video
+from dawn.sampling.render import Batch, Renderer, as_tensor
 from dawn.sampling.voice import Voice
 from manifests.errors import InputError
 
@@ -33,9 +33,9 @@ def make_static(
 ) -> Made:
     """The picture (S, S, 3) for as long as the voice lasts."""
     begin, timer = time.perf_counter(), Timer(torch.device("cpu"))
-    pictures = (picture for _ in range(voice.frames))
+    batch = Batch(torch.from_numpy(np.ascontiguousarray(picture))[None])
     size = picture.shape[0]
-    frames = write_video(pictures, voice, size, out, notes, timer)
+    frames = write_video(repeat(batch, voice.frames), voice, size, out, notes, timer)
     return finished(frames, size, begin, timer)
 
 
@@ -47,7 +47,7 @@ def make_with_motion(
     voice: Voice,
     out: Path,
     notes: Mapping[str, Any],
-    chunk: int,
+    chunk: int | None = None,
 ) -> Made:
     """The picture (S, S, 3), moved as the real clip `driving` moves from its own first frame.
 
@@ -64,16 +64,16 @@ def make_with_motion(
     first = as_tensor(frames[0], device)[None]
     order = back_and_forth(len(frames), voice.frames)
 
-    def pictures() -> Pictures:
-        for start in range(0, len(order), chunk):
-            drivers = np.stack([frames[i] for i in order[start : start + chunk]])
+    def batches() -> Iterator[Batch]:
+        for start in range(0, len(order), renderer.chunk):
+            drivers = np.stack([frames[i] for i in order[start : start + renderer.chunk]])
             with timer.of("render"), torch.inference_mode():
                 batch = as_tensor(drivers, device)
                 motion = lfg.motion(first.expand(len(batch), -1, -1, -1), batch)
                 rendered = renderer.rendered(motion.flow, motion.occlusion)
-            yield from rendered
+            yield rendered
 
-    count = write_video(pictures(), voice, size, out, notes, timer)
+    count = write_video(batches(), voice, size, out, notes, timer)
     return finished(count, size, begin, timer)
 
 

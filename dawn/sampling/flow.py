@@ -25,15 +25,27 @@ from dawn.sampling.noise import Kind, frame_noise
 from dawn.sampling.settings import GenerateConfig
 
 
-def stretches(frames: int, length: int, overlap: int) -> list[tuple[int, int]]:
-    """The [start, stop) frames that are denoised at once: `length` long, but for the last."""
-    starts = range(0, max(1, frames - overlap), length - overlap)
-    return [(start, min(start + length, frames)) for start in starts]
+def stretches(
+    frames: int, length: int, overlap: int, first: int | None = None
+) -> list[tuple[int, int]]:
+    """The [start, stop) frames that are denoised at once: `length` long, but for the last.
+
+    With `first`, the first stretch has so many and each that follows twice as many as the one
+    before it, until they are `length` long: pictures come early, and each stretch leaves the time
+    in which the next one is made.
+    """
+    size = length if first is None else first
+    plan = [(0, min(size, frames))]
+    while plan[-1][1] < frames:
+        size = min(length, max(2 * size, 2 * overlap))
+        start = plan[-1][1] - overlap
+        plan.append((start, min(start + size, frames)))
+    return plan
 
 
 def work(frames: int, config: GenerateConfig) -> int:
     """Frames times denoising steps: what `on_step` adds up to."""
-    plan = stretches(frames, config.stretch, config.overlap)
+    plan = stretches(frames, config.stretch, config.overlap, config.first_stretch)
     return config.steps * sum(stop - start for start, stop in plan)
 
 
@@ -107,8 +119,12 @@ def sample_motion(
     `on_step` hears of each denoising step and of how many frames it was.
     """
     frames = len(cond)
+<<<<<<< HEAD
     noise = partial(frame_noise, seed, device=features.device, stream=config.noise)
     plan = stretches(frames, config.stretch, config.overlap)
+=======
+    plan = stretches(frames, config.stretch, config.overlap, config.first_stretch)
+>>>>>>> streaming
     before: list[Tensor] = []
     for (start, stop), after in zip(plan, [*plan[1:], (frames, frames)], strict=True):
         stretch = _Stretch(noise, start, stop, config.overlap, before, on_step)

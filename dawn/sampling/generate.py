@@ -1,4 +1,7 @@
-"""One portrait, one voice, one video: the whole path on one clip, in a plain process."""
+"""One portrait, one voice, one video: the whole path on one clip, in a plain process.
+
+The network and rendering work in the caller's thread, pictures are fetched and encoded in another.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,21 +18,25 @@ from torch import Tensor
 from dawn.a2v.face_mask import face_box_mask
 from dawn.features.rates import FPS
 from dawn.sampling import flow
+from dawn.sampling.beside import Beside
 from dawn.sampling.drive import Changes, complete
 from dawn.sampling.model import Model
 from dawn.sampling.portrait import Portrait
-from dawn.sampling.render import Renderer, as_tensor
+from dawn.sampling.render import Batch, Renderer, ToHost, as_tensor
 from dawn.sampling.settings import GenerateConfig
+from dawn.sampling.turns import Turns
 from dawn.sampling.voice import Voice, voice_features
-from dawn.sampling.writer import VideoWriter, video_size
+from dawn.sampling.writer import Sink, VideoWriter, video_size
 
-Pictures = Iterator[NDArray[np.uint8]]
 OnWork = Callable[[int], None]
-"""Hears how much more of the work is done; see `work`."""
+"""Hears how much more of the work is done, in the caller's thread; see `work`."""
 
 
 OnPicture = Callable[[NDArray[np.uint8]], None]
-"""Sees each picture (S, S, 3) as it is rendered, before it is encoded."""
+"""Sees each picture (S, S, 3) before it is encoded, in the encoder's thread. Copy what is kept."""
+
+AHEAD = 8
+"""Batches that may wait for the encoder: on a GPU two stretches, so that the next one need not."""
 
 
 def ignore(_: object) -> None:
@@ -43,7 +50,7 @@ def work(frames: int, config: GenerateConfig) -> int:
 
 @dataclass(slots=True)
 class Timer:
-    """Seconds by what they were spent on: network, render, encode."""
+    """Seconds of one thread by what they were spent on: network, render, wait; or encode."""
 
     device: torch.device
     seconds: dict[str, float] = field(default_factory=dict)
@@ -54,7 +61,7 @@ class Timer:
         begin = time.perf_counter()
         yield
         if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+            torch.cuda.current_stream(self.device).synchronize()
         self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - begin
 
     def each(self, what: str, items: Iterable[Any]) -> Iterator[Any]:
@@ -79,6 +86,9 @@ class Made:
     network_s: float
     render_s: float
     encode_s: float
+    """Of the encoder's thread, beside the others: it costs time only where these wait."""
+    wait_s: float
+    """What network and rendering waited for the encoder."""
 
 
 def generate(
@@ -87,23 +97,50 @@ def generate(
     voice: Voice,
     config: GenerateConfig,
     seed: int,
-    out: Path,
+    out: Path | Sink,
     *,
     changes: Changes | None = None,
     audio: NDArray[np.float32] | None = None,
     notes: Mapping[str, Any] | None = None,
     on_work: OnWork = ignore,
     on_picture: OnPicture = ignore,
+    turns: Turns | None = None,
 ) -> Made:
     """Write the video of `portrait` speaking `voice` to `out`, an MP4; it lasts as the voice does.
 
     `changes` replaces PBNet's pose or eyes; `audio` (T, A) are the voice's features where they
-    are known already. `out` is written as frames come: give a temporary name and rename. Memory
-    is bounded by `config.stretch`; of the whole length only sound, features (1 to 4 kB a frame)
-    and PBNet's states are held. Raises InputError; OSError where `out` cannot be written.
+    are known already; `turns` are taken with other videos of the same networks. A path is written
+    as frames come: give a temporary name and rename; a sink gets what plays while it is written.
+    Memory is bounded by `config.stretch`; of the whole length only sound, features (1 to 4 kB a
+    frame) and PBNet's states are held. Raises InputError; OSError where `out` cannot be written.
     """
     timer = Timer(model.device)
     begin = time.perf_counter()
+    batches = render_clip(
+        model, portrait, voice, config, seed, timer, changes=changes, audio=audio, on_work=on_work
+    )
+    if turns is not None:
+        batches = turns.each(batches)
+    size = portrait.picture.shape[0]
+    frames = write_video(
+        batches, voice, size, out, notes or {}, timer, on_work=on_work, on_picture=on_picture
+    )
+    return finished(frames, size, begin, timer)
+
+
+def render_clip(
+    model: Model,
+    portrait: Portrait,
+    voice: Voice,
+    config: GenerateConfig,
+    seed: int,
+    timer: Timer,
+    *,
+    changes: Changes | None = None,
+    audio: NDArray[np.float32] | None = None,
+    on_work: OnWork = ignore,
+) -> Iterator[Batch]:
+    """The pictures as `generate` writes them, batch after batch, each as soon as it is rendered."""
     source = as_tensor(portrait.picture, model.device)
     with timer.of("render"):
         renderer = Renderer(model.lfg, source, config.render_frames)
@@ -117,17 +154,8 @@ def generate(
     motion = flow.sample_motion(
         model.a2v.diffusion, still, cond, config, window=window, seed=seed, on_step=on_work
     )
-
-    def pictures() -> Pictures:
-        for stretch in timer.each("network", motion):
-            for chunk in timer.each("render", renderer.pictures(stretch)):
-                for picture in chunk:
-                    on_picture(picture)
-                    yield picture
-
-    size = portrait.picture.shape[0]
-    frames = write_video(pictures(), voice, size, out, notes or {}, timer, on_work)
-    return finished(frames, size, begin, timer)
+    for stretch in timer.each("network", motion):
+        yield from timer.each("render", renderer.batches(stretch))
 
 
 def conditions(
@@ -151,27 +179,41 @@ def still_condition(model: Model, portrait: Portrait, features: Tensor) -> Tenso
 
 
 def write_video(
-    pictures: Pictures,
+    batches: Iterable[Batch],
     voice: Voice,
     size: int,
-    out: Path,
+    out: Path | Sink,
     notes: Mapping[str, Any],
     timer: Timer,
+    *,
     on_work: OnWork = ignore,
+    on_picture: OnPicture = ignore,
 ) -> int:
-    """Encode the pictures (S, S, 3) with the voice's own sound; returns how many there were."""
-    frames = 0
-    with timer.of("encode"):
-        writer = VideoWriter(out, size, voice.path, voice.seconds, notes)
-    with writer:
-        for picture in pictures:
-            with timer.of("encode"):
+    """Encode the pictures with the voice's own sound, beside whatever makes them; returns how many
+    there were. Raises what encoding raises.
+    """
+    own = Timer(torch.device("cpu"))
+    to_host = ToHost()
+
+    def encode(batch: Batch) -> None:
+        with own.of("encode"):
+            for picture in to_host(batch):
+                on_picture(picture)
                 writer.add(picture)
-            frames += 1
-            on_work(1)
-        with timer.of("encode"):
-            writer.finish()
-    return frames
+
+    with own.of("encode"):
+        writer = VideoWriter(out, size, voice.path, voice.seconds, notes)
+    with writer, Beside(encode, ahead=AHEAD) as encoder:
+        for batch in batches:
+            with timer.of("wait"):
+                encoder.put(batch)
+            on_work(len(batch.pictures))
+        with timer.of("wait"):
+            encoder.finish()
+            with own.of("encode"):
+                writer.finish()
+    timer.seconds |= own.seconds
+    return writer.frames
 
 
 def finished(frames: int, size: int, begin: float, timer: Timer) -> Made:
@@ -184,4 +226,5 @@ def finished(frames: int, size: int, begin: float, timer: Timer) -> Made:
         network_s=timer.seconds.get("network", 0.0),
         render_s=timer.seconds.get("render", 0.0),
         encode_s=timer.seconds.get("encode", 0.0),
+        wait_s=timer.seconds.get("wait", 0.0),
     )

@@ -1,10 +1,12 @@
 """The three networks of a model folder, checked to fit together, ready to generate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
+from torch import nn
 
 from dawn.a2v.config import A2VConfig
 from dawn.a2v.model import A2V
@@ -56,10 +58,14 @@ class ModelFolder:
         return cast("A2VConfig", self.a2v.config).window
 
     @property
+    def all(self) -> tuple[Found, ...]:
+        """Every checkpoint: LFG, A2V, PBNets."""
+        return (self.lfg, self.a2v, *self.pbnets)
+
+    @property
     def digest(self) -> str:
         """Hash of all its weights: what `generations` records as the checkpoint."""
-        found = (self.lfg, self.a2v, *self.pbnets)
-        return stable_hash(sorted([one.card.stage, one.card.sha256] for one in found))
+        return stable_hash(sorted([one.card.stage, one.card.sha256] for one in self.all))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +121,27 @@ def load_lfg(found: Found, device: torch.device) -> LFG:
 
 def load_model(folder: ModelFolder, device: torch.device, dtype: Precision) -> Model:
     """Load the networks. Raises InputError for damaged files or a device that is not there."""
+    networks = [load_network(found.folder, found.card.name)[0] for found in folder.all]
+    return assembled(folder, networks, device, dtype)
 
-    def load(found: Found) -> Any:  # noqa: ANN401 - one of three networks
-        network, _ = load_network(found.folder, found.card.name)
-        return network.requires_grad_(False).to(device)
 
-    lfg, a2v = load(folder.lfg), load(folder.a2v)
+def assembled(
+    folder: ModelFolder, networks: Sequence[nn.Module], device: torch.device, dtype: Precision
+) -> Model:
+    """The model of networks that are in memory, in the order of `folder.all`."""
+    lfg, a2v, *pbnets = (one.eval().requires_grad_(False).to(device) for one in networks)
+    a2v = cast("A2V", a2v)
     # The schedule's tables and the face mask keep their precision: only the U-Net is narrowed.
     a2v.diffusion.denoise_fn.to(_DTYPES[dtype])
-    pbnets = tuple((load(one), conventions_of(one.card)) for one in folder.pbnets)
-    return Model(folder, lfg, a2v, pbnets, conventions_of(folder.a2v.card), device)
+    pairs = zip(pbnets, folder.pbnets, strict=True)
+    return Model(
+        folder=folder,
+        lfg=cast("LFG", lfg),
+        a2v=a2v,
+        pbnets=tuple((cast("PBNet", one), conventions_of(found.card)) for one, found in pairs),
+        conventions=conventions_of(folder.a2v.card),
+        device=device,
+    )
 
 
 def pick_device(name: str) -> torch.device:
@@ -146,7 +163,7 @@ def pick_device(name: str) -> torch.device:
 
 def verify_model(folder: ModelFolder) -> None:
     """Hold every file against its card, once, before workers load them."""
-    for found in (folder.lfg, folder.a2v, *folder.pbnets):
+    for found in folder.all:
         verify(found.folder, found.card)
 
 

@@ -13,7 +13,6 @@ from dawn.curation.clip import face_boxes
 from dawn.features.faces.crop import cut_square
 from dawn.features.faces.eyes import eye_ratios
 from dawn.features.faces.landmarks import following
-from dawn.features.faces.picture import face_square
 from dawn.features.faces.pose import head_pose
 from manifests.errors import InputError
 
@@ -44,6 +43,8 @@ def find_portrait(picture: NDArray[np.uint8], size: int, where: str = "the pictu
 
     Raises InputError that names `where` when there is no face.
     """
+    from dawn.features.faces.picture import face_square  # late: a portrait in memory needs none
+
     found = face_square(picture)
     if found is None:
         raise InputError(f"{where}: no face was found; give a picture with a face seen from ahead")

@@ -11,6 +11,9 @@ Precision = Literal["float32", "bfloat16", "float16"]
 Drive = Literal["net", "still", "real"]
 """Where pose or eyes come from: PBNet, kept as in the portrait, or measured on a real clip."""
 
+STREAM_FIRST = 60
+"""Frames of a stream's first stretch: with 40 of overlap, 0.8 s of pictures leave at once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateConfig:
@@ -26,8 +29,11 @@ class GenerateConfig:
     """Frames that are denoised at once. Memory grows with it, not with the length of the audio."""
     overlap: int = 40
     """Frames in which a stretch passes over into the next."""
-    render_frames: int = 16
-    """Frames that are rendered at once."""
+    first_stretch: int | None = None
+    """Frames of the first stretch, where the first picture shall come early; those after it double
+    up to `stretch`. None: as long as the others."""
+    render_frames: int | None = None
+    """Frames that are rendered at once. None: 16 on a CPU, what memory allows on a GPU."""
     dtype: Precision = "float32"
     """Of the diffusion network's weights; rendering and PBNet stay in float32."""
     noise: Stream = "philox"
@@ -48,7 +54,13 @@ class GenerateConfig:
             raise ValueError(
                 f"overlap must lie in 1 … stretch / 2 ({self.stretch // 2}), got {self.overlap}"
             )
-        if self.render_frames < 1:
+        first = self.first_stretch
+        if first is not None and not self.overlap < first <= self.stretch:
+            raise ValueError(
+                f"first_stretch must lie in overlap + 1 … stretch ({self.overlap + 1} … "
+                f"{self.stretch}), got {first}"
+            )
+        if self.render_frames is not None and self.render_frames < 1:
             raise ValueError(f"render_frames must be at least 1, got {self.render_frames}")
 
     @property
@@ -60,8 +72,21 @@ class GenerateConfig:
 
 
 def config_of(where: str = "settings", **settings: Any) -> GenerateConfig:  # noqa: ANN401
-    """The settings, with an overlap that fits the stretch. Raises InputError, naming `where`."""
-    stretch = settings.get("stretch")
+    """The settings, with an overlap that fits the stretches. Raises InputError, naming `where`."""
+    stretch, first = settings.get("stretch"), settings.get("first_stretch")
+    most = GenerateConfig().overlap
     if isinstance(stretch, int):
-        settings.setdefault("overlap", max(1, min(GenerateConfig().overlap, stretch // 2)))
+        most = min(most, stretch // 2)
+    if isinstance(first, int):
+        most = min(most, first * 2 // 3)  # so that a third of the first stretch leaves at once
+    settings.setdefault("overlap", max(1, most))
     return load(GenerateConfig, settings, where)
+
+
+def stream_config(where: str = "settings", **settings: Any) -> GenerateConfig:  # noqa: ANN401
+    """The same of a stream: its first stretch is short unless the settings say how long."""
+    if settings.get("first_stretch") is None:
+        stretch = settings.get("stretch")
+        shorter = isinstance(stretch, int) and stretch < STREAM_FIRST
+        settings["first_stretch"] = stretch if shorter else STREAM_FIRST
+    return config_of(where, **settings)

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,25 @@ from numpy.typing import NDArray
 from dawn.features.faces.picture import read_picture
 from dawn.features.rates import FPS
 from dawn.sampling.drive import Changes, changes_from, measure_clip, still
-from dawn.sampling.generate import Made, OnPicture, OnWork, generate, ignore, work
+from dawn.sampling.generate import (
+    Made,
+    OnPicture,
+    OnWork,
+    Timer,
+    generate,
+    ignore,
+    render_clip,
+    work,
+)
 from dawn.sampling.model import Model, find_model, load_model, pick_device
 from dawn.sampling.portrait import Portrait, find_portrait
 from dawn.sampling.provenance import settings_of
-from dawn.sampling.settings import GenerateConfig, config_of
+from dawn.sampling.render import Batch
+from dawn.sampling.settings import GenerateConfig, config_of, stream_config
+from dawn.sampling.stream import Frame, frames_of
+from dawn.sampling.turns import Turns
 from dawn.sampling.voice import Voice, read_voice
+from dawn.sampling.writer import Sink
 from manifests.errors import InputError
 from manifests.location import local_path
 
@@ -68,8 +82,17 @@ class TalkingHead:
     def __init__(self, model: str | Path, device: str = "auto", dtype: str = "float32") -> None:
         """Raises InputError when the folder does not hold networks that fit together."""
         self.folder = find_model(local_path(model))
-        self._device, self._config = pick_device(device), config_of(dtype=dtype)
+        self.device = pick_device(device)
+        self._config = config_of(dtype=dtype)
         self._model: Model | None = None
+        self._loading, self._turns = threading.Lock(), Turns()
+
+    def load(self) -> Model:
+        """Load the networks now, rather than with the first video."""
+        with self._loading:
+            if self._model is None:
+                self._model = load_model(self.folder, self.device, self._config.dtype)
+            return self._model
 
     def generate(
         self,
@@ -99,9 +122,44 @@ class TalkingHead:
         )  # fmt: skip
         frames: list[NDArray[np.uint8]] = []
         made = self.write(
-            inputs, path, config, seed=seed, max_seconds=max_seconds, on_picture=frames.append
-        )
+            inputs, path, config, seed=seed, max_seconds=max_seconds,
+            on_picture=lambda picture: frames.append(picture.copy()),
+        )  # fmt: skip
         return Video(frames=np.stack(frames), path=path, made=made, _folder=folder)
+
+    def stream(
+        self,
+        image: str | Path,
+        audio: str | Path,
+        *,
+        seed: int = 0,
+        max_seconds: float | None = None,
+        pose_from: str | Path | None = None,
+        blink_from: str | Path | None = None,
+        **settings: Any,  # noqa: ANN401 - checked by GenerateConfig
+    ) -> Iterator[Frame]:
+        """The frames of `image` speaking `audio`, each as soon as it is rendered.
+
+        Arguments are those of `generate`. The first stretch is short (`first_stretch`, 60 frames);
+        `generate` with the same `first_stretch` makes the same frames. Close the iterator to stop
+        before the end. Raises InputError at once where inputs cannot be used.
+        """
+        config = stream_config(dtype=self._config.dtype, **settings)
+        inputs = self.read(
+            local_path(image), local_path(audio), config, max_seconds=max_seconds,
+            pose_from=local_path(pose_from) if pose_from else None,
+            blink_from=local_path(blink_from) if blink_from else None,
+        )  # fmt: skip
+        model = self.load()
+
+        def make(on_work: OnWork) -> Iterator[Batch]:
+            batches = render_clip(
+                model, inputs.portrait, inputs.voice, config, seed, Timer(model.device),
+                changes=inputs.changes, on_work=on_work,
+            )  # fmt: skip
+            return self._turns.each(batches)
+
+        return frames_of(make, inputs.voice)
 
     def read(
         self,
@@ -131,23 +189,51 @@ class TalkingHead:
         on_picture: OnPicture = ignore,
     ) -> Made:
         """Make the video; `out` appears whole, or not at all. Raises InputError."""
-        if self._model is None:
-            self._model = load_model(self.folder, self._device, self._config.dtype)
+        with _temporary(out) as temporary:
+            try:
+                made = self._generate(
+                    inputs, temporary, config, seed, max_seconds, on_work, on_picture
+                )
+            except (OSError, av.error.FFmpegError) as error:
+                raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+            temporary.replace(out)
+        return made
+
+    def write_stream(
+        self,
+        inputs: Inputs,
+        out: Sink,
+        config: GenerateConfig,
+        *,
+        seed: int = 0,
+        max_seconds: float | None = None,
+        on_work: OnWork = ignore,
+    ) -> Made:
+        """Make the video as fragmented MP4, which plays while it is written and wherever it ends.
+
+        Raises InputError, and what `out` raises.
+        """
+        return self._generate(inputs, out, config, seed, max_seconds, on_work, ignore)
+
+    def _generate(
+        self,
+        inputs: Inputs,
+        out: Path | Sink,
+        config: GenerateConfig,
+        seed: int,
+        max_seconds: float | None,
+        on_work: OnWork,
+        on_picture: OnPicture,
+    ) -> Made:
         notes = {
             "checkpoint": self.folder.digest,
             "seed": seed,
             "settings": settings_of(config, self.folder, max_seconds),
         }
-        with _temporary(out) as temporary:
-            try:
-                made = generate(
-                    self._model, inputs.portrait, inputs.voice, config, seed, temporary,
-                    changes=inputs.changes, notes=notes, on_work=on_work, on_picture=on_picture,
-                )  # fmt: skip
-            except (OSError, av.error.FFmpegError) as error:
-                raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
-            temporary.replace(out)
-        return made
+        return generate(
+            self.load(), inputs.portrait, inputs.voice, config, seed, out, changes=inputs.changes,
+            notes=notes, on_work=on_work, on_picture=on_picture, turns=self._turns,
+        )  # fmt: skip
 
 
 def check_out(out: Path) -> None:

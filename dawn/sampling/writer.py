@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import av
 import cv2
@@ -25,6 +25,12 @@ ENLARGED = 256
 """Pictures below LEAST pixels are enlarged to ENLARGED before they are coded: in a mouth of a dozen
 pixels H.264 keeps little of how it moves (docs/performance.md)."""
 
+FRAGMENT_US = 120_000
+"""Of a streamed file: how much of the video a fragment holds at least."""
+LEAD_SECONDS = 0.3
+"""How far the sound runs ahead in a streamed file: the muxer holds pictures back until it has the
+sound beside them."""
+
 _AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 
 
@@ -33,21 +39,65 @@ def video_size(size: int) -> int:
     return size if size >= LEAST else size * -(-ENLARGED // size)
 
 
+class Sink(Protocol):
+    """What a streamed file is written to."""
+
+    def write(self, data: bytes, /) -> int:
+        """Take bytes; returns how many."""
+
+
+class StreamedFile:
+    """A file that is there, and plays, from the first fragment on; before that nothing is changed.
+
+    Use as a context manager. What has the name is replaced, unless it is a pipe or a device. A
+    file descriptor is written to, and closed.
+    """
+
+    def __init__(self, place: Path | int) -> None:
+        self._place = place
+        self._file: BinaryIO | None = None
+
+    def write(self, data: bytes, /) -> int:
+        """See Sink: readers see it at once."""
+        if self._file is None:
+            if isinstance(self._place, Path) and self._place.is_file():
+                self._place.unlink()  # whoever reads it keeps what it was
+            self._file = open(self._place, "wb")  # noqa: PTH123, SIM115 - a descriptor, too
+        self._file.write(data)
+        self._file.flush()
+        return len(data)
+
+    def __enter__(self) -> "StreamedFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
 class VideoWriter:
     """Encodes frames as they come and, in step with them, the sound of another file.
 
+    A path gets an MP4 with its index in front, whole after `finish` and not before. A `Sink` gets
+    fragments (ISO/IEC 14496-12, 8.8) as frames come: it plays while it is written, and what was
+    written so far plays, too.
+
     Frames of `size` pixels are written at `video_size(size)`. The sound ends after `seconds`, or
     where it ends itself. `notes` are kept in the file's comment as JSON, with the mark that the
-    video is generated. Use as a context manager: `add` each frame, then `finish`. A file that was
-    left without it is not whole.
+    video is generated. Use as a context manager: `add` each frame, then `finish`.
     """
 
     def __init__(
-        self, path: Path, size: int, sound: Path, seconds: float, notes: Mapping[str, Any]
+        self, out: Path | Sink, size: int, sound: Path, seconds: float, notes: Mapping[str, Any]
     ) -> None:
-        self._container = av.open(
-            f"file:{path}", "w", format="mp4", options={"movflags": "faststart"}
-        )
+        if isinstance(out, Path):
+            options, self._lead = {"movflags": "faststart"}, 0.0
+        else:
+            # with the index delayed, it can say by how much the coder of the sound is late
+            options = {"movflags": "empty_moov+delay_moov+default_base_moof"}
+            options["frag_duration"], self._lead = str(FRAGMENT_US), LEAD_SECONDS
+        place = f"file:{out}" if isinstance(out, Path) else out
+        self._container = av.open(place, "w", format="mp4", options=options)
         self._container.metadata["title"] = MARK
         self._container.metadata["comment"] = json.dumps(
             {"generated": True, "generator": "dawn-pipeline", **notes}, sort_keys=True
@@ -69,7 +119,7 @@ class VideoWriter:
         frame.pts, frame.time_base = self.frames, Fraction(1, FPS)
         self.frames += 1
         self._container.mux(self._video.encode(frame))
-        self._sound.until(self.frames / FPS)
+        self._sound.until(self.frames / FPS + self._lead)
 
     def finish(self) -> None:
         """Write what the encoders still hold, the rest of the sound and the index."""

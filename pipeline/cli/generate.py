@@ -37,8 +37,18 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option(metavar="DIR", parser=local_path, help="Model: a folder with lfg, pbnet and a2v."),
 ]
+
+
+def _out(typed: str) -> str:
+    """A place, or `-` for standard output."""
+    return typed if typed == "-" else location(typed)
+
+
 Out = Annotated[
-    str | None, typer.Option(parser=location, help="The video (.mp4), or the folder of a run.")
+    str | None,
+    typer.Option(
+        parser=_out, help="The video (.mp4), `-` for standard output, or the folder of a run."
+    ),
 ]
 
 Image = Annotated[Path | None, _flag(_ONE, "Portrait.", parser=local_path)]
@@ -48,6 +58,9 @@ PoseFrom = Annotated[
 ]
 BlinkFrom = Annotated[
     Path | None, _flag(_ONE, "Blinks of this video.", metavar="CLIP", parser=local_path)
+]
+Stream = Annotated[
+    bool, _flag(_ONE, "Write what plays while it is written; frames leave early.", "--stream")
 ]
 
 List = Annotated[
@@ -72,6 +85,9 @@ Eta = Annotated[float, _flag(_HOW, "Share of fresh noise in each step, 0 to 1.")
 Method = Annotated[str, _flag(_HOW, "ddim-official or ddim.")]
 Window = Annotated[int | None, _flag(_HOW, "Attention window: frames to each side.")]
 Stretch = Annotated[int, _flag(_HOW, "Frames denoised at once; bounds memory.")]
+FirstStretch = Annotated[
+    int | None, _flag(_HOW, "Frames of the first stretch; default: --stretch, of a stream 60.")
+]
 Drive = Annotated[str, _flag(_HOW, "net, still, or real: of --dataset's clip.")]
 Dtype = Annotated[str, _flag(_HOW, "float32, bfloat16 or float16.")]
 
@@ -83,6 +99,7 @@ def generate(
     audio: Audio = None,
     pose_from: PoseFrom = None,
     blink_from: BlinkFrom = None,
+    stream: Stream = False,
     dataset: OptionalDataset = None,
     split: Split = "test",
     list_: List = None,
@@ -100,6 +117,7 @@ def generate(
     method: Method = "ddim-official",
     window: Window = None,
     stretch: Stretch = 240,
+    first_stretch: FirstStretch = None,
     pose: Drive = "net",
     blink: Drive = "net",
     max_seconds: MaxSeconds = None,
@@ -113,16 +131,18 @@ def generate(
     Example: [bold]dawn generate --checkpoint run/model --image face.png --audio voice.wav --out
     talking.mp4[/bold]
     """
-    from dawn.sampling.settings import config_of
+    from dawn.sampling.settings import config_of, stream_config
 
-    config = config_of(
+    config = (stream_config if stream else config_of)(
         "dawn generate", method=method, steps=steps, guidance=guidance, eta=eta, window=window,
-        stretch=stretch, dtype=dtype, pose=pose, blink=blink,
+        stretch=stretch, first_stretch=first_stretch, dtype=dtype, pose=pose, blink=blink,
     )  # fmt: skip
     check_seconds(max_seconds)
     files = _Files(checkpoint, out, image, audio, pose_from, blink_from, dataset, list_)
     how: dict[str, Any] = {"seed": seed, "max_seconds": max_seconds, "device": device}
     if files.many():
+        if stream or out == "-":
+            raise InputError("--stream and --out - go with --image and --audio")
         _generate_many(
             files, config, how, split=split, baseline=baseline, system=system, workers=workers,
             address=address, limit=limit, timeout_s=timeout_seconds, retry=retry,
@@ -130,7 +150,7 @@ def generate(
     elif baseline is not None:
         raise InputError("--baseline goes with --dataset")
     else:
-        _generate_one(files, config, how)
+        _generate_one(files, config, how, stream=stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,26 +186,27 @@ class _Files:
         return True
 
 
-def _generate_one(files: _Files, config: "GenerateConfig", how: dict[str, Any]) -> None:
+def _generate_one(
+    files: _Files, config: "GenerateConfig", how: dict[str, Any], *, stream: bool
+) -> None:
     if files.checkpoint is None or files.image is None or files.audio is None:
         raise InputError("give --checkpoint, --image and --audio")
-    from pipeline.generate.single import Single, generate_one
-    from pipeline.progress import console
+    from pipeline.generate.single import STANDARD_OUTPUT, Single, generate_one
 
-    made = generate_one(
-        Single(
-            checkpoint=files.checkpoint, image=files.image, audio=files.audio,
-            out=Path(str(files.out)), config=config, pose_from=files.pose_from,
-            blink_from=files.blink_from, **how,
-        )
+    request = Single(
+        checkpoint=files.checkpoint, image=files.image, audio=files.audio,
+        out=None if files.out == STANDARD_OUTPUT else Path(str(files.out)), config=config,
+        pose_from=files.pose_from, blink_from=files.blink_from, stream=stream, **how,
     )  # fmt: skip
-    console.print(
+    made = generate_one(request)
+    request.console.print(
         f"{files.out}: {made.frames} frames of {made.size} pixels, {made.duration_s:.2f} s, made "
         f"in {made.wall_s:.1f} s (network {made.network_s:.1f}, rendering {made.render_s:.1f}, "
-        f"encoding {made.encode_s:.1f}; {made.wall_s / made.duration_s:.1f} times its length)",
+        f"waiting for the encoder {made.wait_s:.1f}; {made.wall_s / made.duration_s:.1f} times its "
+        "length)",
         markup=False,
     )
-    console.print(
+    request.console.print(
         "next: play it, or try another --seed; many at once: dawn generate --dataset or --list",
         markup=False,
     )

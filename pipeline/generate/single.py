@@ -1,12 +1,23 @@
 """`dawn generate` of one video: made in this process, with a progress display."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
+from rich.console import Console
+
 from dawn.sampling.generate import Made
 from dawn.sampling.settings import GenerateConfig
-from dawn.sampling.talking_head import TalkingHead, check_out
-from pipeline.progress import Progress, console, quiet_libraries
+from dawn.sampling.talking_head import Inputs, TalkingHead, check_out
+from dawn.sampling.writer import StreamedFile
+from manifests.errors import InputError
+from pipeline.progress import Progress, console, errors, quiet_libraries
+
+STANDARD_OUTPUT = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,18 +27,34 @@ class Single:
     checkpoint: Path
     image: Path
     audio: Path
-    out: Path
+    out: Path | None
+    """None: standard output, of a stream."""
     config: GenerateConfig = GenerateConfig()
     seed: int = 0
     device: str = "auto"
     max_seconds: float | None = None
     pose_from: Path | None = None
     blink_from: Path | None = None
+    stream: bool = False
+    """As fragmented MP4, which plays while it is written."""
+
+    @property
+    def console(self) -> Console:
+        """Where to say what: not where the video goes."""
+        return errors if self.out is None else console
 
 
 def generate_one(request: Single) -> Made:
-    """Make one video; says what it used. Raises InputError; nothing is left at `out` then."""
-    check_out(request.out)
+    """Make one video; says what it used. Raises InputError.
+
+    Nothing is left at `out` then, of a stream nothing or what plays so far.
+    """
+    if request.out is not None:
+        check_out(request.out)
+    elif not request.stream:
+        raise InputError("--out -: a video for standard output is written with --stream")
+    elif os.isatty(1):
+        raise InputError("--out -: standard output is a terminal; pipe it to a player or a file")
     config = request.config
     model = TalkingHead(request.checkpoint, request.device, config.dtype)
     with quiet_libraries():
@@ -35,11 +62,44 @@ def generate_one(request: Single) -> Made:
             request.image, request.audio, config, max_seconds=request.max_seconds,
             pose_from=request.pose_from, blink_from=request.blink_from,
         )  # fmt: skip
-    faces = inputs.portrait.faces
+    faces, output = inputs.portrait.faces, request.console
     if faces > 1:
-        console.print(f"{request.image}: {faces} faces, the largest is used", markup=False)
-    with Progress("generate", inputs.work(config)) as progress:
+        output.print(f"{request.image}: {faces} faces, the largest is used", markup=False)
+    with Progress("generate", inputs.work(config), output=output) as progress:
+        if request.stream:
+            return _stream(model, inputs, request, progress)
+        assert request.out is not None  # noqa: S101 - checked above
         return model.write(
             inputs, request.out, config, seed=request.seed, max_seconds=request.max_seconds,
             on_work=progress.advance,
         )  # fmt: skip
+
+
+def _stream(model: TalkingHead, inputs: Inputs, request: Single, progress: Progress) -> Made:
+    opened = standard_output() if request.out is None else StreamedFile(request.out)
+    try:
+        with opened as out:
+            return model.write_stream(
+                inputs, out, request.config, seed=request.seed,
+                max_seconds=request.max_seconds, on_work=progress.advance,
+            )  # fmt: skip
+    except BrokenPipeError:
+        raise  # whoever read has seen enough
+    except (OSError, av.error.FFmpegError) as error:
+        place = request.out or "standard output"
+        raise InputError(f"{place}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def standard_output() -> Iterator[StreamedFile]:
+    """Standard output for a video alone: what else is printed there meanwhile goes to stderr."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with StreamedFile(os.dup(kept)) as file:
+            yield file
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -13,6 +13,7 @@ from dawn.features.faces.picture import read_picture
 from dawn.sampling.baselines import Baseline, make_static, make_with_motion
 from dawn.sampling.drive import Changes, still
 from dawn.sampling.generate import Made, generate
+from dawn.sampling.memory import peak_memory
 from dawn.sampling.model import find_lfg, find_model, load_lfg, load_model
 from dawn.sampling.noise import item_seed
 from dawn.sampling.portrait import find_portrait
@@ -207,14 +208,3 @@ def first_row(task: RunTask, item: Item) -> dict[str, Any]:
 def failure(reason: str, error: BaseException | str) -> dict[str, Any]:
     """The columns that say why an item has no video."""
     return {"status": "failed", "reason": reason, "detail": " ".join(str(error).split())[:500]}
-
-
-def peak_memory(device: torch.device) -> int | None:
-    """Bytes this process has held at most, or, on a GPU, PyTorch on it."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-    except OSError:
-        return None  # not Linux
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024

@@ -12,7 +12,7 @@ from dawn.a2v.diffusion import GaussianDiffusion
 from dawn.a2v.sampling import sample
 from dawn.sampling.flow import sample_motion, stretches, work
 from dawn.sampling.noise import BLOCK, WORD, frame_noise, item_seed, philox
-from dawn.sampling.settings import GenerateConfig
+from dawn.sampling.settings import GenerateConfig, config_of
 
 CONFIG = GenerateConfig(steps=3, stretch=24, overlap=8)
 
@@ -170,3 +170,46 @@ def test_a_gpu_draws_the_same_noise():
 def test_settings_that_make_no_sense(settings):
     with pytest.raises(ValueError, match="must"):
         GenerateConfig(**settings)
+
+
+@pytest.mark.parametrize("frames", [1, 20, 60, 61, 100, 101, 139, 141, 500, 3000])
+def test_a_short_first_stretch_grows(frames):
+    plan = stretches(frames, 240, 40, 60)
+    assert plan[0] == (0, min(60, frames))
+    assert plan[-1][1] == frames
+    lengths = [stop - start for start, stop in plan]
+    for (_, stop), (start, after) in pairwise(plan):
+        assert stop - start == 40
+        assert after > stop
+    assert lengths[:-1] == [60, 120, 240, 240, 240, 240, 240][: len(plan) - 1] + [240] * (
+        len(plan) - 8
+    )
+    assert lengths[-1] <= 240
+
+
+def test_a_plan_without_a_first_stretch_is_as_it_was():
+    for frames in (1, 239, 240, 241, 440, 441, 5000):
+        starts = range(0, max(1, frames - 40), 200)
+        as_before = [(start, min(start + 240, frames)) for start in starts]
+        assert stretches(frames, 240, 40) == as_before == stretches(frames, 240, 40, 240)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_no_jump_between_stretches_that_grow(eta):
+    config = replace(CONFIG, eta=eta, steps=20, first_stretch=12)
+    made = motion(Opinion(), 88, config).mean(dim=(0, 2, 3))
+    plan = stretches(88, 24, 8, 12)
+    levels = [torch.linspace(-1, 1, 88)[a:b].mean() for a, b in plan]
+    between = max((b - a).abs() for a, b in pairwise(levels))
+    assert between > 0.3
+    assert made.diff().abs().max() < 0.25 * between
+
+
+def test_settings_that_fit_a_first_stretch():
+    assert config_of(first_stretch=60).overlap == 40
+    assert config_of(first_stretch=30).overlap == 20
+    assert config_of(first_stretch=30, stretch=240, overlap=10).overlap == 10
+    assert config_of(stretch=16).overlap == 8
+    for settings in ({"first_stretch": 40}, {"first_stretch": 241}, {"first_stretch": 0}):
+        with pytest.raises(ValueError, match="first_stretch must"):
+            GenerateConfig(**settings)

@@ -23,6 +23,7 @@ NO_PATHS = {
     "query": {"sql", "output"},
     "generate": {"split", "baseline", "system", "address", "method", "pose", "blink", "device",
                  "dtype"},
+    "serve": {"host", "device", "dtype"},
     "leaderboard": {"title", "gallery_metric"},
     "regress": {"report"},
     "regress accept": {"reason"},

@@ -90,7 +90,8 @@ def test_every_row_says_what_was_made_and_how(run, dataset, model):
         assert row["reason"] is None
         assert (row["frames"], row["size"], row["duration_s"]) == (20, 256, 0.8)
         assert decoded(run / row["video"]).shape == (20, 256, 256, 3)
-        assert row["wall_s"] >= row["network_s"] + row["render_s"] + row["encode_s"] > 0
+        assert row["wall_s"] >= row["network_s"] + row["render_s"] > 0
+        assert row["wall_s"] >= row["encode_s"] > 0  # beside the two
         assert row["real_time_factor"] == pytest.approx(row["wall_s"] / 0.8)
         assert row["peak_memory_bytes"] > 1e8
         assert (row["steps"], row["window"], row["device"]) == (2, 4, "cpu")
