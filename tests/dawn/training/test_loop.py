@@ -25,11 +25,12 @@ from dawn.training.config import (
     RunSettings,
     Training,
 )
-from dawn.training.loop import DivergedError, Place, Trainer, cosine
+from dawn.training.loop import DivergedError, Trainer
 from dawn.training.pbnet import SequenceSample
 from dawn.training.stages import stage_named
 from dawn.training.state import Checkpoints
 from dawn.training.states import RELEASE_RANGE
+from dawn.training.step import Place, cosine
 from dawn.training.task import TrainingTask, plan
 from manifests.errors import InputError
 from manifests.runs import RunFolder
