@@ -26,9 +26,7 @@ def unpacked(images: Tensor) -> Tensor:
 def laid_out(images: Tensor) -> Tensor:
     """Pictures (B, 3, H, W) in the memory layout that convolutions like where they are."""
     last = images.device.type == "cuda"
-    return images.contiguous(
-        memory_format=torch.channels_last if last else torch.contiguous_format
-    )
+    return images.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 def jittered(images: Tensor, factors: Tensor) -> Tensor:
@@ -62,9 +60,7 @@ def hue_turned(images: Tensor, turn: Tensor) -> Tensor:
     saturation = chroma / torch.where(plain, 1.0, high)
     unit = torch.where(plain, 1.0, chroma)
     r, g, b = (high - red) / unit, (high - green) / unit, (high - blue) / unit
-    hue = torch.where(
-        high == red, b - g, torch.where(high == green, 2.0 + r - b, 4.0 + g - r)
-    )
+    hue = torch.where(high == red, b - g, torch.where(high == green, 2.0 + r - b, 4.0 + g - r))
     hue = (hue / 6.0 + 1.0).fmod(1.0)
     return painted((hue + turn) % 1.0, saturation, high)
 

@@ -233,4 +233,3 @@ def split_clips(root: str) -> tuple[Any, Any]:
     held = list(range(0, len(train), _HELD_OUT))
     kept = [i for i in range(len(train)) if i % _HELD_OUT]
     return [train[i] for i in kept], [train[i] for i in held]
-

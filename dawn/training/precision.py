@@ -33,7 +33,7 @@ class _Cast(torch.autograd.Function):
         return tuple(narrow)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    def backward(_: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         there = [g for g in gradients if g is not None]
         wide = [torch.empty_like(g, dtype=torch.float32) for g in there]
         torch._foreach_copy_(wide, there)

@@ -14,9 +14,9 @@ from dawn.a2v.model import A2V
 from dawn.features.faces.blinks import closed_frames
 from dawn.lfg.model import LFG
 from dawn.training.a2v import A2VObjective, WindowSample, latent_motion
+from dawn.training.batches import collate, on_device
 from dawn.training.clips import ClipReader, ClipRow, clips_of
 from dawn.training.config import A2VTraining, Curriculum
-from dawn.training.batches import collate, on_device
 from dawn.training.order import Samples
 from manifests.store import Dataset
 from tests.small import SMALL_A2V, SMALL_LFG
