@@ -151,7 +151,10 @@ def warp(image: Tensor, grid: Tensor) -> Tensor:
         channels_first = grid.permute(0, 3, 1, 2)
         grid = F.interpolate(channels_first, size, mode="bilinear").permute(0, 2, 3, 1)
     # in the grid's type: bfloat16 would move pixels
-    return F.grid_sample(image.to(grid.dtype), grid, align_corners=False).to(image.dtype)
+    warped = F.grid_sample(image.to(grid.dtype), grid, align_corners=False)
+    last = image.is_contiguous(memory_format=torch.channels_last) and not image.is_contiguous()
+    layout = torch.channels_last if last else torch.preserve_format
+    return warped.to(image.dtype, memory_format=layout)
 
 
 def resize_to(x: Tensor, like: Tensor) -> Tensor:

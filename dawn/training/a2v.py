@@ -13,15 +13,19 @@ from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V, flow_and_occlusion
 from dawn.features.faces.blinks import closed_frames
 from dawn.lfg.model import LFG
+from dawn.lfg.regions import Regions
 from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipFeatures, ClipReader, ClipRow
 from dawn.training.config import A2VTraining
 from dawn.training.jitter import draw_jitter, jittered, laid_out, unpacked
 from dawn.training.objective import Objective
 from dawn.training.order import Sample
+from dawn.training.recompute import blocks, chosen, memory_of, recomputed
 
 _SEEN = 4
 """Frames of a clip that the picture's error is taken on."""
+_CPU_FRAMES, _GPU_FRAMES = 32, 200
+"""Whose targets are found together: for a cache, and for few launches (10 MiB each at 128 px)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +102,17 @@ class WindowSample:
 def latent_motion(lfg: LFG, reference: Tensor, frames: Tensor) -> Tensor:
     """Motion (B, 3, T, h, w) from `reference` (B, 3, S, S) to `frames` (B, T, 3, S, S).
 
-    Sampling grid x and y, and 2 * occlusion - 1. `lfg` must be in eval mode.
+    Sampling grid x and y, and 2 * occlusion - 1. `lfg` must be in eval mode. Works through the
+    frames in parts: no more is held than the training itself will need.
     """
     batch, count = frames.shape[:2]
-    source = reference[:, None].expand(-1, count, -1, -1, -1).flatten(0, 1)
+    rows = torch.arange(batch, device=frames.device).repeat_interleave(count)
+    regions = lfg.region_predictor(reference)  # once a clip
     flows, occlusions = [], []
-    for part, driving in zip(source.split(32), frames.flatten(0, 1).split(32), strict=True):
-        motion = lfg.motion(laid_out(part), laid_out(driving))
+    step = _GPU_FRAMES if frames.is_cuda else _CPU_FRAMES
+    for part, driving in zip(rows.split(step), frames.flatten(0, 1).split(step), strict=True):
+        known = Regions(*(values[part] for values in regions))
+        motion = lfg.motion(laid_out(reference[part]), laid_out(driving), known)
         flows.append(motion.flow)
         occlusions.append(motion.occlusion)
     flow = torch.cat(flows).unflatten(0, (batch, count)).permute(0, 4, 1, 2, 3)
@@ -180,8 +188,17 @@ class A2VObjective(Objective):
             self.lfg.features(batch["reference"]).detach(), batch["face"]
         )
         cond = batch["cond"] * keep[..., None].to(batch["cond"].dtype)
-        loss = self.network.diffusion.loss(motion, features, cond, batch["time"], batch["noise"])
+        diffusion = self.network.diffusion
+        with recomputed(self._recomputed(motion) if torch.is_grad_enabled() else []):
+            loss = diffusion.loss(motion, features, cond, batch["time"], batch["noise"])
         return loss, motion
+
+    def _recomputed(self, motion: Tensor) -> list[nn.Module]:
+        """The blocks that this batch is too large to keep all of."""
+        unet, frames = self.network.diffusion.denoise_fn, motion.shape[0] * motion.shape[2]
+        narrow = self.config.run.precision == "bfloat16"
+        wanted, memory = self.config.checkpoint_blocks, memory_of(motion.device)
+        return blocks(unet, chosen(wanted, self.network.config, frames, narrow, memory))
 
     def _picture(self, batch: Sample, predicted: Tensor) -> Tensor:
         """L1 of some frames rendered from the predicted motion: of all, the mouth and the eyes."""

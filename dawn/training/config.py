@@ -151,6 +151,9 @@ class A2VTraining:
     blink_share: float = 0.0
     """Windows that are drawn around a blink; others are drawn evenly."""
     jitter: float = 0.25
+    checkpoint_blocks: Literal["auto", "none", "attention", "all"] = "auto"
+    """Which of the U-Net's blocks keep their inputs alone and compute again for the gradient: less
+    memory for more time, the same numbers. `auto`: as few as fit into the GPU; on a CPU none."""
 
     def __post_init__(self) -> None:
         for name in ("picture_begin", "blink_share"):

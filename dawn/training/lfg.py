@@ -170,7 +170,8 @@ class LFGObjective(Objective):
 
 def described(regions: Regions) -> Tensor:
     """Places and shapes of K regions as numbers of about one, (B, 5 K)."""
-    covar = regions.covar.flatten(-2)[..., [0, 1, 3]]
+    (a, b), (_, c) = (row.unbind(-1) for row in regions.covar.unbind(-2))
+    covar = torch.stack((a, b, c), dim=-1)
     return 10 * torch.cat((regions.shift, 10 * covar), dim=-1).flatten(1)
 
 

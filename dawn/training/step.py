@@ -35,6 +35,11 @@ class Place:
         """Whether the device is a GPU of NVIDIA's."""
         return torch.device(self.device).type == "cuda"
 
+    @property
+    def fused(self) -> bool:
+        """Whether the optimiser changes all weights in one launch."""
+        return self.cuda
+
 
 class Stepper:
     """An objective under training, its optimiser and its averaged weights."""
@@ -45,7 +50,7 @@ class Stepper:
         self.settings, self.place = settings, place
         self.objective = objective.to(place.device, memory_format=layout)
         self.averaged = {key: value.clone() for key, value in self.weights().items()}
-        self.optimizer = optimizer_of(objective, settings, fused=place.cuda)
+        self.optimizer = optimizer_of(objective, settings, fused=place.fused)
         self._parallel = self._shared()
 
     def weights(self) -> dict[str, Tensor]:

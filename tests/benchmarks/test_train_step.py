@@ -21,14 +21,13 @@ for stage, precision, changes in json.loads(sys.argv[1]):
     )
     print(json.dumps(found))
 """
-SHORT = {"clips": {"frames_min": 3, "frames_max": 3}}
 
 
 def test_it_needs_neither_ray_nor_a_dataset() -> None:
     cases = [
         ("lfg", "float32", {}),
         ("pbnet", "float32", {"frames": 20}),
-        ("a2v", "bfloat16", SHORT),
+        ("a2v", "bfloat16", {"clips": {"frames_min": 3, "frames_max": 3}}),
     ]
     answer = subprocess.run(
         [sys.executable, "-c", CODE, json.dumps(cases)],
@@ -36,7 +35,7 @@ def test_it_needs_neither_ray_nor_a_dataset() -> None:
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-3000:]
     found = [json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{")]
-    assert [(one["stage"], one["precision"]) for one in found] == [case[:2] for case in cases]
+    assert [[one["stage"], one["precision"]] for one in found] == [list(case[:2]) for case in cases]
     for one in found:
         assert one["steps"] >= 1
         assert one["samples_per_s"] == pytest.approx(2 * one["steps_per_s"])
