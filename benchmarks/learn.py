@@ -36,8 +36,9 @@ from dawn.a2v.sampling import SamplerConfig
 from dawn.features.faces.eyes import mouth_opening
 from dawn.features.faces.landmarks import FaceMesh
 from dawn.lfg.model import LFG
+from dawn.training.batches import collate, on_device
 from dawn.training.clips import ClipReader, ClipRow, clips_of
-from dawn.training.loop import Trainer, collate
+from dawn.training.loop import Trainer
 from dawn.training.order import Samples
 from dawn.training.stages import stage_named, stages
 from dawn.training.task import TrainingTask, objective_of, plan, sample_maker
@@ -153,7 +154,8 @@ def held_out(
         batch.pop("bad")
         if times:
             batch["time"] = torch.full_like(batch["time"], times[number])
-        for name, value in objective.validate(batch).items():
+        prepared = on_device(batch, "cpu", objective.prepared)
+        for name, value in objective.validate(prepared).items():
             found[name].append(value)
     return {name: np.array(values, np.float32) for name, values in found.items()}
 

@@ -5,6 +5,10 @@ workers are taken turn by turn in one run, because the machine may be shared.
 
     python -m benchmarks.train                     # tiny networks, rendered footage
     python -m benchmarks.train --dataset ROOT --preset 128 --steps 20 --gpus-per-worker 1
+    python -m benchmarks.train --device cuda --preset 128 --precision bfloat16
+
+With `--device` each stage trains in this process for some seconds, on clips that are made
+(`benchmarks.train_step`), and peak memory is told. This needs no Ray and no dataset.
 """
 
 import argparse
@@ -17,12 +21,10 @@ import cv2
 import pyarrow.parquet as pq
 import torch
 
-from benchmarks.inputs import make_dataset
 from benchmarks.report import Report, arguments, parse
+from benchmarks.train_step import measure_stage
 from dawn.training.stages import stage_named, stages
 from dawn.training.task import TrainingTask, plan
-from pipeline.cluster.tasks import OnRay
-from pipeline.train.run import Resources, train
 
 SPLITS = {0: "val", 2: "train", 3: "train", 4: "train"}
 
@@ -49,6 +51,8 @@ def task_of(
 
 def race(report: Report, stage: str, options: argparse.Namespace, root: str, folder: Path) -> None:
     """One stage with each number of workers; the first is what others are held against."""
+    from pipeline.train.run import Resources, train
+
     rates: dict[int, float] = {}
     lfg = folder / f"lfg-{options.workers[0]}/model/lfg"
     for workers in options.workers:
@@ -70,18 +74,27 @@ def race(report: Report, stage: str, options: argparse.Namespace, root: str, fol
         print(f"{stage}: {workers} workers against {options.workers[0]}: {speedup:.2f}x")
 
 
-def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--dataset", help="your own dataset instead of rendered footage")
-    parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--stages", nargs="+", choices=[*stages()], default=[*stages()])
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--gpus-per-worker", type=float, default=0.0)
-    options = parse(parser, stages=["pbnet"], workers=[1], steps=10)
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    report = Report("train")
+def here(report: Report, options: argparse.Namespace) -> None:
+    """Each stage in this process, on one device."""
+    for stage in options.stages:
+        found = measure_stage(
+            stage, options.preset, options.batch, options.precision, options.device,
+            options.seconds, workers=options.loaders,
+        )  # fmt: skip
+        print(
+            f"{stage}, batch {found['batch']}, {options.precision} on {options.device}: "
+            f"{found['samples_per_s']:.1f} samples/s, {found['wait_share']:.1%} waiting for data, "
+            f"{found['peak_mib'] / 1024:.1f} GiB at the peak"
+        )
+        rate = found.pop("samples_per_s")
+        report.figure(f"{stage}, {options.precision}", rate, "samples/s", **found)
+
+
+def on_ray(report: Report, options: argparse.Namespace) -> None:
+    """Each stage with each number of workers, on footage."""
+    from benchmarks.inputs import make_dataset
+    from pipeline.cluster.tasks import OnRay
+
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         people = dict(list(SPLITS.items())[:3]) if options.smoke else SPLITS
@@ -90,6 +103,29 @@ def main() -> None:
         for stage in options.stages:
             race(report, stage, options, root, folder)
         session.close()
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--dataset", help="your own dataset instead of rendered footage")
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--stages", nargs="+", choices=[*stages()], default=[*stages()])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--gpus-per-worker", type=float, default=0.0)
+    parser.add_argument("--device", help="train in this process, on made clips")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--batch", type=int, help="with --device; else the preset's")
+    parser.add_argument("--seconds", type=float, default=20.0, help="with --device, a stage")
+    parser.add_argument("--loaders", type=int, default=0, help="with --device, loader processes")
+    options = parse(parser, stages=["pbnet"], workers=[1], steps=10)
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    report = Report("train")
+    if options.device:
+        here(report, options)
+    else:
+        on_ray(report, options)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ def face_box_mask(boxes: Tensor, frame_size: tuple[int, int], size: int) -> Tens
     (The official code divides x by the height and y by the width, which is the same on squares.)
     """
     height, width = frame_size
-    scale = boxes.new_tensor([size / width, size / width, size / height, size / height])
-    x_min, x_max, y_min, y_max = (boxes * scale).floor().unbind(-1)
+    x_min, x_max = (boxes[..., :2] * (size / width)).floor().unbind(-1)
+    y_min, y_max = (boxes[..., 2:] * (size / height)).floor().unbind(-1)
     pixels = torch.arange(size, device=boxes.device)
     columns = (pixels >= x_min[:, None]) & (pixels <= x_max[:, None] + 1)
     rows = (pixels >= y_min[:, None]) & (pixels <= y_max[:, None] + 1)

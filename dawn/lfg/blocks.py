@@ -22,7 +22,7 @@ class SameBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H, W)."""
-        return F.relu(self.norm(self.conv(x)))
+        return F.relu(self.norm(self.conv(x.to(self.conv.weight.dtype))))
 
 
 class DownBlock(SameBlock):
@@ -150,7 +150,11 @@ def warp(image: Tensor, grid: Tensor) -> Tensor:
     if grid.shape[1:3] != size:
         channels_first = grid.permute(0, 3, 1, 2)
         grid = F.interpolate(channels_first, size, mode="bilinear").permute(0, 2, 3, 1)
-    return F.grid_sample(image, grid, align_corners=False)
+    # in the grid's type: bfloat16 would move pixels
+    warped = F.grid_sample(image.to(grid.dtype), grid, align_corners=False)
+    last = image.is_contiguous(memory_format=torch.channels_last) and not image.is_contiguous()
+    layout = torch.channels_last if last else torch.preserve_format
+    return warped.to(image.dtype, memory_format=layout)
 
 
 def resize_to(x: Tensor, like: Tensor) -> Tensor:

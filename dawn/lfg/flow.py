@@ -48,7 +48,7 @@ def candidate_grids(small: Tensor, source: Regions, driving: Regions, background
     T_k(z) = A (z - d_k) + s_k with A = S_affine inv(D_affine), its sign fixed by A[0, 0] > 0.
     """
     grid = coordinate_grid(small)
-    change = source.affine @ torch.linalg.inv(driving.affine)
+    change = source.affine @ torch.linalg.inv_ex(driving.affine).inverse  # `inv` would wait
     change = change * change[..., :1, :1].sign()
     offset = grid - driving.shift[:, :, None, None]  # B K h w 2
     regions = torch.einsum("bkij,bkhwj->bkhwi", change, offset) + source.shift[:, :, None, None]
@@ -60,5 +60,5 @@ def candidate_grids(small: Tensor, source: Regions, driving: Regions, background
 def gaussians(regions: Regions, like: Tensor) -> Tensor:
     """(B, K, h, w): exp(-(x - μ)ᵀ Σ⁻¹ (x - μ) / 2), not normalised, at the size of `like`."""
     offset = coordinate_grid(like) - regions.shift[:, :, None, None]
-    precision = torch.linalg.inv(regions.covar)
+    precision = torch.linalg.inv_ex(regions.covar).inverse
     return torch.exp(-0.5 * torch.einsum("bkhwi,bkij,bkhwj->bkhw", offset, precision, offset))

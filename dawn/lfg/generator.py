@@ -42,12 +42,13 @@ class Generator(nn.Module):
         """
 
         def blend(hidden: Tensor, skip: Tensor) -> Tensor:
-            visible = resize_to(occlusion, skip)
+            visible = resize_to(occlusion, skip).to(skip.dtype)
             return warp(skip, flow) * visible + hidden * (1 - visible)
 
         deepest = levels[-1]
-        hidden = self.bottleneck(warp(deepest, flow) * resize_to(occlusion, deepest))
+        visible = resize_to(occlusion, deepest).to(deepest.dtype)
+        hidden = self.bottleneck(warp(deepest, flow) * visible)
         for block, skip in zip(self.up_blocks, reversed(levels[1:]), strict=True):
             hidden = block(blend(hidden, skip))
-        painted = torch.sigmoid(self.final(blend(hidden, levels[0])))
+        painted = torch.sigmoid(self.final(blend(hidden, levels[0])).to(source.dtype))
         return blend(painted, source)

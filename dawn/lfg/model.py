@@ -53,9 +53,14 @@ class LFG(nn.Module):
         prediction = self.generator.decode(source, levels, motion.flow, motion.occlusion)
         return Reconstruction(prediction, warp(source, motion.flow), levels[-1], motion)
 
-    def motion(self, source: Tensor, driving: Tensor) -> Motion:
-        """Flow and occlusion that turn `source` into `driving`: the diffusion's targets."""
-        source_regions = self.region_predictor(source)
+    def motion(
+        self, source: Tensor, driving: Tensor, source_regions: Regions | None = None
+    ) -> Motion:
+        """Flow and occlusion that turn `source` into `driving`: the diffusion's targets.
+
+        `source_regions`, where they are known already, save finding them once more.
+        """
+        source_regions = source_regions or self.region_predictor(source)
         driving_regions = self.region_predictor(driving)
         background = self.bg_predictor(source, driving)
         flow, occlusion = self.generator.pixelwise_flow_predictor(

@@ -94,6 +94,6 @@ class BackgroundMotion(nn.Module):
     def forward(self, source: Tensor, driving: Tensor) -> Tensor:
         """(B, 3, H, W) each to (B, 3, 3), driving coordinates to source coordinates."""
         deepest = self.encoder(torch.cat((source, driving), dim=1))[-1]
-        top = self.fc(deepest.mean((2, 3))).view(-1, 2, 3)
-        bottom = top.new_tensor([0.0, 0.0, 1.0]).expand(len(top), 1, 3)
+        top = self.fc(deepest.to(self.fc.weight.dtype).mean((2, 3))).view(-1, 2, 3)
+        bottom = torch.eye(3, device=top.device, dtype=top.dtype)[2:].expand(len(top), 1, 3)
         return torch.cat((top, bottom), dim=1)

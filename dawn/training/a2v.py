@@ -6,22 +6,26 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from dawn.a2v.diffusion import NoiseLoss, at, resting_motion
 from dawn.a2v.face_mask import face_box_mask
 from dawn.a2v.model import A2V, flow_and_occlusion
 from dawn.features.faces.blinks import closed_frames
 from dawn.lfg.model import LFG
+from dawn.lfg.regions import Regions
 from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipFeatures, ClipReader, ClipRow
 from dawn.training.config import A2VTraining
-from dawn.training.jitter import jittered
+from dawn.training.jitter import draw_jitter, jittered, laid_out, unpacked
 from dawn.training.objective import Objective
 from dawn.training.order import Sample
+from dawn.training.recompute import blocks, chosen, memory_of, recomputed
 
 _SEEN = 4
 """Frames of a clip that the picture's error is taken on."""
+_CPU_FRAMES, _GPU_FRAMES = 32, 200
+"""Whose targets are found together: for a cache, and for few launches (10 MiB each at 128 px)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,9 @@ class WindowSample:
         own: np.random.Generator,
         shared: np.random.Generator,
     ) -> Sample:
-        """ "frames" (T, 3, S, S), "reference" (3, S, S), "cond" (T, C), "face" (1, S, S), "mouth"
-        and "eyes" (T, h, w), "noise" (3, T, h, w), "time" and "keep" (T,); with `picture_weight`
-        "seen" (P,), numbers of frames, and "seen_mouth" and "seen_eyes" (P, S, S).
+        """ "pictures" (1 + T, S, S, 3) of bytes, the reference and the frames, "jitter" (4,),
+        "cond" (T, C), the boxes "face" (4,), "mouth" (T, 4) and "eyes" (T, 2, 4), "noise"
+        (3, T, h, w), "time" and "keep" (T,); with `picture_weight` "seen" (P,), numbers of frames.
 
         T is drawn once a batch; a clip that is shorter repeats its last frame.
         """
@@ -58,9 +62,8 @@ class WindowSample:
         reference = start if clips.reference == "first" else anywhere
         numbers = np.minimum(np.arange(start, start + length), clip.frames - 1)
         pictures = reader.frames(clip, [reference, *numbers.tolist()])
-        images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-        images = jittered(images, self.config.jitter, own)
-        size, latent = network.image_size, network.latent_size
+        jitter = draw_jitter(self.config.jitter, own)
+        latent = network.latent_size
         audio = (features.audio[numbers] - self.audio_mean) / self.audio_std
         cond = np.concatenate(
             (
@@ -70,18 +73,17 @@ class WindowSample:
             ),
             axis=1,
         )
-        box = torch.from_numpy(features.face[reference])[None] * size
         noise = own.standard_normal((3, length, latent, latent), np.float32)
         drop = network.diffusion.null_condition_probability
         keep = own.random(length) >= drop
         return {
             **(self._seen(features, numbers, own) if self.config.picture_weight else {}),
-            "frames": images[1:],
-            "reference": images[0],
+            "pictures": torch.from_numpy(pictures),
+            "jitter": jitter,
             "cond": torch.from_numpy(cond.astype(np.float32)),
-            "face": face_box_mask(box, (size, size), size)[0],
-            "mouth": box_mask(torch.from_numpy(features.mouth[numbers]), latent),
-            "eyes": eyes_mask(torch.from_numpy(features.eye_boxes[numbers]), latent),
+            "face": torch.from_numpy(features.face[reference]),
+            "mouth": torch.from_numpy(features.mouth[numbers]),
+            "eyes": torch.from_numpy(features.eye_boxes[numbers]),
             "noise": torch.from_numpy(noise),
             "time": int(own.integers(0, network.diffusion.timesteps)),
             "keep": torch.from_numpy(keep),
@@ -93,25 +95,24 @@ class WindowSample:
         """Frames to render: the one with the eyes closed furthest, and others."""
         closed = features.eyes[numbers].mean(axis=1).argmin()
         seen = np.append(own.permutation(len(numbers))[: _SEEN - 1], closed)
-        size, chosen = self.config.network.image_size, numbers[seen]
-        return {
-            "seen": torch.from_numpy(seen),
-            "seen_mouth": box_mask(torch.from_numpy(features.mouth[chosen]), size),
-            "seen_eyes": eyes_mask(torch.from_numpy(features.eye_boxes[chosen]), size),
-        }
+        return {"seen": torch.from_numpy(seen)}
 
 
 @torch.no_grad()
 def latent_motion(lfg: LFG, reference: Tensor, frames: Tensor) -> Tensor:
     """Motion (B, 3, T, h, w) from `reference` (B, 3, S, S) to `frames` (B, T, 3, S, S).
 
-    Sampling grid x and y, and 2 * occlusion - 1. `lfg` must be in eval mode.
+    Sampling grid x and y, and 2 * occlusion - 1. `lfg` must be in eval mode. Works through the
+    frames in parts: no more is held than the training itself will need.
     """
     batch, count = frames.shape[:2]
-    source = reference[:, None].expand(-1, count, -1, -1, -1).flatten(0, 1)
+    rows = torch.arange(batch, device=frames.device).repeat_interleave(count)
+    regions = lfg.region_predictor(reference)  # once a clip
     flows, occlusions = [], []
-    for part, driving in zip(source.split(32), frames.flatten(0, 1).split(32), strict=True):
-        motion = lfg.motion(part, driving)
+    step = _GPU_FRAMES if frames.is_cuda else _CPU_FRAMES
+    for part, driving in zip(rows.split(step), frames.flatten(0, 1).split(step), strict=True):
+        known = Regions(*(values[part] for values in regions))
+        motion = lfg.motion(laid_out(reference[part]), laid_out(driving), known)
         flows.append(motion.flow)
         occlusions.append(motion.occlusion)
     flow = torch.cat(flows).unflatten(0, (batch, count)).permute(0, 4, 1, 2, 3)
@@ -124,17 +125,45 @@ class A2VObjective(Objective):
 
     measure = "noise"
     network: A2V
+    frozen: tuple[LFG, ...]
 
     def __init__(self, config: A2VTraining, network: A2V, lfg: LFG) -> None:
         super().__init__()
         self.config = config
         self.network = network
-        self._lfg = (lfg.eval().requires_grad_(False),)  # in a tuple: neither trained nor saved
+        self.frozen = (lfg.eval().requires_grad_(False),)
 
     @property
     def lfg(self) -> LFG:
         """The frozen latent flow generator."""
-        return self._lfg[0]
+        return self.frozen[0]
+
+    def narrow(self) -> list[nn.Module]:
+        """The U-Net; it takes and gives motion as it is."""
+        return [self.network.diffusion.denoise_fn]
+
+    def prepared(self, batch: Sample) -> Sample:
+        """ "frames" (B, T, 3, S, S), "reference" (B, 3, S, S), the masks "face" (B, 1, S, S),
+        "mouth" and "eyes" (B, T, h, w), and with `picture_weight` "seen_mouth" and "seen_eyes"
+        (B, P, S, S); the rest of a batch as it is.
+        """
+        network = self.network.config
+        size, latent = network.image_size, network.latent_size
+        images = unpacked(batch["pictures"])
+        if self.config.jitter:
+            images = jittered(images, batch["jitter"])
+        made = {
+            "frames": images[:, 1:],
+            "reference": laid_out(images[:, 0]),
+            "face": face_box_mask(batch["face"] * size, (size, size), size),
+            "mouth": box_mask(batch["mouth"], latent),
+            "eyes": eyes_mask(batch["eyes"], latent),
+        }
+        if self.config.picture_weight:
+            rows = torch.arange(len(images), device=images.device)[:, None]
+            made["seen_mouth"] = box_mask(batch["mouth"][rows, batch["seen"]], size)
+            made["seen_eyes"] = eyes_mask(batch["eyes"][rows, batch["seen"]], size)
+        return {**batch, **made}
 
     def forward(self, batch: Sample) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and its weighted parts (T1:302, FD1:338-345)."""
@@ -159,8 +188,17 @@ class A2VObjective(Objective):
             self.lfg.features(batch["reference"]).detach(), batch["face"]
         )
         cond = batch["cond"] * keep[..., None].to(batch["cond"].dtype)
-        loss = self.network.diffusion.loss(motion, features, cond, batch["time"], batch["noise"])
+        diffusion = self.network.diffusion
+        with recomputed(self._recomputed(motion) if torch.is_grad_enabled() else []):
+            loss = diffusion.loss(motion, features, cond, batch["time"], batch["noise"])
         return loss, motion
+
+    def _recomputed(self, motion: Tensor) -> list[nn.Module]:
+        """The blocks that this batch is too large to keep all of."""
+        unet, frames = self.network.diffusion.denoise_fn, motion.shape[0] * motion.shape[2]
+        narrow = self.config.run.precision == "bfloat16"
+        wanted, memory = self.config.checkpoint_blocks, memory_of(motion.device)
+        return blocks(unet, chosen(wanted, self.network.config, frames, narrow, memory))
 
     def _picture(self, batch: Sample, predicted: Tensor) -> Tensor:
         """L1 of some frames rendered from the predicted motion: of all, the mouth and the eyes."""

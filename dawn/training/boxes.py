@@ -38,14 +38,14 @@ def box_mask(boxes: Tensor, size: int) -> Tensor:
     """
     low, high = (boxes[..., ::2] * size).clamp(0, size - 1), (boxes[..., 1::2] * size)
     low, high = torch.minimum(low, high.round()), torch.maximum(high, low.round())
-    cells = torch.arange(size)
+    cells = torch.arange(size, device=boxes.device)
     inside = (cells >= low[..., None]) & (cells <= high[..., None])  # ..., (x, y), size
     return (inside[..., 1, :, None] & inside[..., 0, None, :]).float()
 
 
 def eyes_mask(boxes: Tensor, size: int) -> Tensor:
-    """Masks (T, size, size) of either eye, from boxes (T, 2, 4)."""
-    return box_mask(boxes, size).amax(dim=1)
+    """Masks (..., size, size) of either eye, from boxes (..., 2, 4)."""
+    return box_mask(boxes, size).amax(dim=-3)
 
 
 def mean_inside(error: Tensor, mask: Tensor) -> Tensor:

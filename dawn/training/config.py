@@ -34,6 +34,9 @@ class RunSettings:
     ema: float = 0.0
     """Decay of the averaged weights that are validated and handed on; 0: the last weights are."""
     precision: Literal["float32", "bfloat16"] = "float32"
+    """What the bulk of LFG's and A2V's networks computes in; weights and losses stay float32."""
+    tf32: bool = True
+    """Whether a GPU may round the factors of float32 products to ten bits, as it does quickly."""
     validate_every: int = 500
     validation_clips: int = 16
     save_every_s: float = 600.0
@@ -148,6 +151,9 @@ class A2VTraining:
     blink_share: float = 0.0
     """Windows that are drawn around a blink; others are drawn evenly."""
     jitter: float = 0.25
+    checkpoint_blocks: Literal["auto", "none", "attention", "all"] = "auto"
+    """Which of the U-Net's blocks keep their inputs alone and compute again for the gradient: less
+    memory for more time, the same numbers. `auto`: as few as fit into the GPU; on a CPU none."""
 
     def __post_init__(self) -> None:
         for name in ("picture_begin", "blink_share"):

@@ -1,5 +1,6 @@
 """Training the latent flow generator: pairs of frames, reconstruction and equivariance losses."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +9,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dawn.lfg.blocks import AntiAliasedDownsample
+from dawn.lfg.blocks import AntiAliasedDownsample, ResBlock, SameBlock
 from dawn.lfg.model import LFG, Reconstruction
 from dawn.lfg.regions import Regions
 from dawn.training.blink_frames import blink_pair
 from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import LFGTraining
-from dawn.training.jitter import jittered
+from dawn.training.jitter import draw_jitter, jittered, laid_out, unpacked
 from dawn.training.objective import Objective
 from dawn.training.order import Sample
 from dawn.training.perceptual import VGG19, Perceptual, Pyramid
@@ -39,31 +40,25 @@ class PairSample:
         own: np.random.Generator,
         shared: np.random.Generator,  # noqa: ARG002 - of the shared signature
     ) -> Sample:
-        """ "source" and "driving" (3, S, S) in 0 … 1, "mouth" and "eyes" (1, S, S) and "openness"
-        (1,) of the driving frame, and the warp of the equivariance loss.
+        """ "pair" (2, S, S, 3) of bytes, source and driving, "mirrored", "jitter" (4,); of the
+        driving frame "mouth" (4,) and "eyes" (2, 4), boxes, and "openness" (1,); "affine" and
+        "spline", the warp of the equivariance loss.
         """
         features = reader.features(clip)
         numbers = self._numbers(features.eyes, own)
-        frames = reader.frames(clip, numbers)
-        pair = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
-        size = pair.shape[-1]
-        mouths = box_mask(torch.from_numpy(features.mouth[numbers]), size)
-        eyes = eyes_mask(torch.from_numpy(features.eye_boxes[numbers]), size)
-        masks = torch.stack((mouths, eyes), dim=1)
-        openness = torch.from_numpy(features.eyes[numbers]).mean(1, keepdim=True)
         draw = own.random(2)
         if draw[0] < self.config.swap_share:
-            pair, masks, openness = pair.flip(0), masks.flip(0), openness.flip(0)
-        elif draw[1] < 0.5:
-            pair, masks = pair.flip(-1), masks.flip(-1)
-        pair = jittered(pair, self.config.jitter, own)
+            numbers = numbers[::-1]
+        jitter = draw_jitter(self.config.jitter, own)
         affine, spline = draw_warp(own, self.config.warp_affine, self.config.warp_spline)
+        driving = numbers[1]
         return {
-            "source": pair[0],
-            "driving": pair[1],
-            "mouth": masks[1, :1],
-            "eyes": masks[1, 1:],
-            "openness": openness[1],
+            "pair": torch.from_numpy(reader.frames(clip, numbers)),
+            "mirrored": bool(draw[0] >= self.config.swap_share and draw[1] < 0.5),
+            "jitter": jitter,
+            "mouth": torch.from_numpy(features.mouth[driving]),
+            "eyes": torch.from_numpy(features.eye_boxes[driving]),
+            "openness": torch.from_numpy(features.eyes[driving]).mean(0, keepdim=True),
             "affine": affine,
             "spline": spline,
         }
@@ -92,6 +87,29 @@ class LFGObjective(Objective):
         regions = network.config.num_regions
         self.openness = nn.Linear(5 * regions, 1) if config.openness_weight else None
         self.halve = nn.ModuleList(AntiAliasedDownsample(3, scale) for scale in SCALES[1:])
+
+    def narrow(self) -> Iterator[nn.Module]:
+        """The convolutions of all blocks, and the last; the norms' weights cost nothing."""
+        for block in self.network.modules():
+            if isinstance(block, SameBlock | ResBlock):
+                yield from (part for part in block.children() if isinstance(part, nn.Conv2d))
+        yield self.network.generator.final
+
+    def prepared(self, batch: Sample) -> Sample:
+        """ "source" and "driving" (B, 3, S, S) in 0 … 1, "mouth" and "eyes" (B, 1, S, S) of the
+        driving frame; the rest of a batch as it is.
+        """
+        mirrored = batch["mirrored"].view(-1, 1, 1, 1, 1)
+        pair = unpacked(batch["pair"])
+        pair = torch.where(mirrored, pair.flip(-1), pair)
+        if self.config.jitter:
+            pair = jittered(pair, batch["jitter"])
+        size = pair.shape[-1]
+        masks = {"mouth": box_mask(batch["mouth"], size), "eyes": eyes_mask(batch["eyes"], size)}
+        masks = {name: mask[:, None] for name, mask in masks.items()}
+        masks = {k: torch.where(mirrored[:, 0], v.flip(-1), v) for k, v in masks.items()}
+        source, driving = (laid_out(images) for images in pair.unbind(1))
+        return {**batch, "source": source, "driving": driving, **masks}
 
     def forward(self, batch: Sample) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and its weighted parts (LM:164-217)."""
@@ -128,7 +146,7 @@ class LFGObjective(Objective):
         regions = result.motion.driving_regions
         back, jacobian = warp.points_with_jacobian(moved.shift)
         shift = (regions.shift - back).abs().mean()
-        value = torch.linalg.inv(regions.affine) @ (jacobian @ moved.affine)
+        value = torch.linalg.inv_ex(regions.affine).inverse @ (jacobian @ moved.affine)
         value = value * value[..., :1, :1].sign()
         eye = torch.eye(2, device=value.device, dtype=value.dtype)
         return shift, (eye - value).abs().mean()
@@ -152,7 +170,8 @@ class LFGObjective(Objective):
 
 def described(regions: Regions) -> Tensor:
     """Places and shapes of K regions as numbers of about one, (B, 5 K)."""
-    covar = regions.covar.flatten(-2)[..., [0, 1, 3]]
+    (a, b), (_, c) = (row.unbind(-1) for row in regions.covar.unbind(-2))
+    covar = torch.stack((a, b, c), dim=-1)
     return 10 * torch.cat((regions.shift, 10 * covar), dim=-1).flatten(1)
 
 

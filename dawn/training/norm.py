@@ -17,6 +17,7 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         if not self.training or self.running_mean is None or self.running_var is None:
             return super().forward(x)
         count = x.numel() / x.shape[1] * dist.get_world_size()
+        given, x = x.dtype, x.to(self.weight.dtype)
         mean = all_reduce(x.sum((0, 2, 3))) / count
         centred = x - mean.view(1, -1, 1, 1)
         variance = all_reduce(centred.square().sum((0, 2, 3))) / count
@@ -27,9 +28,8 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
         scale = torch.rsqrt(variance + self.eps)
-        return centred * scale.view(1, -1, 1, 1) * self.weight.view(1, -1, 1, 1) + self.bias.view(
-            1, -1, 1, 1
-        )
+        normed = centred * scale.view(1, -1, 1, 1) * self.weight.view(1, -1, 1, 1)
+        return (normed + self.bias.view(1, -1, 1, 1)).to(given)
 
 
 def synced(module: nn.Module) -> nn.Module:

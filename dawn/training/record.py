@@ -14,7 +14,7 @@ from manifests.runs import TRAINING, RunFolder
 from manifests.schema import schema
 
 METRICS = "metrics.parquet"
-_EVERY = 10
+EVERY = 10
 """Steps between the points of a loss curve."""
 
 
@@ -41,7 +41,7 @@ class Recorder:
     def add(self, step: int, values: dict[str, float], wall_s: float) -> None:
         """Numbers of a step."""
         validation = any(name.startswith("val/") for name in values)
-        if not validation and step % _EVERY and step != 1:
+        if not validation and step % EVERY and step != 1:
             return
         name = f"{self._task.stage}-{self._task.hash[:8]}"
         for key, value in values.items():

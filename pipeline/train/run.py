@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from dawn.training.clips import ClipError
-from dawn.training.loop import Place, Trainer
+from dawn.training.loop import Trainer
 from dawn.training.record import METRICS
 from dawn.training.state import Checkpoints
+from dawn.training.step import Place
 from dawn.training.task import TrainingTask
 from manifests.errors import InputError
 from manifests.runs import RunFolder

@@ -14,9 +14,9 @@ from dawn.a2v.model import A2V
 from dawn.features.faces.blinks import closed_frames
 from dawn.lfg.model import LFG
 from dawn.training.a2v import A2VObjective, WindowSample, latent_motion
+from dawn.training.batches import collate, on_device
 from dawn.training.clips import ClipReader, ClipRow, clips_of
 from dawn.training.config import A2VTraining, Curriculum
-from dawn.training.loop import collate
 from dawn.training.order import Samples
 from manifests.store import Dataset
 from tests.small import SMALL_A2V, SMALL_LFG
@@ -37,19 +37,24 @@ def batch(dataset: Dataset) -> dict[str, Any]:
     reader = ClipReader(dataset.path, 32)
     clips = list(clips_of(dataset, "train"))
     width = reader.features(clips[0]).audio.shape[1]
-    config = A2VTraining(network=motion_network(width), clips=CLIPS, picture_weight=WEIGHT)
+    network = motion_network(width)
+    config = A2VTraining(network=network, clips=CLIPS, picture_weight=WEIGHT)
     samples = Samples(clips, WindowSample(config, 0.0, 1.0), 0, 2, reader)
     made = collate([samples[0], samples[1]])
     made.pop("bad")
-    return {**made, "keep": torch.ones_like(made["keep"])}
+    made["keep"] = torch.ones_like(made["keep"])
+    return on_device(made, "cpu", objective_of(network).prepared)
+
+
+def objective_of(network: A2VConfig) -> A2VObjective:
+    torch.manual_seed(0)
+    config = A2VTraining(network=network, picture_weight=WEIGHT)
+    return A2VObjective(config, A2V(network), LFG(SMALL_LFG))
 
 
 @pytest.fixture
 def objective(batch: dict[str, Any]) -> A2VObjective:
-    torch.manual_seed(0)
-    network = motion_network(batch["cond"].shape[-1] - 8)
-    config = A2VTraining(network=network, picture_weight=WEIGHT)
-    return A2VObjective(config, A2V(network), LFG(SMALL_LFG))
+    return objective_of(motion_network(batch["cond"].shape[-1] - 8))
 
 
 def test_the_frame_with_the_most_closed_eyes_is_seen(batch: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from dawn.training.a2v import latent_motion
 from dawn.training.blink_frames import blink_pair
 from dawn.training.boxes import box_mask, eye_boxes, eyes_mask, mean_inside
 from dawn.training.config import LFGTraining, PBNetTraining
-from dawn.training.jitter import jittered
+from dawn.training.jitter import draw_jitter, jittered
 from dawn.training.lfg import LFGObjective, psnr
 from dawn.training.pbnet import (
     PBNetObjective,
@@ -89,11 +89,32 @@ def test_vgg19_has_the_layers_of_torchvisions() -> None:
 
 
 def test_jitter_is_one_draw_for_all_pictures() -> None:
-    images = torch.rand(1, 3, 8, 8).expand(4, -1, -1, -1)
-    out = jittered(images, 0.2, np.random.default_rng(3))
-    assert (out == out[0]).all()
-    assert (out != images).any()
-    assert torch.equal(jittered(images, 0.0, np.random.default_rng(3)), images)
+    images = torch.rand(1, 1, 3, 8, 8).expand(2, 4, -1, -1, -1)
+    factors = [draw_jitter(0.2, np.random.default_rng(seed)) for seed in (3, 4)]
+    out = jittered(images, torch.stack(factors))
+    assert (out == out[:, :1]).all()
+    assert (out[0] != images[0]).any()
+    assert (out[0] != out[1]).any()
+    assert draw_jitter(0.0, np.random.default_rng(3)).tolist() == [1, 1, 1, 0]
+
+
+def test_jitter_is_torchvisions() -> None:
+    from dawn.torchvision_import import prepare_torchvision
+
+    prepare_torchvision()
+    from torchvision.transforms import functional
+
+    images = torch.randint(0, 256, (3, 2, 3, 16, 16)).float() / 255
+    images[0, :, 1] = images[0, :, 0]  # ties, and greys
+    images[0, 0, 2] = images[0, 0, 0]
+    factors = torch.stack([draw_jitter(0.25, np.random.default_rng(seed)) for seed in range(3)])
+    for sample, (brightness, contrast, saturation, hue), out in zip(
+        images, factors.tolist(), jittered(images, factors), strict=True
+    ):
+        theirs = functional.adjust_brightness(sample, brightness)
+        theirs = functional.adjust_contrast(theirs, contrast)
+        theirs = functional.adjust_saturation(theirs, saturation)
+        assert torch.equal(out, functional.adjust_hue(theirs, hue))
 
 
 def test_psnr_by_hand() -> None:
