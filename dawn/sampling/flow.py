@@ -119,12 +119,8 @@ def sample_motion(
     `on_step` hears of each denoising step and of how many frames it was.
     """
     frames = len(cond)
-<<<<<<< HEAD
     noise = partial(frame_noise, seed, device=features.device, stream=config.noise)
-    plan = stretches(frames, config.stretch, config.overlap)
-=======
     plan = stretches(frames, config.stretch, config.overlap, config.first_stretch)
->>>>>>> streaming
     before: list[Tensor] = []
     for (start, stop), after in zip(plan, [*plan[1:], (frames, frames)], strict=True):
         stretch = _Stretch(noise, start, stop, config.overlap, before, on_step)

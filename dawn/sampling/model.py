@@ -133,6 +133,8 @@ def assembled(
     a2v = cast("A2V", a2v)
     # The schedule's tables and the face mask keep their precision: only the U-Net is narrowed.
     a2v.diffusion.denoise_fn.to(_DTYPES[dtype])
+    if device.type == "cuda":
+        a2v.diffusion.denoise_fn.lay_out()
     pairs = zip(pbnets, folder.pbnets, strict=True)
     return Model(
         folder=folder,

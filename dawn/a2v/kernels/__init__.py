@@ -5,13 +5,18 @@ the CPU, in training, and where there is no Triton. PyTorch's own wheels for CUD
 What they save is memory traffic and launches: at 200 frames a layer's widest tensor is 300 MB.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
+
+_allowed = ContextVar("allowed", default=True)
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -22,7 +27,17 @@ def fused(x: Tensor) -> Any:  # noqa: ANN401 - the modules cannot be imported ev
     They keep nothing for a backward pass, so only what records no gradient uses them.
     """
     usable = x.is_cuda and not torch.is_grad_enabled() and x.dtype in DTYPES
-    return _kernels() if usable else None
+    return _kernels() if usable and _allowed.get() else None
+
+
+@contextlib.contextmanager
+def without_kernels() -> Iterator[None]:
+    """Run the plain formulas everywhere, to compare."""
+    token = _allowed.set(False)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
 
 
 @functools.cache
