@@ -65,10 +65,10 @@ def banded_attention(
         near = qkv + (first + key.to(tl.int64) * pixels)[:, None] * 3 * inner + columns
         k = tl.load(near + inner, mask=known[:, None], other=0.0)
         v = tl.load(near + 2 * inner, mask=known[:, None], other=0.0)
-        turns = key[:, None] * (WIDTH // 2) + half[None, :]
-        cosine = tl.load(cosines + turns, mask=known[:, None], other=0.0)
-        sine = tl.load(sines + turns, mask=known[:, None], other=0.0)
-        k = rotated(k, cosine, sine, WIDTH, KEYS).to(qkv.dtype.element_ty)
+        turned = key[:, None] * (WIDTH // 2) + half[None, :]
+        key_cosine = tl.load(cosines + turned, mask=known[:, None], other=0.0)
+        key_sine = tl.load(sines + turned, mask=known[:, None], other=0.0)
+        k = rotated(k, key_cosine, key_sine, WIDTH, KEYS).to(qkv.dtype.element_ty)
         scores = tl.dot(q, tl.trans(k), input_precision=PRECISION)
         bias = band + (head * QUERIES + number)[:, None] * band_width + column[None, :]
         scores = tl.where(known[None, :], scores + tl.load(bias), -1e30)
