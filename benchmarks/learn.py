@@ -1,8 +1,9 @@
-"""Does training work? Renders footage, trains the tiny preset, measures on people it never saw.
+"""Does training work? Renders footage, trains a preset, measures on people it never saw.
 
     python -m benchmarks.learn --out RUN          # renders, ingests, trains, measures
     python -m benchmarks.learn --out RUN          # again: goes on, or measures what is there
     python -m benchmarks.learn --out NEW --steps 0.2    # a fifth of the steps
+    python -m benchmarks.learn --out NEW --preset small --device cuda    # eight minutes of an H100
 
 Ends in a table of goals, with exit code 1 if one does not hold. Networks are chosen by the
 validation split; everything in the table is of the test split: LFG's PSNR against copying the
@@ -41,6 +42,7 @@ from dawn.training.clips import ClipReader, ClipRow, clips_of
 from dawn.training.loop import Trainer
 from dawn.training.order import Samples
 from dawn.training.stages import stage_named, stages
+from dawn.training.step import Place
 from dawn.training.task import TrainingTask, objective_of, plan, sample_maker
 from manifests.runs import RunFolder
 from manifests.store import Dataset
@@ -97,13 +99,13 @@ class Result:
 # --- training -------------------------------------------------------------------------------------
 
 
-def train_part(task: TrainingTask) -> None:
+def train_part(task: TrainingTask, device: str) -> None:
     """One run, from its last checkpoint on."""
     run = RunFolder(task.out, "config.json")
     run.ensure({"recipe": task.recipe()}, fixed=["recipe"])
     began = time.monotonic()
     last: dict[str, float] = {}
-    Trainer(task, lambda news: last.update(news.get("val", {}))).run()
+    Trainer(task, lambda news: last.update(news.get("val", {})), Place(device=device)).run()
     measured = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
     print(
         f"{task.out}: {task.config.run.steps} steps, {time.monotonic() - began:.0f} s: {measured}",
@@ -111,18 +113,22 @@ def train_part(task: TrainingTask) -> None:
     )
 
 
-def train(out: Path, root: str, share: float, size: Size) -> dict[str, TrainingTask]:
+def train(
+    out: Path, root: str, share: float, size: Size, preset: str, device: str
+) -> dict[str, TrainingTask]:
     """Train the three stages, or go on with them; the networks are put into out/model."""
     tasks: dict[str, TrainingTask] = {}
     lfg: str | None = None
     for stage in stages():
-        steps = max(1, round(stage_named(stage).preset("tiny").run.steps * share))
+        steps = max(1, round(stage_named(stage).preset(preset).run.steps * share))
         changes = (f"run.steps={steps}", *size.changes)
-        options = TrainOptions(stage=stage, dataset=root, out=str(out / stage), changes=changes)
+        options = TrainOptions(
+            stage=stage, dataset=root, out=str(out / stage), preset=preset, changes=changes
+        )
         trained: str | None = None
         for part in runs_of(stage, options):
             tasks[stage] = plan(stage, part.config, root, part.out, lfg, trained)
-            train_part(tasks[stage])
+            train_part(tasks[stage], device)
             trained = f"{part.out}/model/{stage}"
         target = out / "model" / stage
         target.mkdir(parents=True, exist_ok=True)
@@ -410,7 +416,7 @@ def say(report: Report, results: list[Result]) -> None:
 def learned(options: argparse.Namespace, out: Path, size: Size) -> list[Result]:
     """Render, ingest, train, measure."""
     root = make_dataset(out, size.splits, options.seconds, processes=1 if options.smoke else 2)
-    tasks = train(out, root, options.steps, size)
+    tasks = train(out, root, options.steps, size, options.preset, options.device)
     measured = {stage: measured_losses(task, out / "model", size) for stage, task in tasks.items()}
     for stage, values in measured.items():
         print(f"{stage}, test: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()), flush=True)
@@ -422,6 +428,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to work; kept. Else a temporary folder")
     parser.add_argument("--seconds", type=float, default=24.0, help="length of each video")
     parser.add_argument("--steps", type=float, default=1.0, help="share of the preset's steps")
+    parser.add_argument("--preset", default="tiny", choices=["tiny", "small"])
+    parser.add_argument("--device", default="cpu", help="what the networks train on")
     options = parse(parser, seconds=2.0, steps=0.0)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

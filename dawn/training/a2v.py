@@ -26,6 +26,7 @@ _SEEN = 4
 """Frames of a clip that the picture's error is taken on."""
 _CPU_FRAMES, _GPU_FRAMES = 32, 200
 """Whose targets are found together: for a cache, and for few launches (10 MiB each at 128 px)."""
+_LAST = {"memory_format": torch.channels_last}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def latent_motion(lfg: LFG, reference: Tensor, frames: Tensor) -> Tensor:
     step = _GPU_FRAMES if frames.is_cuda else _CPU_FRAMES
     for part, driving in zip(rows.split(step), frames.flatten(0, 1).split(step), strict=True):
         known = Regions(*(values[part] for values in regions))
-        motion = lfg.motion(laid_out(reference[part]), laid_out(driving), known)
+        motion = lfg.motion(laid_out(reference[part]), driving.contiguous(**_LAST), known)
         flows.append(motion.flow)
         occlusions.append(motion.occlusion)
     flow = torch.cat(flows).unflatten(0, (batch, count)).permute(0, 4, 1, 2, 3)

@@ -19,6 +19,9 @@ class RunSettings:
 
     seed: int = 0
     steps: int = 1000
+    planned_s: float = 0.0
+    """Seconds that the steps are planned to take on one H100, by which `--minutes` scales their
+    number; 0: there is no plan."""
     batch: int = 8
     """Samples of a step over all workers and parts."""
     accumulate: int = 1

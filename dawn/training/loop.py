@@ -202,6 +202,7 @@ class Trainer:
             weights = self.stepper.averaged if self.settings.ema else self.stepper.weights()
             state = {**self.stepper.state(), "recipe_hash": self.task.hash}
             source = self.task.source(self.progress.step)
+            source["computed"] = self.stepper.computed()
             network = (self.task.stage, self.task.config.network, weights, source)
             self.record.write()  # first: going on drops what is beyond the checkpoint
             self.checkpoints.save(state, self.progress, network)

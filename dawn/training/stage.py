@@ -25,6 +25,8 @@ from manifests.errors import InputError
 C = TypeVar("C", bound=Training)
 Losses = TypeVar("Losses", bound=Objective)
 SOURCES = ("code", "paper")
+QUICK = ("tiny", "small")
+"""Presets that learn in minutes, with losses of ours and their own curriculum."""
 
 
 @dataclass(frozen=True, slots=True)

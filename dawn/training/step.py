@@ -115,6 +115,12 @@ class Stepper:
         for key in own.keys() - set(floats):
             self.averaged[key].copy_(own[key])
 
+    def computed(self) -> dict[str, Any]:
+        """On what and in which types: a card tells it of the weights."""
+        device = torch.cuda.get_device_name(self.place.device) if self.place.cuda else "cpu"
+        precision, tf32 = self.settings.precision, self.settings.tf32 and self.place.cuda
+        return {"device": device, "precision": precision, "tf32": tf32}
+
     def state(self) -> dict[str, Any]:
         """All that going on needs."""
         return {

@@ -15,7 +15,7 @@ Command = Annotated[
         metavar="COMMAND", help="ingest, train.lfg, train.pbnet, train.a2v, evaluate or regress."
     ),
 ]
-Preset = Annotated[str, typer.Option(help="Of train: tiny, 128 or 256.")]
+Preset = Annotated[str, typer.Option(help="Of train: tiny, small, 128 or 256.")]
 
 
 @app.command()

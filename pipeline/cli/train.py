@@ -14,7 +14,9 @@ def train(
     out: Annotated[
         str, typer.Option(metavar="RUN", parser=location, help="The run: a folder or s3://… URI.")
     ],
-    preset: Annotated[str, typer.Option(help="Network and schedule: tiny, 128 or 256.")] = "tiny",
+    preset: Annotated[
+        str, typer.Option(help="Network and schedule: tiny, small, 128, 256.")
+    ] = "tiny",
     source: Annotated[
         str, typer.Option(help="Losses as the released code has them, or the paper: code, paper.")
     ] = "code",
@@ -39,8 +41,12 @@ def train(
         str | None,
         typer.Option(
             help="For lfg: faces, eyes from --init, or auto for both. For a2v: short clips, long "
-            "from --init, or auto. Default with the preset tiny: auto, short; else: faces, auto."
+            "from --init, or auto. Default with tiny and small: auto, short; else: faces, auto."
         ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Scale the steps by the preset's plan of time (small)."),
     ] = None,
     workers: Annotated[
         int, typer.Option(min=1, help="Data-parallel workers; the batch is split between them.")
@@ -66,6 +72,6 @@ def train(
             resources=Resources(
                 workers=workers, gpus_per_worker=gpus_per_worker, address=address
             ),
-            resume=resume,
+            resume=resume, minutes=minutes,
         )
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from dawn.training.config import Training, field_names
+from dawn.training.config import RunSettings, Training, field_names
 from dawn.training.stages import stage_named, stages
 from dawn.training.state import Checkpoints
 from dawn.training.task import plan
@@ -36,15 +36,21 @@ class TrainOptions:
     """A part of LFG's or A2V's, or auto for both; None: what the preset has."""
     resources: Resources = Resources(workers=1)
     resume: bool = False
+    minutes: float | None = None
+    """How long all of it is to take, by the preset's plan."""
+    pace: float = 1.0
+    """Share of the preset's steps; follows from `minutes`."""
 
 
 def run_train(options: TrainOptions) -> None:
     """Train one stage, or all in turn. Raises InputError for what cannot be."""
+    if options.stage not in (*stages(), "all"):
+        raise InputError(f"{options.stage}: give {', '.join(stages())} or all")
+    if options.minutes is not None:
+        options = replace(options, pace=pace_of(options, options.minutes))
     if options.stage == "all":
         train_all(options)
         return
-    if options.stage not in stages():
-        raise InputError(f"{options.stage}: give {', '.join(stages())} or all")
     stage = options.stage
     folder = train_stage(stage, options)
     console.print(f"next: look at {runs_of(stage, options)[-1].out}/report.html", markup=False)
@@ -63,10 +69,7 @@ def train_all(options: TrainOptions) -> str:
     if options.curriculum not in (None, "auto", *firsts):
         raise InputError(f"--curriculum {options.curriculum}: for all stages give auto, or none")
     for stage in stages():
-        own = replace(options, stage=stage, out=f"{options.out}/{stage}", lfg=lfg)
-        own = replace(own, changes=_changes_for(stage, options.changes))
-        if options.curriculum not in ("auto", *(stages()[stage].parts or ())):
-            own = replace(own, curriculum=None)
+        own = replace(_of_all(options, stage), lfg=lfg)
         train_stage(stage, own)
         folder = hand_over(RunFolder(own.out, INFO), stage, model)
         lfg = folder if stage == "lfg" else lfg
@@ -77,6 +80,33 @@ def train_all(options: TrainOptions) -> str:
         markup=False,
     )
     return f"{model.uri}/model"
+
+
+def _of_all(options: TrainOptions, stage: str) -> TrainOptions:
+    """What `all` means for one stage."""
+    own = replace(options, stage=stage, out=f"{options.out}/{stage}")
+    own = replace(own, changes=_changes_for(stage, options.changes))
+    if options.curriculum not in ("auto", *(stages()[stage].parts or ())):
+        own = replace(own, curriculum=None)
+    return own
+
+
+def pace_of(options: TrainOptions, minutes: float) -> float:
+    """The share of the preset's steps that its plan gives so many minutes.
+
+    Raises InputError where a part has no plan.
+    """
+    if options.stage == "all":
+        parts = [part for name in stages() for part in runs_of(name, _of_all(options, name))]
+    else:
+        parts = runs_of(options.stage, options)
+    planned = [part.config.run.planned_s for part in parts]
+    if not all(planned):
+        raise InputError(
+            f"--minutes {minutes:g}: the preset {options.preset} has no plan of time; "
+            "give --preset small, or --set run.steps"
+        )
+    return minutes * 60 / sum(planned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +128,7 @@ def runs_of(stage: str, options: TrainOptions) -> list[Part]:
         config = merged(config, _from_file(options.config, stage), str(options.config))
     config = changed(config, options.changes)
     if how.parts is None:
-        return [Part(config, options.out)]
+        return [Part(_at_pace(config, options.pace), options.out)]
     first, second = how.parts
     parts = {
         first: [Part(config, options.out)],
@@ -112,7 +142,14 @@ def runs_of(stage: str, options: TrainOptions) -> list[Part]:
         raise InputError(
             f"--curriculum {second}: begins from the part {first}; give --init RUN/model/{stage}"
         )
-    return parts[chosen]
+    return [replace(part, config=_at_pace(part.config, options.pace)) for part in parts[chosen]]
+
+
+def _at_pace(config: Any, pace: float) -> Training:  # noqa: ANN401 - any stage's dataclass
+    run: RunSettings = config.run
+    steps, planned = max(1, round(run.steps * pace)), run.planned_s * pace
+    result: Training = replace(config, run=replace(run, steps=steps, planned_s=planned))
+    return result
 
 
 def train_stage(stage: str, options: TrainOptions) -> str:

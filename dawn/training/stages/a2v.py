@@ -15,7 +15,7 @@ from dawn.training.a2v import A2VObjective, WindowSample
 from dawn.training.config import A2VTraining, Curriculum
 from dawn.training.order import Make
 from dawn.training.pictures import Picture, cell, to_image
-from dawn.training.stage import Stage, Statistics
+from dawn.training.stage import QUICK, Stage, Statistics
 
 LONG = Curriculum(frames_min=30, frames_max=40, reference="random")
 _TINY_LONG = Curriculum(frames_min=16, frames_max=24, reference="random")
@@ -54,12 +54,12 @@ class A2VStage(Stage[A2VTraining, A2VObjective]):
         return config.network.image_size
 
     def default_part(self, preset: str) -> str:
-        """Tiny networks do not profit from so few long clips."""
-        return "short" if preset == "tiny" else "auto"
+        """Small networks do not profit from so few long clips."""
+        return "short" if preset in QUICK else "auto"
 
     def second_part(self, config: A2VTraining, preset: str) -> A2VTraining:
         """Longer clips of varying length, any reference frame."""
-        tiny = preset == "tiny"
+        tiny = preset in QUICK
         batch = max(1, config.run.batch * (1 if tiny else 2))
         run = replace(config.run, steps=max(1, config.run.steps // 2), batch=batch)
         return replace(config, clips=_TINY_LONG if tiny else LONG, run=run)

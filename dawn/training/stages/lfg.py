@@ -14,7 +14,7 @@ from dawn.training.lfg import LFGObjective, PairSample
 from dawn.training.order import Make
 from dawn.training.perceptual import VGG19
 from dawn.training.pictures import Picture, cell, flow_colours, to_image
-from dawn.training.stage import Stage, Statistics
+from dawn.training.stage import QUICK, Stage, Statistics
 from dawn.weights import require, sha256
 
 _SHOWN = 4
@@ -51,7 +51,7 @@ class LFGStage(Stage[LFGTraining, LFGObjective]):
 
     def default_part(self, preset: str) -> str:
         """The release knows no eyes' part."""
-        return "auto" if preset == "tiny" else "faces"
+        return "auto" if preset in QUICK else "faces"
 
     def second_part(self, config: LFGTraining, preset: str) -> LFGTraining:  # noqa: ARG002
         """Regions see the eyes, and half of the pairs blink.
@@ -59,10 +59,12 @@ class LFGStage(Stage[LFGTraining, LFGObjective]):
         From the first step this would stop a small network from learning how heads move.
         """
         scale = max(0.5, config.network.region_scale)
+        run = config.run
+        run = replace(run, steps=max(1, run.steps * 9 // 4), planned_s=run.planned_s * 9 / 4)
         return replace(
             config,
             network=replace(config.network, region_scale=scale),
-            run=replace(config.run, steps=max(1, config.run.steps * 9 // 4)),
+            run=run,
             eyes_weight=config.eyes_weight or 30.0,
             openness_weight=config.openness_weight or 2.0,
             blink_share=config.blink_share or 0.5,

@@ -13,7 +13,7 @@ from dawn.training.stages import stage_named
 from dawn.training.task import begin_from
 from manifests.errors import InputError
 from manifests.store import Dataset
-from pipeline.train.command import TrainOptions, run_train, runs_of, train_stage
+from pipeline.train.command import TrainOptions, pace_of, run_train, runs_of, train_stage
 from pipeline.train.run import Resources
 from tests.small import SMALL_LFG
 
@@ -29,6 +29,8 @@ def options(stage: str, preset: str = "tiny", **more: str) -> TrainOptions:
         ("lfg", "128", {}, ["run"]),
         ("lfg", "128", {"curriculum": "auto"}, ["run/faces", "run/eyes"]),
         ("lfg", "tiny", {"curriculum": "eyes", "init": "faces"}, ["run"]),
+        ("lfg", "small", {}, ["run/faces", "run/eyes"]),
+        ("a2v", "small", {}, ["run"]),
         ("pbnet", "tiny", {}, ["run"]),
         ("a2v", "tiny", {}, ["run"]),
         ("a2v", "256", {}, ["run/short", "run/long"]),
@@ -36,6 +38,38 @@ def options(stage: str, preset: str = "tiny", **more: str) -> TrainOptions:
 )
 def test_a_preset_s_runs(stage: str, preset: str, more: dict[str, str], outs: list[str]) -> None:
     assert [part.out for part in runs_of(stage, options(stage, preset, **more))] == outs  # type: ignore[arg-type]
+
+
+def test_the_small_preset_is_planned_to_take_eight_minutes() -> None:
+    """With time to start, to validate and to save; `--minutes` scales the steps of all parts."""
+    everything = options("all", "small")
+    assert 0.9 < pace_of(everything, 8) < 1.1
+    pace = pace_of(everything, 4)
+    for stage in ("lfg", "pbnet", "a2v"):
+        own = options(stage, "small")
+        for whole, half in zip(
+            runs_of(stage, own), runs_of(stage, replace(own, pace=pace)), strict=True
+        ):
+            run = whole.config.run
+            assert half.config.run.steps == round(run.steps * pace)
+            assert half.config.run.planned_s == pytest.approx(run.planned_s * pace)
+    with pytest.raises(InputError, match="--minutes 8: the preset 128 has no plan of time"):
+        run_train(replace(options("a2v", "128"), minutes=8))
+
+
+@pytest.mark.slow
+def test_the_small_preset_trains_on_a_cpu(dataset: Dataset, tmp_path: Path) -> None:
+    changes = [f"run.{change}" for change in ("batch=2", "loader_workers=0", "validation_clips=1")]
+    run_train(
+        TrainOptions(
+            stage="all", dataset=dataset.path, out=str(tmp_path), preset="small", minutes=0.01,
+            changes=tuple(changes), resources=Resources(),
+        )
+    )  # fmt: skip
+    for stage in ("lfg", "pbnet", "a2v"):
+        card = checkpoints.read_card(tmp_path / f"model/{stage}/{stage}.json")
+        assert card.source["computed"] == {"device": "cpu", "precision": "float32", "tf32": False}
+    assert card.architecture["image_size"] == 128
 
 
 def test_what_the_eyes_part_changes_stays_as_it_was_set() -> None:
