@@ -102,6 +102,7 @@ class Bench:
 def agreement(bench: Bench) -> None:
     """How far the device's results lie from the CPU's in float32."""
     from dawn.a2v.kernels import without_kernels
+    from dawn.layout import channels_last
     from dawn.sampling.noise import frame_noise
 
     frames = 10 if is_smoke() else 50
@@ -116,7 +117,7 @@ def agreement(bench: Bench) -> None:
         exact = here.denoise_fn(z, features, cond, time_, 40)
         there = here.to(bench.device)
         given = [tensor.to(bench.device) for tensor in (z, features, cond, time_)]
-        there.denoise_fn.lay_out()
+        channels_last(there.denoise_fn)
         for dtype in (torch.float32, torch.bfloat16):
             network = there.denoise_fn.to(dtype)
             fused = network(*given, 40).cpu()
@@ -175,7 +176,7 @@ def profile(bench: Bench, function: Callable[[], object]) -> None:
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as profiled
 
-    with profiled(activities=[ProfilerActivity.CUDA]) as found:
+    with profiled(activities=[ProfilerActivity.CUDA], acc_events=True) as found:
         function()
         torch.cuda.synchronize()
     rows = sorted(found.key_averages(), key=lambda row: -row.self_device_time_total)

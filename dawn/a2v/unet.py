@@ -161,13 +161,6 @@ class UNet(nn.Module):
         still = channels_last(features).to(self.init_conv.weight.dtype)
         return self.init_conv.partial(still, slice(MOTION_CHANNELS, None), self.init_conv.bias)
 
-    def lay_out(self) -> None:
-        """Keep convolutions' weights channels-last, or a GPU would turn them around every time."""
-        for module in self.modules():
-            if isinstance(module, FrameConv | FrameUpsample):
-                weight = module.weight.data
-                module.weight.data = weight.to(memory_format=torch.channels_last_3d)
-
     def time_shifts(self, times: Tensor, prepared: Prepared) -> dict[ResBlock, Tensor]:
         """Scale and shift (B, 2 * outputs) of each conditional block at `times` (B,)."""
         embedding, *layers = self.time_mlp

@@ -11,6 +11,7 @@ from torch import nn
 from dawn.a2v.config import A2VConfig
 from dawn.a2v.model import A2V
 from dawn.checkpoints import Card, config_of, load_network, places, read_card, verify
+from dawn.layout import channels_last
 from dawn.lfg.config import LFGConfig
 from dawn.lfg.model import LFG
 from dawn.pbnet.config import PBNetConfig
@@ -134,7 +135,7 @@ def assembled(
     # The schedule's tables and the face mask keep their precision: only the U-Net is narrowed.
     a2v.diffusion.denoise_fn.to(_DTYPES[dtype])
     if device.type == "cuda":
-        a2v.diffusion.denoise_fn.lay_out()
+        channels_last(a2v.diffusion.denoise_fn)
     pairs = zip(pbnets, folder.pbnets, strict=True)
     return Model(
         folder=folder,

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from dawn.layout import channels_last
 from dawn.training.batches import Batches
 from dawn.training.config import RunSettings
 from dawn.training.norm import synced
@@ -46,9 +47,10 @@ class Stepper:
 
     def __init__(self, objective: Objective, settings: RunSettings, place: Place) -> None:
         allow_tf32(settings.tf32, place.device)
-        layout = torch.channels_last if place.cuda else torch.preserve_format
         self.settings, self.place = settings, place
-        self.objective = objective.to(place.device, memory_format=layout)
+        self.objective = objective.to(place.device)
+        if place.cuda:
+            channels_last(self.objective)
         self.averaged = {key: value.clone() for key, value in self.weights().items()}
         self.optimizer = optimizer_of(objective, settings, fused=place.fused)
         self._parallel = self._shared()
