@@ -89,8 +89,7 @@ def conditions_of(attentions: list[ConditionAttention], contexts: list[Tensor]) 
     wide = torch.promote_types(contexts[0].dtype, torch.float32)
     rows = torch.stack([rows for _, rows in prepared], 2).to(wide)
     gains = torch.stack([attention.get_parameter("to_out.1.g") for attention in attentions])
-    with torch.autocast(rows.device.type, enabled=False):  # or it would narrow them again
-        products = rows @ rows.transpose(-1, -2) / rows.shape[-1]
+    products = rows @ rows.transpose(-1, -2) / rows.shape[-1]
     return Conditions(
         queries=torch.cat([one.to_q.weight * one.norm.g for one in attentions]),
         directions=torch.stack([direction for direction, _ in prepared], 2).to(wide),
@@ -108,8 +107,7 @@ def attend_to_conditions(x: Tensor, conditions: Conditions) -> Tensor:
 
     def combine(x: Tensor, directions: Tensor, products: Tensor, rows: Tensor) -> Tensor:
         q = F.linear(F.layer_norm(x, x.shape[-1:], eps=EPSILON), queries).to(rows.dtype)
-        with torch.autocast(x.device.type, enabled=False):
-            return gate_and_mix(q, directions, products, rows).to(x.dtype)
+        return gate_and_mix(q, directions, products, rows).to(x.dtype)
 
     pixels = x.flatten(2, 3)
     width = queries.shape[0] * x.shape[0] * pixels.shape[2]
