@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dawn.device import pick_device
 from dawn.sampling.baselines import BASELINES, Baseline
-from dawn.sampling.model import find_lfg, find_model, pick_device, verify_model
+from dawn.sampling.model import find_lfg, find_model, verify_model
 from dawn.sampling.provenance import settings_of, with_window
 from dawn.sampling.settings import GenerateConfig
 from dawn.weights import require
