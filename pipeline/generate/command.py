@@ -15,7 +15,7 @@ from manifests.errors import InputError
 from manifests.location import location
 from manifests.runs import RunFolder
 from manifests.store import Dataset
-from pipeline.cluster.actors import OnActors, Workers
+from pipeline.cluster.actors import Later, OnActors, Workers
 from pipeline.cluster.tasks import OnRay, check_workers
 from pipeline.generate.clips import audio_kind
 from pipeline.generate.items import Item, clip_items, list_items
@@ -63,7 +63,7 @@ def generate_many(options: ManyOptions, workers: Workers | None = None) -> RunSu
     check_workers(options.workers, options.address)
     plan = plan_run(options)
     console.print(f"{len(plan.items)} videos to make into {plan.task.root}", markup=False)
-    started = workers or start_workers(options, plan.task)
+    started = workers or Later(lambda: start_workers(options, plan.task))
     try:
         summary = generate_run(plan.items, plan.task, plan.info, started, retry=options.retry)
     finally:

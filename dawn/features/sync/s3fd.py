@@ -69,9 +69,11 @@ class S3fd:
 
         found = []
         for start in range(0, len(pictures), self._batch):
-            part = [_prepared(picture) for picture in pictures[start : start + self._batch]]
+            part = pictures[start : start + self._batch]
+            # In memory of PyTorch's: where an array begins decides a CPU's last bits.
+            batch = torch.stack([torch.from_numpy(_prepared(picture)) for picture in part])
             with exact():
-                answers = self._network(torch.from_numpy(np.stack(part)).to(self._device))
+                answers = self._network(batch.to(self._device))
                 # A face at a time is chosen: on a GPU each would wait for the one before.
                 chosen = self._chosen.forward(*(answer.cpu() for answer in answers))
             found += [self._boxes(faces) for faces in chosen[:, 1].numpy()]

@@ -15,7 +15,7 @@ from syncnet_python.SyncNetInstance import SyncNetInstance
 from syncnet_python.SyncNetModel import S
 
 from dawn.features.sync.s3fd import S3fd, longest_track
-from dawn.features.sync.syncnet import Lse, SyncNet
+from dawn.features.sync.syncnet import Lse, SyncNet, lse_of, shift_distances
 from dawn.features.sync.track_crop import track_crops
 from eval.damage import delay_sound
 from eval.metrics import lip_sync
@@ -169,10 +169,7 @@ def test_late_sound_moves_the_distances_by_as_many_frames(
     # hardly differ from their mean, so that is taken away.
     mean = sound.mean(axis=0)
     faces = sound[3:20] - mean
-    results = [
-        lip_sync.lse_of(lip_sync.shift_distances(faces, side[3:20] - mean))
-        for side in (sound, moved, ahead)
-    ]
+    results = [lse_of(shift_distances(faces, side[3:20] - mean)) for side in (sound, moved, ahead)]
     assert [result.offset_frames for result in results] == [0, -5, 5]
     assert results[1].distance_at_zero > results[1].distance
 
