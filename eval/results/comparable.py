@@ -68,12 +68,13 @@ def devices_of(info: Mapping[str, Any]) -> dict[str, list[str]]:
     return {name: ["cpu"] for name, made in found.items() if networks & set(made["libraries"])}
 
 
-def other_devices(all_of: Mapping[str, Results]) -> list[str]:
-    """Which numbers of these named rows were measured on different devices, one line for all
-    metrics alike; they may be compared, as devices agree within `dawn.device.TOLERANCE`.
+def other_devices(infos: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Which numbers of these rows, by name with what `results.json` says, were measured on
+    different devices, one line for all metrics alike. They may be compared: devices agree within
+    `dawn.device.TOLERANCE`.
     """
     found: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    by_row = {row: devices_of(results.info) for row, results in all_of.items()}
+    by_row = {row: devices_of(info) for row, info in infos.items()}
     for metric in sorted({name for devices in by_row.values() for name in devices}):
         places = {
             row: " and ".join(devices[metric])
