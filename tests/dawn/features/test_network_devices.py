@@ -87,7 +87,8 @@ def speaker() -> Pass:
     net: Any = SpeakerEncoder.__new__(SpeakerEncoder)
     nn.Module.__init__(net)
     net.lstm, net.linear = nn.LSTM(40, 256, 3, batch_first=True), nn.Linear(256, 256)
-    return lambda moved=net.to("meta"): moved(empty(3, 160, 40))
+    moved = net.to("meta")
+    return lambda: moved(empty(3, 160, 40))
 
 
 def threeddfa() -> Pass:
