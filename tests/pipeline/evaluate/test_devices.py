@@ -1,6 +1,8 @@
 """Devices of an evaluation: what its jobs are told, what its results say, what starts at all."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from pipeline.evaluate import command
 from pipeline.evaluate.command import plan, run_evaluate
 from pipeline.evaluate.run import evaluate, results_folder
 from pipeline.evaluate.worker import ClipTask
+from tests.conftest import ROOT
 from tests.evaluations import content, options
 from tests.networks import write_i3d
 
@@ -128,3 +131,23 @@ def test_ray_is_not_started_where_nothing_is_left_to_measure(
     }
     with pytest.raises(AssertionError, match="Ray was started"):
         run_evaluate(options(tmp_path / "new", card, real, videos=fake, metrics="psnr"))
+
+
+def test_a_finished_evaluation_loads_no_pytorch(
+    real: Path, fake: Path, card: str, tmp_path: Path
+) -> None:
+    given = options(tmp_path / "out", card, real, videos=fake, system="s", metrics="psnr")
+    run_evaluate(given, InProcess())
+    code = (
+        "import sys; from pipeline.cli.app import main; "
+        "sys.exit = lambda code=0: print(code, 'torch' in sys.modules, 'ray' in sys.modules); "
+        "main()"
+    )
+    flags = ["--videos", fake, "--reference", real, "--out", given.out, "--protocol", card]
+    answer = subprocess.run(
+        [sys.executable, "-c", code, "evaluate", *map(str, flags), "--system", "s", "--metrics",
+         "psnr"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "done: 3 unchanged" in answer.stdout, answer.stderr
+    assert answer.stdout.splitlines()[-1] == "0 False False"
