@@ -89,6 +89,9 @@ def exact() -> Iterator[None]:
 def batch_of(item_bytes: int, room_bytes: float, least: int, most: int) -> int:
     """Items of a batch, each of which takes `item_bytes` while a network computes: as many as fit
     into half of the room (weights and the other networks take the rest), from `least` to `most`.
+
+    Networks state for `item_bytes` five times what their activations take at once, or about: the
+    workspaces of convolutions come on top.
     """
     return max(least, min(most, int(room_bytes / 2 // item_bytes)))
 

@@ -45,7 +45,7 @@ class InceptionPool3:
 
         def run(pictures: Pictures) -> Features:
             with exact():
-                return net(networks.to_tensor(pictures, device)).cpu().numpy()  # type: ignore[no-any-return]
+                return net(networks.to_tensor(pictures, device)).cpu().numpy()
 
         rows = across(run, [clip.sampled() for clip in clips], size)
         return [of if len(of) else Excluded(Reason.TOO_SHORT) for of in rows]

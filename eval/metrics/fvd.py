@@ -68,7 +68,7 @@ class I3dLogits:
                 # StyleGAN-V's call: the script scales to [-1, 1] and resizes to 224 itself, and
                 # gives the logits.
                 logits = net(pixels, rescale=True, resize=True, return_features=True)
-                return logits.reshape(-1, LOGITS).cpu().numpy()  # type: ignore[no-any-return]
+                return logits.reshape(-1, LOGITS).cpu().numpy()
 
         each = [(window[np.newaxis] for window in windows(c, self.length)) for c in clips]
         return [of if len(of) else Excluded(Reason.TOO_SHORT) for of in across(run, each, size)]

@@ -16,7 +16,7 @@ from eval.protocol.clips import ClipSettings, Pair
 Net = Literal["alex", "squeeze"]
 
 _TRUNK = {"alex": "alexnet", "squeeze": "squeezenet"}
-_PIXEL_BYTES, _MOST = 512, 128
+_PIXEL_BYTES, _MOST = 2048, 128
 """What a network holds of a pair of pictures while it computes, a pixel; and pairs at once."""
 
 LPIPS = Step(name="lpips", libraries=("torch", "torchmetrics", "torchvision"), after=(SAMPLED,))
@@ -31,7 +31,7 @@ def _distances(net: Net, settings: ClipSettings) -> Callable[[Pictures, Pictures
     def measure(a: Pictures, b: Pictures) -> F64:
         with exact():
             first, second = (networks.to_tensor(side, device) for side in (a, b))
-            return network(first, second).cpu().double().numpy()  # type: ignore[no-any-return]
+            return network(first, second).cpu().double().numpy()
 
     return measure
 

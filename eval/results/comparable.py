@@ -9,7 +9,7 @@ import numpy as np
 
 from dawn.device import TOLERANCE
 from eval.protocol.card import deciding
-from eval.results.conditions import described, differing
+from eval.results.conditions import described, differing, networks_in
 from eval.results.scores import Results
 from manifests.config import diff
 
@@ -64,8 +64,7 @@ def devices_of(info: Mapping[str, Any]) -> dict[str, list[str]]:
     if told is not None:
         return {name: list(devices) for name, devices in told.items()}
     found = info.get("protocol", {}).get("metrics", {})
-    networks = {"torch", "onnxruntime"}
-    return {name: ["cpu"] for name, made in found.items() if networks & set(made["libraries"])}
+    return {name: ["cpu"] for name, made in found.items() if networks_in(made)}
 
 
 def other_devices(infos: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from manifests.errors import InputError
 
 SHARE = 0.25
 """Of a GPU for each worker, where none is given: decoding and face meshes keep a worker's processor
-busy most of the time, so that four workers do not crowd a card, and each takes 1 to 3 GB of it.
+busy between networks, and a quarter of any card that is in use holds its networks.
 """
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"

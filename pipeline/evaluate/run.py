@@ -19,7 +19,7 @@ from eval.metrics.catalogue import names, require_known
 from eval.metrics.interface import Reason
 from eval.protocol.card import deciding
 from eval.results.comparable import devices_of
-from eval.results.conditions import Conditions, Standing, described, hash_of
+from eval.results.conditions import Conditions, Standing, described, hash_of, networks_in
 from eval.results.pairing import Pairing, PairSpec
 from eval.results.scores import record_of, standings_of
 from eval.results.stored import INFO, SET, CommittedClip, committed_clips, set_rows
@@ -133,9 +133,9 @@ def _measure(
     folder: RunFolder,
     executor: Executor,
     committed: Mapping[str, CommittedClip],
-    told: Mapping[str, Any],
+    told: dict[str, Any],
     summary: Summary,
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     """Measure what is missing; returns what `results.json` says of it."""
     here = job.conditions.standings(job.wanted)
     can = {name: standing for name, standing in here.items() if standing.hash is not None}
@@ -148,7 +148,7 @@ def _measure(
         if missing is None:
             summary.outcomes["unchanged"] += 1
             continue
-        networks = any(_networks(record["metrics"][name]) for name in missing)
+        networks = any(networks_in(record["metrics"][name]) for name in missing)
         place = executor.place if networks else CPU
         works[spec.clip_id] = ClipTask(
             results=folder.uri,
@@ -185,18 +185,13 @@ def _measure(
     return told
 
 
-def _networks(conditions: Mapping[str, Any]) -> set[str]:
-    """Of the libraries behind a metric those that run networks where they are told to."""
-    return set(conditions["libraries"]) & {"torch", "onnxruntime"}
-
-
 def _with_devices(
     told: Mapping[str, Any], metrics: Iterable[str], devices: Mapping[str, str]
 ) -> dict[str, list[str]]:
     """Which devices measured each metric's numbers, with those of a clip just measured."""
     found: dict[str, list[str]] = dict(told["devices"])
     for name in metrics:
-        libraries = _networks(told["protocol"]["metrics"][name])
+        libraries = networks_in(told["protocol"]["metrics"][name])
         used = {devices[library] for library in libraries & devices.keys()}
         if used:
             found[name] = sorted(used.union(found.get(name, ())))

@@ -27,7 +27,7 @@ WINDOW = 400
 SEGMENT = 320_000
 """Samples from one segment to the next; each also sees the 80 that its last row needs."""
 
-_SEGMENT_BYTES, _MOST_SEGMENTS = 512 * 2**20, 8
+_SEGMENT_BYTES, _MOST_SEGMENTS = 2**30, 8
 """What the large model holds of a segment while it computes, and the segments at once."""
 
 _FILES = "config.json, preprocessor_config.json and model.safetensors or pytorch_model.bin"

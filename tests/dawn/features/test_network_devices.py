@@ -2,6 +2,7 @@
 brought back. That needs no GPU, and what holds of it holds of a GPU.
 """
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,16 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from dawn.features.faces import threeddfa as faces
 from dawn.features.faces.threeddfa import MobileNet
 from dawn.features.sound.speaker import SpeakerEncoder
+from dawn.features.sync import syncnet
 from dawn.features.sync.direct import DirectPicture, DirectSound
 from dawn.features.sync.lr_asd import LrAsd
 from dawn.features.sync.package import syncnet_parts
 from dawn.torchvision_import import prepare_torchvision
+from eval.metrics import fid
+from eval.metrics import lpips as lpips_metric
 from eval.metrics.networks import Inception2015, Lpips
 from tests.networks import inception_state
 
@@ -24,11 +29,15 @@ Pass = Callable[[], Tensor]
 
 
 class Elsewhere(TorchDispatchMode):
-    """Notes the operations that touch a tensor of another device than `meta`."""
+    """Notes the operations that touch a tensor of another device than `meta`, and the bytes that
+    are there at once of what is made.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
+        self.bytes = self.peak = 0
+        self._known: set[int] = set()
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -37,7 +46,23 @@ class Elsewhere(TorchDispatchMode):
         leaves = tree_leaves((args, kwargs, result))
         if any(isinstance(leaf, Tensor) and leaf.device.type != "meta" for leaf in leaves):
             self.found.append(str(function))
+        for made in tree_leaves(result):
+            if isinstance(made, Tensor) and made.untyped_storage()._cdata not in self._known:
+                self._note(made)
         return result
+
+    def _note(self, made: Tensor) -> None:
+        storage = made.untyped_storage()
+        name, size = storage._cdata, storage.nbytes()
+        self._known.add(name)
+        self.bytes += size
+        self.peak = max(self.peak, self.bytes)
+
+        def gone() -> None:
+            self._known.discard(name)
+            self.bytes -= size
+
+        weakref.finalize(made, gone)
 
 
 def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -121,6 +146,14 @@ NETWORKS: dict[str, Callable[[], Pass]] = {
 }
 
 
+BYTES = {
+    "inception": fid._PICTURE_BYTES,
+    "lpips squeeze": lpips_metric._PIXEL_BYTES * 128**2,
+    "syncnet's pictures": syncnet._WINDOW_BYTES,
+    "3ddfa": faces._CROP_BYTES,
+}
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_pass_stays_on_the_device_of_the_network(name: str) -> None:
     run, elsewhere = NETWORKS[name](), Elsewhere()
@@ -128,6 +161,9 @@ def test_a_pass_stays_on_the_device_of_the_network(name: str) -> None:
         made = run()
     assert made.device.type == "meta"
     assert elsewhere.found == []
+    stated = BYTES.get(name)
+    if stated is not None:  # of two items: workspaces come on top of what is counted
+        assert 4 * elsewhere.peak / 2 <= stated <= 8 * elsewhere.peak / 2
 
 
 def test_what_is_made_elsewhere_is_found() -> None:
