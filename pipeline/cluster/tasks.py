@@ -216,7 +216,9 @@ class OnRay:
     def _start_job(self, job: "_Job") -> None:
         job.tries += 1
         job.begun = None
-        self._running[_task(job.gpus).remote(job.function, job.arguments)] = job
+        share = {"num_gpus": job.gpus} if job.gpus else {}
+        task = _task().options(num_cpus=1, max_retries=0, num_returns="streaming", **share)
+        self._running[task.remote(job.function, job.arguments)] = job
 
     def _next(self, stream: Any, job: "_Job") -> Any:  # noqa: ANN401 - any result
         """What a job has sent: that it began, then its result."""
@@ -267,16 +269,10 @@ _CALLS = 500
 
 
 @functools.cache
-def _task(gpus: float = 0.0) -> Any:  # noqa: ANN401 - Ray's remote functions are untyped
+def _task() -> Any:  # noqa: ANN401 - Ray's remote functions are untyped
     """The one remote function of all jobs: Ray counts a worker's calls by function, and keeps
     every function that it was ever given.
     """
-    share = {"num_gpus": gpus} if gpus else {}
-    return _function().options(num_cpus=1, max_retries=0, num_returns="streaming", **share)
-
-
-@functools.cache
-def _function() -> Any:  # noqa: ANN401
     import ray
 
     return ray.remote(max_calls=_CALLS)(_call)
