@@ -31,8 +31,9 @@ from benchmarks.fresh import fresh, peak_mib
 from benchmarks.inputs import render_people
 from benchmarks.report import Report, arguments, parse, skipped
 from dawn.torchvision_import import prepare_torchvision
+from eval.metrics.batches import BATCH
 from eval.metrics.catalogue import METRICS
-from eval.metrics.networks import BATCH, Inception2015, to_tensor
+from eval.metrics.networks import Inception2015, to_tensor
 from eval.protocol.card import ProtocolCard
 from eval.protocol.clips import Clip, ClipSettings, Pair
 from eval.results.conditions import Conditions

@@ -1,14 +1,16 @@
 """Measuring and reading results in notebooks and scripts; `eval.measure` and `eval.load`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from dawn.device import Placement, pick_device
 from eval.metrics.catalogue import CLIP_METRICS, names, select
 from eval.protocol.card import read_card
 from eval.protocol.clips import Clip, Pair
-from eval.results.conditions import Conditions
+from eval.results.conditions import Conditions, networks_in
 from eval.results.measuring import measure as measure_pair
 from eval.results.measuring import metric_rows
 from eval.results.stored import INFO, SET
@@ -24,6 +26,7 @@ def measure(
     metrics: Sequence[str] | None = None,
     protocol: str = "default",
     image: str | Path | None = None,
+    device: str = "auto",
 ) -> pd.DataFrame:
     """Measure one generated video against the real one of the same take.
 
@@ -31,7 +34,7 @@ def measure(
     frames or windows behind it, `status` and `reason` where there is no number or a proxy.
     `metrics` are names or how they begin, by default the protocol's; those of sets, such as FID,
     need `dawn evaluate`. `image` is the portrait, where it is not the real video's first frame.
-    Raises InputError.
+    Networks run on `device`: cpu, cuda, cuda:1, or a GPU where there is one. Raises InputError.
     """
     card, _ = read_card(protocol)
     conditions = Conditions.resolve(card)
@@ -42,6 +45,8 @@ def measure(
     standings = conditions.standings(name for name in asked if name in of_clips)
     possible = [name for name, standing in standings.items() if standing.hash is not None]
     settings = conditions.settings(possible)
+    if any(networks_in(conditions.of(name)) for name in possible):
+        settings = replace(settings, place=Placement(str(pick_device(device))))
     try:
         pair = Pair(
             Path(video).stem, Clip(local_path(video), settings),

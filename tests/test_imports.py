@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dawn.features.sync.package import syncnet_parts
+from tests.results_folders import write_results
 
 ROOT = Path(__file__).parents[1]
 ORDER = {"manifests": 0, "dawn": 1, "eval": 2, "pipeline": 3}
@@ -97,6 +98,41 @@ def test_help_is_quick_for_it_loads_little() -> None:
     assert "typer" in loaded
     assert not (heavy | {"numpy"}) & loaded
     assert len(loaded) < 450
+
+
+def test_commands_on_results_load_no_pytorch(tmp_path: Path) -> None:
+    """It takes seconds to load, and only networks need it; nor do they start Ray."""
+    for name in ("a", "b"):
+        write_results(tmp_path / name, {"psnr": [20.0, 21.0, 22.0]}, system=name)
+    (tmp_path / "gate.yaml").write_text(
+        "name: g\nmin_clips: 2\ngates: [{metric: psnr, margin: 1}]\n"
+    )
+    code = """if True:
+        import sys
+        from pipeline.cli.app import main
+        folder = sys.argv[1]
+        a, b = f"{folder}/a", f"{folder}/b"
+        for arguments in (
+            ["leaderboard", a, b, "--out", f"{folder}/page"],
+            ["regress", "--baseline", a, "--candidate", b, "--gate", f"{folder}/gate.yaml"],
+            ["weights", "list"],
+        ):
+            sys.argv = ["dawn", *arguments]
+            try:
+                main()
+            except SystemExit as exit_:
+                assert exit_.code in (0, None), arguments
+        print(*sys.modules, file=sys.stderr)
+    """
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    assert "PASS" in answer.stdout
+    loaded = set(answer.stderr.splitlines()[-1].split())
+    assert "eval.metrics.catalogue" in loaded
+    assert not {"torch", "ray", "mediapipe", "onnxruntime"} & loaded
 
 
 @pytest.mark.parametrize("package", ORDER)

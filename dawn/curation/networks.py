@@ -2,7 +2,7 @@
 sound, and how well the voice was recorded.
 
 The hand model comes with MediaPipe. The others take part where their weights are
-(`dawn weights list`); the recipe records which did. They are loaded once a process.
+(`dawn weights list`); the recipe records which did. They are loaded once a process and place.
 """
 
 from collections.abc import Iterable
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.curation.extraction import Clip
+from dawn.device import CPU, Placement
 from dawn.features.faces.hands import covered_share
 from dawn.features.faces.identity import MobileFaceNet, align_112, clip_embedding, five_points
 from dawn.features.faces.jumps import largest_jump
@@ -34,9 +35,11 @@ _LEAST_FRAMES = 45
 """Both agreement networks shift the sound by up to 15 frames either way."""
 
 
-def measure(clip: Clip, networks: Iterable[str], *, hands: bool = False) -> dict[str, Any]:
+def measure(
+    clip: Clip, networks: Iterable[str], *, hands: bool = False, place: Placement = CPU
+) -> dict[str, Any]:
     """Columns of `clips` that networks fill; the optional ones are named. LR-ASD also fills the
-    clip's `speaking`.
+    clip's `speaking`. They run at `place`; MediaPipe's, DNSMOS and BRISQUE always on the CPU.
     """
     networks = set(networks)
     row: dict[str, Any] = {"jump": largest_jump(clip.landmarks)}
@@ -44,20 +47,20 @@ def measure(clip: Clip, networks: Iterable[str], *, hands: bool = False) -> dict
         looks = list(clip.kept)[::_LOOK_EVERY]
         row["hand"] = covered_share((clip.kept[t], clip.landmarks[t]) for t in looks)
     if "text" in networks:
-        row["text"] = text_share(_text_detector(), _spread(clip, _TEXT_LOOKS, _TEXT_EVERY))
+        row["text"] = text_share(_text_detector(place), _spread(clip, _TEXT_LOOKS, _TEXT_EVERY))
     if "brisque" in networks:
         scores = [_brisque().score(look) for look in _spread(clip, _QUALITY_LOOKS)]
         seen = [score for score in scores if score is not None]
         row["brisque"] = float(np.median(seen)) if seen else None
     if "voice" in networks:
-        voice = _speaker_encoder().embed(clip.samples)
+        voice = _speaker_encoder(place).embed(clip.samples)
         row["voice"] = None if voice is None else voice.tolist()
     if "identity" in networks:
-        row["embedding"] = _embedding(clip).tolist()
+        row["embedding"] = _embedding(clip, place).tolist()
     if "lr_asd" in networks:
-        row |= _lr_asd_agreement(clip)
+        row |= _lr_asd_agreement(clip, place)
     if "syncnet" in networks:
-        row |= _syncnet_agreement(clip)
+        row |= _syncnet_agreement(clip, place)
     if "dnsmos" in networks:
         row |= _speech_quality(clip)
     return row
@@ -75,13 +78,13 @@ def _speech_quality(clip: Clip) -> dict[str, Any]:
     }
 
 
-def _embedding(clip: Clip) -> NDArray[np.float32]:
+def _embedding(clip: Clip, place: Placement) -> NDArray[np.float32]:
     """Mean embedding of up to eight crops in which the mesh found the face."""
     seen = [t for t in clip.kept if clip.found[t]]
     chosen = seen[:: max(1, len(seen) // 8)][:8]
     points = five_points(clip.landmarks)
     faces = np.stack([align_112(clip.kept[t], points[t]) for t in chosen])
-    return clip_embedding(_mobilefacenet().embed(faces))
+    return clip_embedding(_mobilefacenet(place).embed(faces))
 
 
 def _spread(clip: Clip, count: int, every: int | None = None) -> list[NDArray[np.uint8]]:
@@ -90,13 +93,13 @@ def _spread(clip: Clip, count: int, every: int | None = None) -> list[NDArray[np
     return [clip.kept[t] for t in list(clip.kept)[:: min(step, every or step)]]
 
 
-def _lr_asd_agreement(clip: Clip) -> dict[str, Any]:
+def _lr_asd_agreement(clip: Clip, place: Placement) -> dict[str, Any]:
     from dawn.features.sync.active_speaker import speaker_crops
 
     if clip.frames < _LEAST_FRAMES or not np.any(clip.samples):
         return {}
     crops = speaker_crops(_pictures(clip), clip.boxes[:, [0, 2, 1, 3]])
-    margin = _lr_asd().asd_margin(crops, _int16(clip.samples))
+    margin = _lr_asd(place).asd_margin(crops, _int16(clip.samples))
     clip.speaking = margin.speaking
     # Its offset is positive when the sound comes too early; ours when it lags.
     return {
@@ -132,13 +135,13 @@ def _int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     return np.round(samples * 32767).astype(np.int16)
 
 
-def _syncnet_agreement(clip: Clip) -> dict[str, Any]:
+def _syncnet_agreement(clip: Clip, place: Placement) -> dict[str, Any]:
     from dawn.features.sync.track_crop import track_crops
 
     if clip.frames < _LEAST_FRAMES or not np.any(clip.samples):
         return {}
     crops = track_crops(_pictures(clip), clip.boxes[:, [0, 2, 1, 3]])
-    lse = _syncnet().lse(np.ascontiguousarray(crops[..., ::-1]), _int16(clip.samples))
+    lse = _syncnet(place).lse(np.ascontiguousarray(crops[..., ::-1]), _int16(clip.samples))
     return {
         "agreement": float(lse.confidence),
         "agreement_by": "syncnet",
@@ -146,9 +149,9 @@ def _syncnet_agreement(clip: Clip) -> dict[str, Any]:
     }
 
 
-def hubert_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def hubert_features(samples: NDArray[np.float32], place: Placement = CPU) -> NDArray[np.float32]:
     """Mono 16 kHz samples (T * 640,) to HuBERT features (T, 1024)."""
-    return _hubert().features(samples, len(samples) // SAMPLES_PER_FRAME)
+    return _hubert(place).features(samples, len(samples) // SAMPLES_PER_FRAME)
 
 
 def _pictures(clip: Clip) -> Iterable[NDArray[np.uint8]]:
@@ -156,13 +159,13 @@ def _pictures(clip: Clip) -> Iterable[NDArray[np.uint8]]:
 
 
 @lru_cache(maxsize=1)
-def _mobilefacenet() -> MobileFaceNet:
-    return MobileFaceNet(require("mobilefacenet"))
+def _mobilefacenet(place: Placement) -> MobileFaceNet:
+    return MobileFaceNet(require("mobilefacenet"), place)
 
 
 @lru_cache(maxsize=1)
-def _text_detector() -> TextDetector:
-    return TextDetector(require("ppocr_det"))
+def _text_detector(place: Placement) -> TextDetector:
+    return TextDetector(require("ppocr_det"), place.device)
 
 
 @lru_cache(maxsize=1)
@@ -171,28 +174,28 @@ def _brisque() -> Brisque:
 
 
 @lru_cache(maxsize=1)
-def _speaker_encoder() -> Any:  # noqa: ANN401 - imported late, torch is heavy
+def _speaker_encoder(place: Placement) -> Any:  # noqa: ANN401 - imported late, torch is heavy
     from dawn.features.sound.speaker import SpeakerEncoder
 
-    return SpeakerEncoder(require("ge2e_speaker"))
+    return SpeakerEncoder(require("ge2e_speaker"), place)
 
 
 @lru_cache(maxsize=1)
-def _lr_asd() -> Any:  # noqa: ANN401 - imported late, torch is heavy
+def _lr_asd(place: Placement) -> Any:  # noqa: ANN401 - imported late, torch is heavy
     from dawn.features.sync.active_speaker import ActiveSpeaker
 
-    return ActiveSpeaker(require("lr_asd"))
+    return ActiveSpeaker(require("lr_asd"), place)
 
 
 @lru_cache(maxsize=1)
-def _syncnet() -> Any:  # noqa: ANN401 - imported late, torch is heavy
+def _syncnet(place: Placement) -> Any:  # noqa: ANN401 - imported late, torch is heavy
     from dawn.features.sync.syncnet import SyncNet
 
-    return SyncNet(require("syncnet_v2"))
+    return SyncNet(require("syncnet_v2"), place)
 
 
 @lru_cache(maxsize=1)
-def _hubert() -> Any:  # noqa: ANN401 - imported late, transformers is heavy
+def _hubert(place: Placement) -> Any:  # noqa: ANN401 - imported late, transformers is heavy
     from dawn.features.sound.hubert import Hubert
 
-    return Hubert(require("hubert_large"))
+    return Hubert(require("hubert_large"), place)

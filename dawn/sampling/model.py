@@ -147,23 +147,6 @@ def assembled(
     )
 
 
-def pick_device(name: str) -> torch.device:
-    """The device called `name`; `auto` is a GPU where there is one. Raises InputError."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"--device {name}: give auto, cpu, cuda or cuda:1") from error
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"--device {name}: give auto, cpu, cuda or cuda:1")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"--device {name}: PyTorch sees {torch.cuda.device_count()} GPUs here; use --device cpu"
-        )
-    return device
-
-
 def verify_model(folder: ModelFolder) -> None:
     """Hold every file against its card, once, before workers load them."""
     for found in folder.all:

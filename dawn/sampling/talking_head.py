@@ -13,6 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.device import pick_device
 from dawn.features.faces.picture import read_picture
 from dawn.features.rates import FPS
 from dawn.sampling.drive import Changes, changes_from, measure_clip, still
@@ -26,7 +27,7 @@ from dawn.sampling.generate import (
     render_clip,
     work,
 )
-from dawn.sampling.model import Model, find_model, load_model, pick_device
+from dawn.sampling.model import Model, find_model, load_model
 from dawn.sampling.portrait import Portrait, find_portrait
 from dawn.sampling.provenance import settings_of
 from dawn.sampling.render import Batch

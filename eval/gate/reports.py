@@ -12,6 +12,7 @@ from eval.gate.findings import Finding
 from eval.gate.regression import Judgement
 from eval.report.numbers import cell, code, finite, number, plus
 from eval.report.page import fill
+from eval.results.comparable import other_devices
 from eval.results.conditions import described
 from manifests.config import as_dict
 
@@ -81,6 +82,8 @@ def as_markdown(judged: Judgement) -> str:
     if judged.other:
         lines += ["", "Not compared:", ""]
         lines += [f"- {cell(line)}" for line in described(judged.other)]
+    devices = other_devices({"baseline": judged.baseline, "candidate": judged.candidate})
+    lines += [line for one in devices for line in ("", cell(one))]
     return "\n".join(lines) + "\n"
 
 

@@ -16,6 +16,7 @@ from eval.leaderboard.published import PublishedTable, published_tables
 from eval.metrics.catalogue import is_set
 from eval.metrics.interface import Definition, Status
 from eval.metrics.set_distances import SetDistance
+from eval.results.comparable import other_devices
 from eval.results.scores import Results, apart
 from eval.statistics.intervals import FEW_SPEAKERS
 from eval.statistics.intervals import groups as drawn_together
@@ -68,6 +69,8 @@ class Sheet:
     apart: list[str]
     other: list[str]
     """Numbers that are left out, being made under other conditions."""
+    devices: list[str]
+    """Numbers that are compared though they were measured on different devices."""
     card: dict[str, Any]
     protocol_hash: str
     facts: dict[str, Any]
@@ -149,6 +152,7 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
         main=group.main,
         apart=group.apart,
         other=group.other,
+        devices=other_devices({entry.name: entry.results.info for entry in entries}),
         card=dict(group.main.results.info["protocol"]["card"]),
         protocol_hash=group.protocol,
         facts=_facts(group.main.results),

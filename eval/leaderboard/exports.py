@@ -100,6 +100,7 @@ def as_markdown(board: Board) -> str:
         bounds = [entry for entry in sheet.entries if not entry.ranked]
         lines += ["", *(f"- *{md_cell(e.name)}*: {BOUNDS[e.kind]}" for e in bounds), ""]
         lines += [*(f"- left out: {md_cell(line)}" for line in sheet.other), ""]
+        lines += [*(f"- {md_cell(line)}" for line in sheet.devices), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -191,6 +192,7 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
         "protocol": sheet.card,
         "apart": sheet.apart,
         "other_conditions": sheet.other,
+        "other_devices": sheet.devices,
         "facts": sheet.facts,
         "rows": [
             {

@@ -2,18 +2,22 @@
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.sync.active_speaker import FACE, LEAST_FRAMES, ActiveSpeaker
+from dawn.device import CPU, Placement
 from dawn.features.sync.track_crop import SIZE, crops_of, track_squares
 from eval.metrics.interface import Definition, Excluded, Measure, Reason
 from eval.metrics.lip_sync import to_int16
 from eval.metrics.presence import Number, face_fault, filled, of_one, sound_fault
 from eval.metrics.steps import LANDMARKS, SOUND, Step
 from eval.protocol.clips import Clip
+
+if TYPE_CHECKING:  # torch takes a second to import
+    from dawn.features.sync.active_speaker import ActiveSpeaker
 
 WEIGHTS = "lr_asd"
 LR_ASD = Step(
@@ -22,9 +26,11 @@ LR_ASD = Step(
 
 
 @functools.lru_cache(maxsize=1)
-def active_speaker(path: Path) -> ActiveSpeaker:
+def active_speaker(path: Path, place: Placement = CPU) -> "ActiveSpeaker":
     """The network from a file, once a process. Raises InputError."""
-    return ActiveSpeaker(path)
+    from dawn.features.sync.active_speaker import ActiveSpeaker
+
+    return ActiveSpeaker(path, place)
 
 
 def mesh_boxes(clip: Clip) -> NDArray[np.float32]:
@@ -36,6 +42,8 @@ def mesh_boxes(clip: Clip) -> NDArray[np.float32]:
 
 def grey_crops(clip: Clip) -> NDArray[np.uint8]:
     """The face as LR-ASD takes it, (frames, 112, 112)."""
+    from dawn.features.sync.active_speaker import FACE
+
     squares, edge, at = track_squares(mesh_boxes(clip)), (SIZE - FACE) // 2, 0
     inner = slice(edge, edge + FACE)
     grey = []
@@ -51,9 +59,11 @@ def asd_margin(clip: Clip) -> Number | Excluded:
     fault = sound_fault(clip) or face_fault(clip)
     if fault is not None:
         return Excluded(fault)
+    from dawn.features.sync.active_speaker import LEAST_FRAMES
+
     if clip.frames < LEAST_FRAMES:
         return Excluded(Reason.TOO_SHORT)
-    net = active_speaker(clip.settings.weights[WEIGHTS])
+    net = active_speaker(clip.settings.weights[WEIGHTS], clip.settings.place)
     return net.asd_margin(grey_crops(clip), to_int16(clip.sound)).margin, 1
 
 

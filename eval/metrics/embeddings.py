@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.device import CPU, Placement
 from dawn.features.faces.identity import (
     ARCFACE,
     EMBEDDING,
@@ -32,9 +33,9 @@ _WIDTH = {"mobilefacenet": EMBEDDING, "arcface": ARCFACE}
 
 
 @functools.lru_cache(maxsize=2)
-def network(name: Network, path: Path) -> MobileFaceNet | ArcFace:
+def network(name: Network, path: Path, place: Placement = CPU) -> MobileFaceNet | ArcFace:
     """The network from a file, once a process. Raises InputError."""
-    return MobileFaceNet(path) if name == "mobilefacenet" else ArcFace(path)
+    return MobileFaceNet(path, place) if name == "mobilefacenet" else ArcFace(path, place)
 
 
 def embeddings(clip: Clip, name: Network) -> Features:
@@ -50,17 +51,18 @@ def source_embedding(pair: Pair, name: Network) -> NDArray[np.float32] | None:
 
 
 def _embed(clip: Clip, name: Network) -> Features:
-    net = network(name, clip.settings.weights[name])
+    net = network(name, clip.settings.weights[name], clip.settings.place)
     found, points = clip.face_found, clip.landmarks
     rows = np.full((len(clip.sampled_indices), _WIDTH[name]), np.nan, np.float32)
     at = 0
     for chunk in clip.sampled():
-        for picture in chunk:
-            index = clip.sampled_indices[at]
-            if found[index]:
-                crop = align_112(picture, five_points(points[index]))
-                rows[at] = net.embed(crop[np.newaxis])[0]
-            at += 1
+        seen = [k for k in range(len(chunk)) if found[clip.sampled_indices[at + k]]]
+        crops = [
+            align_112(chunk[k], five_points(points[clip.sampled_indices[at + k]])) for k in seen
+        ]
+        if crops:
+            rows[[at + k for k in seen]] = net.embed(np.stack(crops))
+        at += len(chunk)
     return rows
 
 
@@ -70,5 +72,6 @@ def _embed_source(pair: Pair, name: Network) -> NDArray[np.float32] | None:
         points = mesh.detect(picture)
     if points is None:
         return None
-    net = network(name, pair.generated.settings.weights[name])
+    settings = pair.generated.settings
+    net = network(name, settings.weights[name], settings.place)
     return net.embed(align_112(picture, five_points(points))[np.newaxis])[0]

@@ -3,16 +3,20 @@
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dawn.device import CPU, Placement
 from dawn.features.faces.landmarks import to_68
-from dawn.features.faces.threeddfa import ThreeDDFA, face_crop
 from eval.metrics.interface import Definition, Excluded, Features, Reason
 from eval.metrics.presence import face_fault
 from eval.metrics.set_distances import SetDistance, frechet
 from eval.metrics.steps import LANDMARKS, SAMPLED, Step
 from eval.protocol.clips import Clip
+
+if TYPE_CHECKING:  # torch takes a second to import
+    from dawn.features.faces.threeddfa import ThreeDDFA
 
 FEATURE = "exp10"
 WEIGHTS = ("3ddfa_mb05", "3ddfa_mean_std")
@@ -21,9 +25,11 @@ EXPRESSION = slice(52, 62)
 
 
 @functools.lru_cache(maxsize=1)
-def threeddfa(network: Path, statistics: Path) -> ThreeDDFA:
+def threeddfa(network: Path, statistics: Path, place: Placement = CPU) -> "ThreeDDFA":
     """The network from its files, once a process. Raises InputError."""
-    return ThreeDDFA(network, statistics)
+    from dawn.features.faces.threeddfa import ThreeDDFA
+
+    return ThreeDDFA(network, statistics, place)
 
 
 @dataclass(frozen=True)
@@ -41,22 +47,27 @@ class ExpressionFeature:
 
     def extract(self, clip: Clip) -> Features | Excluded:
         """(n, 10)"""
+        from dawn.features.faces.threeddfa import face_crop
+
         fault = face_fault(clip)
         if fault is not None:
             return Excluded(fault)
         network, statistics = (clip.settings.weights[name] for name in WEIGHTS)
-        net = threeddfa(network, statistics)
+        net = threeddfa(network, statistics, clip.settings.place)
         points = to_68(clip.landmarks)[..., :2]
         rows, at = [], 0
         for chunk in clip.sampled():
+            crops = []
             for picture in chunk:
                 index = clip.sampled_indices[at]
                 at += 1
                 if not clip.face_found[index]:
                     continue
                 box = np.concatenate([points[index].min(axis=0), points[index].max(axis=0)])
-                rows.append(net.normalised(face_crop(picture, box))[EXPRESSION])
-        return np.stack(rows) if rows else Excluded(Reason.FEW_FACES)
+                crops.append(face_crop(picture, box))
+            if crops:
+                rows.append(net.all_normalised(np.stack(crops))[:, EXPRESSION])
+        return np.concatenate(rows) if rows else Excluded(Reason.FEW_FACES)
 
 
 FD_EXP10 = SetDistance(

@@ -1,17 +1,22 @@
 """FID and KID on Inception-2015 features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-
+from dawn.device import batch_on, exact
+from eval.metrics.batches import BATCH, Pictures, across
 from eval.metrics.interface import Definition, Excluded, Features, Reason
-from eval.metrics.networks import BATCH, INCEPTION, batches, inception, to_tensor
 from eval.metrics.set_distances import KERNEL_ROWS, SetDistance, frechet, kernel
-from eval.metrics.steps import Step
+from eval.metrics.steps import SAMPLED, Step
 from eval.protocol.clips import Clip
 
 FEATURE = "inception_pool3"
+INCEPTION = Step(
+    name="inception", libraries=("pytorch-fid", "torch", "torchvision"), after=(SAMPLED,)
+)
+
+_PICTURE_BYTES, _MOST = 48 * 2**20, 128
+"""What the network holds of a picture of 299 px while it computes, and the pictures at once."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,27 @@ class InceptionPool3:
     steps: tuple[Step, ...] = (INCEPTION,)
     version: int = 1
     batch: int = BATCH
+    """On the CPU; on a GPU as many as its memory allows."""
 
     def extract(self, clip: Clip) -> Features | Excluded:
         """(n, 2048)"""
-        net = inception(clip.settings.weights["fid_inception"])
-        with torch.inference_mode():
-            rows = [net(to_tensor(b)).numpy() for b in batches(clip.sampled(), self.batch)]
-        return np.concatenate(rows) if rows else Excluded(Reason.TOO_SHORT)
+        return self.extract_all([clip])[0]
+
+    def extract_all(self, clips: Sequence[Clip]) -> list[Features | Excluded]:
+        """See Feature."""
+        from eval.metrics import networks
+
+        settings = clips[0].settings
+        device = settings.place.device
+        net = networks.inception(settings.weights["fid_inception"], device)
+        size = batch_on(settings.place, _PICTURE_BYTES, on_cpu=self.batch, most=_MOST)
+
+        def run(pictures: Pictures) -> Features:
+            with exact():
+                return net(networks.to_tensor(pictures, device)).cpu().numpy()
+
+        rows = across(run, [clip.sampled() for clip in clips], size)
+        return [of if len(of) else Excluded(Reason.TOO_SHORT) for of in rows]
 
 
 FID = SetDistance(

@@ -1,19 +1,22 @@
 """FVD on windows of 16 or 32 frames, by I3D's Kinetics-400 logits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from dawn.device import batch_on, exact
+from eval.metrics.batches import Pictures, across
 from eval.metrics.interface import Definition, Excluded, Features, Reason
-from eval.metrics.networks import torchscript
 from eval.metrics.set_distances import SetDistance, frechet
 from eval.metrics.steps import LATER, PICTURES, Step
 from eval.protocol.clips import Clip
 
 LOGITS = 400
+
+_FRAME_BYTES, _MOST = 12 * 2**20, 16
+"""What the network holds of a window's frame while it computes, and the windows at once."""
 
 
 def windows(clip: Clip, length: int) -> Iterator[NDArray[np.uint8]]:
@@ -44,17 +47,31 @@ class I3dLogits:
         return f"i3d_logits_{self.length}"
 
     def extract(self, clip: Clip) -> Features | Excluded:
-        """(windows, 400). One window at a time: memory is one window's."""
-        net = torchscript(clip.settings.weights["i3d_k400"])
-        rows = []
-        for window in windows(clip, self.length):
-            pixels = torch.from_numpy(window.transpose(3, 0, 1, 2)[np.newaxis].copy()).float()
-            with torch.inference_mode():
+        """(windows, 400). On the CPU one window at a time: memory is one window's."""
+        return self.extract_all([clip])[0]
+
+    def extract_all(self, clips: Sequence[Clip]) -> list[Features | Excluded]:
+        """See Feature."""
+        import torch
+
+        from eval.metrics.networks import torchscript
+
+        settings = clips[0].settings
+        net = torchscript(settings.weights["i3d_k400"], settings.place.device)
+        size = batch_on(settings.place, _FRAME_BYTES * self.length, on_cpu=1, most=_MOST)
+
+        def run(several: Pictures) -> Features:
+            """Windows (n, length, size, size, 3) to (n, 400)."""
+            with exact():
+                planes = torch.from_numpy(several.transpose(0, 4, 1, 2, 3).copy())
+                pixels = planes.to(settings.place.device).float()
                 # StyleGAN-V's call: the script scales to [-1, 1] and resizes to 224 itself, and
                 # gives the logits.
                 logits = net(pixels, rescale=True, resize=True, return_features=True)
-            rows.append(logits.reshape(LOGITS).numpy())
-        return np.stack(rows) if rows else Excluded(Reason.TOO_SHORT)
+                return logits.reshape(-1, LOGITS).cpu().numpy()
+
+        each = [(window[np.newaxis] for window in windows(c, self.length)) for c in clips]
+        return [of if len(of) else Excluded(Reason.TOO_SHORT) for of in across(run, each, size)]
 
 
 def fvd(length: int) -> SetDistance:

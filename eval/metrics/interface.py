@@ -180,7 +180,11 @@ class Feature(Protocol):
         """Goes up whenever the same video would give other rows."""
 
     def extract(self, clip: Clip) -> Features | Excluded:
-        """Float32 rows (n, d), n >= 1. May raise UnreadableVideoError."""
+        """Float32 rows (n, d), n >= 1. May raise UnreadableVideoError.
+
+        A feature may also have `extract_all(clips)`, which gives the same of several clips of one
+        settings; on a GPU it is asked for both videos of a pair at once, to fill batches.
+        """
 
 
 class SetMetric(Protocol):

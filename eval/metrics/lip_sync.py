@@ -3,28 +3,23 @@
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.device import CPU, Placement
 from dawn.features.rates import SAMPLES_PER_FRAME
 from dawn.features.sync.s3fd import SIDE, S3fd, longest_track
-from dawn.features.sync.syncnet import (
-    SIZE,
-    Lse,
-    SyncNet,
-    count_windows,
-    lse_of,
-    shift_distances,
-)
-from dawn.features.sync.towers import FRAMES
-from dawn.features.sync.track_crop import crops_of, track_squares
+from dawn.features.sync.track_crop import SIZE, crops_of, track_squares
 from eval.metrics.interface import Definition, Excluded, Measure, Reason
 from eval.metrics.presence import Number, of_one, sound_fault
 from eval.metrics.steps import PICTURES, SOUND, Step
 from eval.protocol.clips import Clip
+
+if TYPE_CHECKING:  # torch takes a second to import
+    from dawn.features.sync.syncnet import Lse, SyncNet
 
 Variant = Literal["tracked", "wholeframe"]
 
@@ -47,23 +42,25 @@ _STEPS: dict[Variant, Step] = {
 
 
 @functools.lru_cache(maxsize=1)
-def syncnet(path: Path) -> SyncNet:
+def syncnet(path: Path, place: Placement = CPU) -> "SyncNet":
     """The network from a file, once a process. Raises InputError."""
-    return SyncNet(path)
+    from dawn.features.sync.syncnet import SyncNet
+
+    return SyncNet(path, place)
 
 
 @functools.lru_cache(maxsize=1)
-def s3fd(path: Path) -> S3fd:
+def s3fd(path: Path, place: Placement = CPU) -> S3fd:
     """The detector from a file, once a process. Raises InputError."""
-    return S3fd(path)
+    return S3fd(path, place)
 
 
-def lse(clip: Clip, variant: Variant) -> Lse | Excluded:
+def lse(clip: Clip, variant: Variant) -> "Lse | Excluded":
     """SyncNet's verdict, computed once a clip and variant. The weights must be there."""
     return clip.once(f"lse {variant}", lambda: _lse(clip, variant))
 
 
-def _lse(clip: Clip, variant: Variant) -> Lse | Excluded:
+def _lse(clip: Clip, variant: Variant) -> "Lse | Excluded":
     fault = sound_fault(clip)
     if fault is not None:
         return Excluded(fault)
@@ -72,8 +69,8 @@ def _lse(clip: Clip, variant: Variant) -> Lse | Excluded:
     begin, crops = 0, whole_crops(clip)
     frames = clip.frames
     if variant == "tracked":
-        detector = s3fd(clip.settings.weights["s3fd"])
-        found = [detector.detect(picture) for chunk in clip.chunks() for picture in chunk]
+        detector = s3fd(clip.settings.weights["s3fd"], clip.settings.place)
+        found = [boxes for chunk in clip.chunks() for boxes in detector.detect_all(chunk)]
         track = longest_track(found, MIN_FRAMES - 1)
         if track is None:
             return Excluded(Reason.NO_TRACK)
@@ -81,7 +78,8 @@ def _lse(clip: Clip, variant: Variant) -> Lse | Excluded:
         frames = len(boxes)
         crops = tracked_crops(clip, begin, boxes * (clip.settings.card.size / SIDE))
     sound = clip.sound[begin * SAMPLES_PER_FRAME : (begin + frames) * SAMPLES_PER_FRAME]
-    return streamed(syncnet(clip.settings.weights["syncnet_v2"]), crops, frames, to_int16(sound))
+    net = syncnet(clip.settings.weights["syncnet_v2"], clip.settings.place)
+    return streamed(net, crops, frames, to_int16(sound))
 
 
 def whole_crops(clip: Clip) -> Iterator[NDArray[np.uint8]]:
@@ -106,11 +104,14 @@ def tracked_crops(
 
 
 def streamed(
-    net: SyncNet, parts: Iterable[NDArray[np.uint8]], frames: int, wav: NDArray[np.int16]
-) -> Lse:
+    net: "SyncNet", parts: Iterable[NDArray[np.uint8]], frames: int, wav: NDArray[np.int16]
+) -> "Lse":
     """The scores of crops that come in parts: those of `SyncNet.lse` on all at once, in memory
     that does not grow with the pictures.
     """
+    from dawn.features.sync.syncnet import count_windows, lse_of, shift_distances
+    from dawn.features.sync.towers import FRAMES
+
     windows = count_windows(frames, wav)
     faces: list[NDArray[np.float32]] = []
     kept = np.empty((0, SIZE, SIZE, 3), np.uint8)
@@ -134,7 +135,7 @@ def _resized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(picture, (SIZE, SIZE))[..., ::-1], dtype=np.uint8)
 
 
-def _of(pick: Callable[[Lse], float], variant: Variant, clip: Clip) -> Number | Excluded:
+def _of(pick: "Callable[[Lse], float]", variant: Variant, clip: Clip) -> Number | Excluded:
     result = lse(clip, variant)
     return result if isinstance(result, Excluded) else (pick(result), 1)
 
@@ -190,19 +191,19 @@ def lip_sync(kind: Literal["lse_c", "lse_d", "av_offset", "lse_zero"], variant: 
     )
 
 
-def _confidence(result: Lse) -> float:
+def _confidence(result: "Lse") -> float:
     return result.confidence
 
 
-def _distance(result: Lse) -> float:
+def _distance(result: "Lse") -> float:
     return result.distance
 
 
-def _offset(result: Lse) -> float:
+def _offset(result: "Lse") -> float:
     return float(abs(result.offset_frames))
 
 
-def _at_zero(result: Lse) -> float:
+def _at_zero(result: "Lse") -> float:
     return result.distance_at_zero
 
 

@@ -1,9 +1,13 @@
-"""Networks of metrics: loaded once a process, the same answer for any batch."""
+"""Networks of metrics: loaded once a process and device, the same answer for any batch.
+
+They need PyTorch, which metrics import when they measure and not before.
+"""
 
 import functools
+import importlib.util
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,21 +16,24 @@ from torch import Tensor, nn
 
 from dawn.torchvision_import import prepare_torchvision
 from dawn.weights import load_into, load_state
-from eval.metrics.steps import SAMPLED, Step
 from manifests.errors import InputError
 
-BATCH = 16
-"""Pictures that go through a network at once. Results do not depend on it beyond rounding."""
+LpipsTrunk = Literal["alex", "squeeze"]
+
+_TAPS: dict[LpipsTrunk, tuple[int, ...]] = {
+    "alex": (1, 4, 7, 9, 11),
+    "squeeze": (1, 4, 7, 9, 10, 11, 12),
+}
+"""Layers after which features are taken."""
+
+_SHIFT = (-0.030, -0.088, -0.188)
+_SCALE = (0.458, 0.448, 0.450)
 
 
-def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
-    """(n, H, W, 3) uint8 to (n, 3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))).float() / 255
-
-
-INCEPTION = Step(
-    name="inception", libraries=("pytorch-fid", "torch", "torchvision"), after=(SAMPLED,)
-)
+def to_tensor(pictures: NDArray[np.uint8], device: str = "cpu") -> Tensor:
+    """(n, H, W, 3) uint8 to (n, 3, H, W) float32 in [0, 1]; bytes go over to a GPU, not floats."""
+    planes = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+    return planes.to(device).float() / 255
 
 
 class Inception2015(nn.Module):
@@ -80,27 +87,78 @@ def fold_normalisation(net: nn.Module) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def inception(path: Path) -> Inception2015:
+def inception(path: Path, device: str = "cpu") -> Inception2015:
     """The network from a file. Raises InputError."""
-    return Inception2015(load_state(path), path)
+    return Inception2015(load_state(path), path).to(device)
 
 
 @functools.lru_cache(maxsize=1)
-def torchscript(path: Path) -> torch.jit.ScriptModule:
+def torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
     """A TorchScript file, **whose code this runs**: only for files that were verified against
     the registry, or that the user vouches for. Raises InputError when it is damaged.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            return torch.jit.load(str(path), map_location="cpu").eval()
+            return torch.jit.load(str(path), map_location=device).eval()
     except (RuntimeError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path}: is no TorchScript file that can be loaded ({reason})") from error
 
 
-def batches(chunks: Iterator[NDArray[np.uint8]], size: int = BATCH) -> Iterator[NDArray[np.uint8]]:
-    """Chunks of pictures cut to at most `size`."""
-    for chunk in chunks:
-        for begin in range(0, len(chunk), size):
-            yield chunk[begin : begin + size]
+class Lpips(nn.Module):
+    """LPIPS: (n, 3, H, W) pairs in [0, 1] to (n,) distances.
+
+    The trunks are torchvision's; the linear heads (v0.1) are the ones torchmetrics carries. Both
+    are loaded as tensors alone.
+    """
+
+    def __init__(self, net: LpipsTrunk, state: dict[str, Tensor], source: str | Path) -> None:
+        """`state` is torchvision's for the whole classifier. Raises InputError."""
+        super().__init__()
+        prepare_torchvision()
+        from torchvision import models
+
+        whole = models.alexnet(weights=None) if net == "alex" else models.squeezenet1_1()
+        load_into(whole, state, source)
+        self.trunk = whole.features.eval()
+        self.taps = _TAPS[net]
+        for index, head in enumerate(heads(net)):
+            self.register_buffer(f"head{index}", head)
+        self.register_buffer("shift", torch.tensor(_SHIFT)[:, None, None])
+        self.register_buffer("scale", torch.tensor(_SCALE)[:, None, None])
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """See the class."""
+        own = [self.get_buffer(f"head{index}") for index in range(len(self.taps))]
+        pairs = zip(self._features(first), self._features(second), own, strict=True)
+        return torch.stack([((a - b) ** 2 * head).sum(1).mean((1, 2)) for a, b, head in pairs]).sum(
+            0
+        )
+
+    def _features(self, pictures: Tensor) -> list[Tensor]:
+        x = (2 * pictures - 1 - self.get_buffer("shift")) / self.get_buffer("scale")
+        found = []
+        for index, layer in enumerate(self.trunk):
+            x = layer(x)
+            if index in self.taps:
+                found.append(x / torch.sqrt(1e-8 + (x**2).sum(1, keepdim=True)))
+            if index == self.taps[-1]:
+                break
+        return found
+
+
+def heads(net: LpipsTrunk) -> list[Tensor]:
+    """The learned weight of each feature, one (1, C, 1, 1) a tap. Raises InputError."""
+    package = importlib.util.find_spec("torchmetrics")
+    if package is None or not package.submodule_search_locations:
+        raise InputError("LPIPS takes torchmetrics, which carries its heads; install it")
+    folder = Path(package.submodule_search_locations[0]) / "functional/image/lpips_models"
+    state = load_state(folder / f"{net}.pth")
+    return [state[f"lin{index}.model.1.weight"] for index in range(len(_TAPS[net]))]
+
+
+@functools.lru_cache(maxsize=2)
+def lpips(net: LpipsTrunk, path: Path, device: str = "cpu") -> Lpips:
+    """The network from the trunk's file. Raises InputError."""
+    return Lpips(net, load_state(path), path).to(device)

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.metrics.batches import BATCH
 from eval.metrics.interface import Definition, Excluded, Measure, Reason, Value
-from eval.metrics.networks import BATCH
 from eval.metrics.steps import SAMPLED
 from eval.protocol.clips import Clip, Pair
 
@@ -46,11 +46,15 @@ def side_by_side(
     return zip(pair.generated.sampled(length), pair.reference.sampled(length), strict=True)
 
 
-def frame_mean(pair: Pair, measure: Callable[[Pictures, Pictures], F64]) -> Value | Excluded:
-    """Mean over sampled frames of a measure of pictures (n, size, size, 3) that gives (n,)."""
+def frame_mean(
+    pair: Pair, measure: Callable[[Pictures, Pictures], F64], length: int = BATCH
+) -> Value | Excluded:
+    """Mean over sampled frames of a measure of pictures (n, size, size, 3) that gives (n,); it
+    gets up to `length` at once.
+    """
     if not same_shape(pair):
         return Excluded(Reason.DIFFERENT_SHAPE)
-    values = [measure(a, b) for a, b in side_by_side(pair)]
+    values = [measure(a, b) for a, b in side_by_side(pair, length)]
     if not values:
         return Excluded(Reason.TOO_SHORT)
     everything = np.concatenate(values)

@@ -56,6 +56,10 @@ def all_steps(first: Iterable[Step]) -> dict[str, Step]:
     return dict(sorted(found.items()))
 
 
+_BUILDS = {"onnxruntime": ("onnxruntime-gpu",)}
+"""Distributions of a library's builds that are installed in its place."""
+
+
 @functools.cache
 def installed(library: str) -> str:
     """The version of a library that is installed here, `absent` where it is not.
@@ -65,7 +69,9 @@ def installed(library: str) -> str:
     """
     if library == "opencv":  # of several distributions that carry it, the one that is imported
         return str(cv2.__version__)
-    try:
-        return importlib.metadata.version(library).partition("+")[0]
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
+    for name in (library, *_BUILDS.get(library, ())):
+        try:
+            return importlib.metadata.version(name).partition("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "absent"

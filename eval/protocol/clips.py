@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.device import CPU, Placement
 from dawn.features.faces.crop import cut_square
 from dawn.features.faces.eyes import eye_ratios, mouth_opening
 from dawn.features.faces.landmarks import LANDMARKS, following
@@ -43,6 +44,8 @@ class ClipSettings:
     card: ProtocolCard
     weights: Mapping[str, Path] = field(default_factory=dict)
     """Registry name -> file, of the weights that may be used."""
+    place: Placement = CPU
+    """Where networks run. MediaPipe's and all that is no network run on the CPU."""
 
 
 class Clip:

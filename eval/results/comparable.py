@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from dawn.device import TOLERANCE
 from eval.protocol.card import deciding
-from eval.results.conditions import described, differing
+from eval.results.conditions import described, differing, networks_in
 from eval.results.scores import Results
 from manifests.config import diff
 
@@ -53,6 +54,40 @@ def differences(before: Results, after: Results) -> list[str]:
         found.append("one pairs each video with its own real clip, the other with any")
     lists = other_clips(before.clip_ids, after.clip_ids)
     return found + lists if found or lists else _other_videos(before, after)
+
+
+def devices_of(info: Mapping[str, Any]) -> dict[str, list[str]]:
+    """By metric: the devices that ran its networks, as `results.json` says. Older versions had the
+    CPU alone and do not say it.
+    """
+    told = info.get("devices")
+    if told is not None:
+        return {name: list(devices) for name, devices in told.items()}
+    found = info.get("protocol", {}).get("metrics", {})
+    return {name: ["cpu"] for name, made in found.items() if networks_in(made)}
+
+
+def other_devices(infos: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Which numbers of these rows, by name with what `results.json` says, were measured on
+    different devices, one line for all metrics alike. They may be compared: devices agree within
+    `dawn.device.TOLERANCE`.
+    """
+    found: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    by_row = {row: devices_of(info) for row, info in infos.items()}
+    for metric in sorted({name for devices in by_row.values() for name in devices}):
+        places = {
+            row: " and ".join(devices[metric])
+            for row, devices in by_row.items()
+            if devices.get(metric)
+        }
+        if len(set(places.values())) > 1:
+            found.setdefault(tuple(places.items()), []).append(metric)
+    return [
+        f"{', '.join(metrics)}: measured on different devices "
+        f"({', '.join(f'{row}: {place}' for row, place in places)}), which agree within "
+        f"{TOLERANCE:.1%}"
+        for places, metrics in found.items()
+    ]
 
 
 def other_clips(before: Iterable[str], after: Iterable[str]) -> list[str]:

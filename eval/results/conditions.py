@@ -182,6 +182,13 @@ class Conditions:
             )
 
 
+def networks_in(conditions: Mapping[str, Any]) -> set[str]:
+    """Of the libraries behind a metric those that run networks on the device asked for. The device
+    is no condition: it moves numbers by rounding alone (`dawn.device.TOLERANCE`).
+    """
+    return {"torch", "onnxruntime"}.intersection(conditions["libraries"])
+
+
 def hash_of(name: str, conditions: Mapping[str, Any]) -> str:
     """16 hex digits of the conditions of a metric or feature."""
     return stable_hash([name, conditions])

@@ -3,7 +3,7 @@
 import errno
 import math
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,15 +83,26 @@ def nothing(measured: Measured) -> Reason | None:
 
 def _measure_feature(feature: Feature, users: list[str], pair: Pair, result: Measured) -> None:
     sides = []
-    for clip in (pair.generated, pair.reference):
-        rows = guarded(lambda clip=clip: feature.extract(clip), feature.name, result)  # type: ignore[misc]
-        if not isinstance(rows, Excluded) and not np.isfinite(rows).all():
-            rows = Excluded(Reason.NOT_FINITE)
-        if isinstance(rows, Excluded):
-            result.values |= dict.fromkeys(users, rows)
+    for rows in _sides(feature, pair, result):
+        finite = isinstance(rows, Excluded) or np.isfinite(rows).all()
+        known = rows if finite else Excluded(Reason.NOT_FINITE)
+        if isinstance(known, Excluded):
+            result.values |= dict.fromkeys(users, known)
             return
-        sides.append(rows)
+        sides.append(known)
     result.features[feature.name] = (sides[0], sides[1])
+
+
+def _sides(feature: Feature, pair: Pair, result: Measured) -> Iterator[Features | Excluded]:
+    """The rows of the generated clip and of the real one: on a GPU made in common batches."""
+    clips = pair.generated, pair.reference
+    together = getattr(feature, "extract_all", None)
+    if together is not None and pair.generated.settings.place.on_gpu:
+        both = guarded(lambda: together(clips), feature.name, result)
+        yield from [both] if isinstance(both, Excluded) else both
+        return
+    for clip in clips:
+        yield guarded(lambda clip=clip: feature.extract(clip), feature.name, result)  # type: ignore[misc]
 
 
 def _measure_clip(metric: ClipMetric, pair: Pair, result: Measured) -> Value | Excluded:

@@ -12,6 +12,7 @@ from pipeline.cli.options import (
     Dataset,
     Device,
     Gate,
+    GpusPerWorker,
     Inconclusive,
     Limit,
     MaxSeconds,
@@ -56,6 +57,7 @@ def eval_checkpoint(
     workers: Workers = None,
     address: Address = None,
     device: Device = "auto",
+    gpus_per_worker: GpusPerWorker = None,
 ) -> None:
     """Generate, evaluate and judge a checkpoint against a baseline: one command for CI.
 
@@ -72,6 +74,7 @@ def eval_checkpoint(
             limit=limit, max_seconds=max_seconds, seed=seed, steps=steps, metrics=metrics,
             system=system, gate=gate, reports=tuple(report or ()), report_folder=report_out,
             inconclusive=inconclusive, workers=workers, address=address, device=device,
+            gpus_per_worker=gpus_per_worker,
         )
     )  # fmt: skip
     raise typer.Exit(code)

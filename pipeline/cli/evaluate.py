@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from manifests.location import local_path, location
-from pipeline.cli.options import Address, Metrics, Reference, System, Timeout, Workers
+from pipeline.cli.options import (
+    Address,
+    Device,
+    GpusPerWorker,
+    Metrics,
+    Reference,
+    System,
+    Timeout,
+    Workers,
+)
 
 
 def evaluate(
@@ -44,6 +53,8 @@ def evaluate(
     address: Address = None,
     workers: Workers = None,
     timeout_seconds: Timeout = 900.0,
+    device: Device = "auto",
+    gpus_per_worker: GpusPerWorker = None,
 ) -> None:
     """Measure generated videos against real ones: FID, FVD, sync, identity, motion and more.
 
@@ -57,6 +68,6 @@ def evaluate(
             reference=reference, out=out, run=run, videos=videos, baseline=baseline,
             metrics=metrics, protocol=protocol, system=system,
             trust_weights=tuple(trust_weights or ()), address=address, workers=workers,
-            timeout_s=timeout_seconds,
+            timeout_s=timeout_seconds, device=device, gpus_per_worker=gpus_per_worker,
         )
     )  # fmt: skip

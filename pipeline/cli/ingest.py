@@ -5,7 +5,17 @@ from typing import Annotated
 import typer
 
 from manifests.location import location
-from pipeline.cli.options import Address, Config, Dataset, Limit, Retry, Timeout, Workers
+from pipeline.cli.options import (
+    Address,
+    Config,
+    Dataset,
+    Device,
+    GpusPerWorker,
+    Limit,
+    Retry,
+    Timeout,
+    Workers,
+)
 
 
 def ingest(
@@ -32,6 +42,8 @@ def ingest(
         typer.Option("--update-recipe", help="Reprocess what a changed configuration affects."),
     ] = False,
     retry: Retry = False,
+    device: Device = "auto",
+    gpus_per_worker: GpusPerWorker = None,
 ) -> None:
     """Turn talking videos into a dataset of face clips, landmarks, pose and audio features.
 
@@ -44,6 +56,7 @@ def ingest(
         IngestOptions(
             sources=tuple(sources), dataset=dataset, config=config, address=address,
             workers=workers, limit=limit, timeout_s=timeout_seconds, dry_run=dry_run,
-            update_recipe=update_recipe, retry=retry,
+            update_recipe=update_recipe, retry=retry, device=device,
+            gpus_per_worker=gpus_per_worker,
         )
     )  # fmt: skip

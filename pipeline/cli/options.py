@@ -43,7 +43,11 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Parallel tasks; defaul
 Timeout = Annotated[float, typer.Option("--timeout-seconds", min=1, help="Time limit per task.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Retry what failed before.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(min=0, help="Share of a GPU for each worker's networks; default: 0.25."),
+]
 
 Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 MaxSeconds = Annotated[

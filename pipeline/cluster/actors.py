@@ -46,6 +46,26 @@ class OneHere:
         """See Workers."""
 
 
+class Later:
+    """Workers that are started when there is a job for them, and never where there is none."""
+
+    def __init__(self, start: Callable[[], Workers]) -> None:
+        self._start = start
+        self._started: Workers | None = None
+
+    def results(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """See Workers."""
+        waiting = list(jobs)
+        if waiting:
+            self._started = self._started or self._start()
+            yield from self._started.results(waiting)
+
+    def close(self) -> None:
+        """See Workers."""
+        if self._started is not None:
+            self._started.close()
+
+
 @dataclass(slots=True)
 class _Running:
     job: Any

@@ -15,7 +15,9 @@ from enum import Enum
 from time import monotonic
 from typing import Any, Literal, Protocol
 
+from dawn.device import CPU, Placement, pick_device
 from manifests.errors import InputError
+from pipeline.cluster.devices import VISIBLE, check_device, on_cluster, placed, visible
 from pipeline.cluster.terminal import leave_terminal, processes_without_terminal
 
 
@@ -30,10 +32,18 @@ class Failure:
 class Executor(Protocol):
     """Takes jobs and gives their results in the order they finish."""
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many jobs run at once."""
 
-    def submit(self, key: Hashable, job: Callable[..., Any], *arguments: object) -> None:
-        """Queue a job."""
+    @property
+    def place(self) -> Placement:
+        """Where networks of its jobs run."""
+
+    def submit(
+        self, key: Hashable, job: Callable[..., Any], *arguments: object, networks: bool = False
+    ) -> None:
+        """Queue a job. One that runs `networks` takes the share of a GPU that `place` says."""
 
     def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
         """Forget the queued jobs whose keys are unwanted; those that run go on."""
@@ -50,10 +60,17 @@ class InProcess:
 
     workers = 1
 
-    def __init__(self) -> None:
+    def __init__(self, place: Placement = CPU) -> None:
+        self.place = place
         self._jobs: deque[tuple[Hashable, Callable[..., Any], tuple[object, ...]]] = deque()
 
-    def submit(self, key: Hashable, job: Callable[..., Any], *arguments: object) -> None:
+    def submit(
+        self,
+        key: Hashable,
+        job: Callable[..., Any],
+        *arguments: object,
+        networks: bool = False,  # noqa: ARG002 - nothing is shared here
+    ) -> None:
         """See Executor."""
         self._jobs.append((key, job, arguments))
 
@@ -71,8 +88,52 @@ class InProcess:
         """See Executor."""
 
 
+class OnDemand:
+    """An executor that is started by its first job, and never where there is none."""
+
+    def __init__(self, start: Callable[[], Executor]) -> None:
+        self._start = start
+        self._started: Executor | None = None
+
+    def _executor(self) -> Executor:
+        self._started = self._started or self._start()
+        return self._started
+
+    @property
+    def workers(self) -> int:
+        """See Executor."""
+        return self._executor().workers
+
+    @property
+    def place(self) -> Placement:
+        """See Executor."""
+        return self._executor().place
+
+    def submit(
+        self, key: Hashable, job: Callable[..., Any], *arguments: object, networks: bool = False
+    ) -> None:
+        """See Executor."""
+        self._executor().submit(key, job, *arguments, networks=networks)
+
+    def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
+        """See Executor."""
+        if self._started is not None:
+            self._started.withdraw(unwanted)
+
+    def results(self) -> Iterator[tuple[Hashable, Any]]:
+        """See Executor."""
+        if self._started is not None:
+            yield from self._started.results()
+
+    def close(self) -> None:
+        """See Executor."""
+        if self._started is not None:
+            self._started.close()
+
+
 class OnRay:
-    """Runs jobs as Ray tasks of one CPU, on a local Ray or on the cluster at `address`.
+    """Runs jobs as Ray tasks of one CPU, on a local Ray or on the cluster at `address`; those that
+    run networks also take `gpus_per_worker` of a GPU, where `device` is one.
 
     A job's time begins when a worker begins it: what waits in Ray's queue is never overdue.
     """
@@ -83,12 +144,25 @@ class OnRay:
         address: str | None = None,
         timeout_s: float = 900.0,
         attempts: int = 3,
+        *,
+        device: str = "cpu",
+        gpus_per_worker: float | None = None,
     ) -> None:
         import ray
 
+        check_device(device, gpus_per_worker, address)
         self._ray = ray
-        self._started = join_or_start(address, workers)
-        total = int(ray.cluster_resources().get("CPU", 0))
+        self._started = join_or_start(address, workers, visible(device, os.environ))
+        resources = ray.cluster_resources()
+        gpus, usable = float(resources.get("GPU", 0)), True
+        if device == "auto" and gpus and not on_cluster(address):
+            usable = pick_device("auto").type == "cuda"
+        try:
+            self.place = placed(device, gpus_per_worker, gpus, usable=usable)
+        except InputError:
+            self._shut_down()
+            raise
+        total = int(resources.get("CPU", 0))
         if workers is not None and workers > total:
             raise InputError(
                 f"--workers {workers}: the cluster has {total} CPUs; ask for at most that many"
@@ -98,9 +172,12 @@ class OnRay:
         self._waiting: deque[_Job] = deque()
         self._running: dict[Any, _Job] = {}
 
-    def submit(self, key: Hashable, job: Callable[..., Any], *arguments: object) -> None:
+    def submit(
+        self, key: Hashable, job: Callable[..., Any], *arguments: object, networks: bool = False
+    ) -> None:
         """See Executor."""
-        self._waiting.append(_Job(key, job, arguments))
+        gpus = self.place.share if networks and self.place.on_gpu else 0.0
+        self._waiting.append(_Job(key, job, arguments, gpus))
 
     def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
         """See Executor."""
@@ -130,13 +207,18 @@ class OnRay:
         for stream in self._running:
             self._ray.cancel(stream, force=True)
         self._running.clear()
+        self._shut_down()
+
+    def _shut_down(self) -> None:
         if self._started:
             self._ray.shutdown()
 
     def _start_job(self, job: "_Job") -> None:
         job.tries += 1
         job.begun = None
-        self._running[_task().remote(job.function, job.arguments)] = job
+        share = {"num_gpus": job.gpus} if job.gpus else {}
+        task = _task().options(num_cpus=1, max_retries=0, num_returns="streaming", **share)
+        self._running[task.remote(job.function, job.arguments)] = job
 
     def _next(self, stream: Any, job: "_Job") -> Any:  # noqa: ANN401 - any result
         """What a job has sent: that it began, then its result."""
@@ -167,6 +249,8 @@ class _Job:
     key: Hashable
     function: Callable[..., Any]
     arguments: tuple[object, ...]
+    gpus: float = 0.0
+    """Of a GPU, that it takes."""
     tries: int = 0
     begun: float | None = None
     """When a worker said that it began; None while Ray has it in a queue."""
@@ -191,8 +275,7 @@ def _task() -> Any:  # noqa: ANN401 - Ray's remote functions are untyped
     """
     import ray
 
-    remote = ray.remote(max_calls=_CALLS)(_call)
-    return remote.options(num_cpus=1, max_retries=0, num_returns="streaming")
+    return ray.remote(max_calls=_CALLS)(_call)
 
 
 def _call(function: Callable[..., Any], arguments: tuple[object, ...]) -> Iterator[Any]:
@@ -244,12 +327,17 @@ def check_workers(workers: int | None, address: str | None) -> None:
         raise InputError(f"--workers {workers}: this machine has {cpus} CPUs")
 
 
-def join_or_start(address: str | None, workers: int | None) -> bool:
-    """Use the Ray that runs, join the one at `address`, or start one; True: it is ours to stop."""
+def join_or_start(address: str | None, workers: int | None, gpu: str | None = None) -> bool:
+    """Use the Ray that runs, join the one at `address`, or start one; True: it is ours to stop.
+
+    `gpu`: the only one that a Ray that is started here has, as CUDA_VISIBLE_DEVICES names it.
+    """
     import ray
 
     if ray.is_initialized():
         return False
+    if gpu is not None:
+        os.environ[VISIBLE] = gpu
     _start(address, workers)
     return True
 

@@ -51,6 +51,7 @@ class CheckpointOptions:
     workers: int | None = None
     address: str | None = None
     device: str = "auto"
+    gpus_per_worker: float | None = None
 
 
 def run_eval_checkpoint(
@@ -125,6 +126,8 @@ def _evaluation(options: CheckpointOptions, baseline: Results) -> EvaluateOption
         card=load(ProtocolCard, baseline.protocol["card"], options.baseline),
         address=options.address,
         workers=options.workers,
+        device=options.device,
+        gpus_per_worker=options.gpus_per_worker,
     )
 
 

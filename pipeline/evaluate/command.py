@@ -15,7 +15,8 @@ from eval.results.pairing import BASELINES, Generated, baseline, match
 from eval.results.stored import SET
 from manifests.errors import InputError
 from manifests.runs import RunFolder
-from pipeline.cluster.tasks import Executor, OnRay, check_workers
+from pipeline.cluster.devices import check_device, told
+from pipeline.cluster.tasks import Executor, OnDemand, OnRay, check_workers
 from pipeline.evaluate.inputs import read_references, read_run, read_videos, reference_name
 from pipeline.evaluate.run import Evaluation, Summary, evaluate, prepare, results_folder
 from pipeline.progress import console
@@ -44,22 +45,37 @@ class EvaluateOptions:
     address: str | None = None
     workers: int | None = None
     timeout_s: float = 900.0
+    device: str = "auto"
+    gpus_per_worker: float | None = None
 
 
 def run_evaluate(options: EvaluateOptions, executor: Executor | None = None) -> None:
-    """Evaluate, then show the numbers and what to do next; on Ray where no `executor` is given."""
+    """Evaluate, then show the numbers and what to do next; on Ray where no `executor` is given and
+    something is to be measured.
+    """
     check_workers(options.workers, options.address)
+    check_device(options.device, options.gpus_per_worker, options.address)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     job = replace(plan(options), created_at=now)
     folder = results_folder(options.out)
     announce(job)
     prepare(job, folder)  # refuse before Ray starts, which takes seconds
-    executor = executor or OnRay(options.workers, options.address, options.timeout_s)
+    executor = executor or OnDemand(lambda: _on_ray(options))
     try:
         summary = evaluate(job, folder, executor)
     finally:
         executor.close()
     report(folder, summary, job)
+
+
+def _on_ray(options: EvaluateOptions) -> OnRay:
+    started = OnRay(
+        options.workers, options.address, options.timeout_s,
+        device=options.device, gpus_per_worker=options.gpus_per_worker,
+    )  # fmt: skip
+    for line in told(started.place):
+        console.print(line, markup=False)
+    return started
 
 
 def plan(options: EvaluateOptions) -> Evaluation:

@@ -17,7 +17,12 @@ from eval.gate.margins import Gate, read_gate
 from eval.gate.regression import Judgement, judge
 from eval.gate.reports import WRITERS, facts
 from eval.report.numbers import number, plus
-from eval.results.comparable import differences, incomparable, other_conditions
+from eval.results.comparable import (
+    differences,
+    incomparable,
+    other_conditions,
+    other_devices,
+)
 from eval.results.conditions import OTHER_CONDITIONS, described
 from eval.results.scores import Results, load_results
 from manifests.errors import InputError
@@ -126,6 +131,8 @@ def show(judged: Judgement) -> None:
         console.print(f"not measured: {name}: {why}", markup=False)
     for line in described(judged.other):
         console.print(f"not compared: {line}", markup=False)
+    for line in other_devices({"baseline": judged.baseline, "candidate": judged.candidate}):
+        console.print(line, markup=False)
     colour = _COLOURS[judged.verdict]
     names = f"{judged.candidate['system']} against {judged.baseline['system']}"
     console.print(f"[bold {colour}]{judged.verdict}[/] {escape(names)}, {judged.clips} clips")

@@ -134,6 +134,8 @@ def _report(board: Board, out: Path) -> None:
             _say(f"  apart: {reason}")
         for line in sheet.other:
             _say(f"  left out: {line}")
+        for line in sheet.devices:
+            _say(f"  {line}")
         for entry in ranked:
             _say(f"  {entry.name}: {_wins(sheet, entry)}")
     page = (out / PAGE).absolute()

@@ -7,17 +7,19 @@ metric. The set's numbers come last, from stored rows.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from dawn.device import CPU, PRECISION
 from eval.metrics.catalogue import names, require_known
 from eval.metrics.interface import Reason
 from eval.protocol.card import deciding
-from eval.results.conditions import Conditions, Standing, described, hash_of
+from eval.results.comparable import devices_of
+from eval.results.conditions import Conditions, Standing, described, hash_of, networks_in
 from eval.results.pairing import Pairing, PairSpec
 from eval.results.scores import record_of, standings_of
 from eval.results.stored import INFO, SET, CommittedClip, committed_clips, set_rows
@@ -82,7 +84,7 @@ def evaluate(job: Evaluation, folder: RunFolder, executor: Executor) -> Summary:
         for gone in committed.keys() - clips:
             for table in ("clips", "metrics", "features"):
                 folder.remove(table, gone)
-        _measure(job, folder, executor, committed, told, summary)
+        told = _measure(job, folder, executor, committed, told, summary)
         # All that is there gets its number, not only what was asked for this time.
         known = {
             name for entry in committed_clips(folder, hashes).values() for name in entry.metrics
@@ -131,9 +133,10 @@ def _measure(
     folder: RunFolder,
     executor: Executor,
     committed: Mapping[str, CommittedClip],
-    told: Mapping[str, Any],
+    told: dict[str, Any],
     summary: Summary,
-) -> None:
+) -> dict[str, Any]:
+    """Measure what is missing; returns what `results.json` says of it."""
     here = job.conditions.standings(job.wanted)
     can = {name: standing for name, standing in here.items() if standing.hash is not None}
     hashes, settings = _hashes(told), job.conditions.settings(_usable(job, told))
@@ -145,11 +148,13 @@ def _measure(
         if missing is None:
             summary.outcomes["unchanged"] += 1
             continue
+        networks = any(networks_in(record["metrics"][name]) for name in missing)
+        place = executor.place if networks else CPU
         works[spec.clip_id] = ClipTask(
             results=folder.uri,
             system=job.system,
             protocol_hash=job.conditions.card.hash,
-            settings=settings,
+            settings=replace(settings, place=place),
             standings=missing,
             features={name: hashes[name] for name in record["features"]},
             libraries=libraries,
@@ -157,7 +162,7 @@ def _measure(
             same_take=job.same_take,
             keep=keep,
         )
-        executor.submit(spec.clip_id, evaluate_clip, works[spec.clip_id])
+        executor.submit(spec.clip_id, evaluate_clip, works[spec.clip_id], networks=networks)
     with Progress("evaluate", len(works), items=len(works)) as progress:
         for key, outcome in executor.results():
             name = str(key)
@@ -169,10 +174,28 @@ def _measure(
                 continue
             if outcome.fatal is not None:
                 raise InputError(outcome.fatal)
+            devices = _with_devices(told, works[name].standings, outcome.devices)
+            if devices != told["devices"]:
+                told = {**told, "devices": devices}
+                folder.write_info(told)
             summary.outcomes[outcome.status] += 1
             if outcome.detail:
                 summary.details.append(f"{name}: {outcome.detail}")
             progress.count(outcome.status, 1)
+    return told
+
+
+def _with_devices(
+    told: Mapping[str, Any], metrics: Iterable[str], devices: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Which devices measured each metric's numbers, with those of a clip just measured."""
+    found: dict[str, list[str]] = dict(told["devices"])
+    for name in metrics:
+        libraries = networks_in(told["protocol"]["metrics"][name])
+        used = {devices[library] for library in libraries & devices.keys()}
+        if used:
+            found[name] = sorted(used.union(found.get(name, ())))
+    return dict(sorted(found.items()))
 
 
 def _missing(
@@ -205,6 +228,8 @@ def info(job: Evaluation, begun: Mapping[str, Any] | None = None) -> dict[str, A
         "system": job.system,
         "protocol": record,
         "protocol_hash": conditions.card.hash,
+        "devices": {} if begun is None else devices_of(begun),
+        "precision": PRECISION,
         "standings": {name: asdict(standing) for name, standing in standings.items()},
         "dataset_hash": job.dataset_hash,
         "clip_list_hash": pairing.clip_list_hash,

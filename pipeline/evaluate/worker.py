@@ -6,10 +6,11 @@ and is of the same files is kept, so that more metrics can be added to a results
 """
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dawn.device import Placement, device_name, onnx_device, pick_device
 from eval.metrics.interface import Excluded, Reason
 from eval.metrics.steps import installed
 from eval.protocol.clips import Clip, ClipSettings, Pair
@@ -59,6 +60,8 @@ class Done:
     status: str
     detail: str | None = None
     fatal: str | None = None
+    devices: dict[str, str] = field(default_factory=dict)
+    """By library that runs networks: the device on which it ran them."""
 
 
 def evaluate_clip(work: ClipTask) -> Done:
@@ -67,7 +70,10 @@ def evaluate_clip(work: ClipTask) -> Done:
     other = [f"{n} {installed(n)}, not {v}" for n, v in work.libraries.items() if installed(n) != v]
     if other:
         return Done("failed", fatal=f"a worker has {', '.join(other)}: install one version on all")
+    place = work.settings.place
     try:
+        if place.on_gpu:
+            pick_device(place.device)  # a worker without it says so before any work
         with tempfile.TemporaryDirectory() as scratch:
             measured = _measure(work, Path(scratch), facts)
     except InputError as error:
@@ -75,7 +81,13 @@ def evaluate_clip(work: ClipTask) -> Done:
     inputs = spec_inputs(spec)
     commit(work, measured, {**facts, "inputs": inputs})
     faults = dict.fromkeys(measured.faults)  # several metrics may stumble over one thing
-    return Done(str(facts["status"]), "; ".join(faults) or None)
+    return Done(str(facts["status"]), "; ".join(faults) or None, devices=devices_of(place))
+
+
+def devices_of(place: Placement) -> dict[str, str]:
+    """Where the libraries that run networks run them in this process, as records say it."""
+    onnx = onnx_device(place.device) if place.on_gpu else "cpu"
+    return {"torch": device_name(place.device), "onnxruntime": device_name(onnx)}
 
 
 def give_up(work: ClipTask, reason: Reason) -> None:

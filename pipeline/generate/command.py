@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dawn.device import pick_device
 from dawn.sampling.baselines import BASELINES, Baseline
-from dawn.sampling.model import find_lfg, find_model, pick_device, verify_model
+from dawn.sampling.model import find_lfg, find_model, verify_model
 from dawn.sampling.provenance import settings_of, with_window
 from dawn.sampling.settings import GenerateConfig
 from dawn.weights import require
@@ -14,7 +15,7 @@ from manifests.errors import InputError
 from manifests.location import location
 from manifests.runs import RunFolder
 from manifests.store import Dataset
-from pipeline.cluster.actors import OnActors, Workers
+from pipeline.cluster.actors import Later, OnActors, Workers
 from pipeline.cluster.tasks import OnRay, check_workers
 from pipeline.generate.clips import audio_kind
 from pipeline.generate.items import Item, clip_items, list_items
@@ -62,7 +63,7 @@ def generate_many(options: ManyOptions, workers: Workers | None = None) -> RunSu
     check_workers(options.workers, options.address)
     plan = plan_run(options)
     console.print(f"{len(plan.items)} videos to make into {plan.task.root}", markup=False)
-    started = workers or start_workers(options, plan.task)
+    started = workers or Later(lambda: start_workers(options, plan.task))
     try:
         summary = generate_run(plan.items, plan.task, plan.info, started, retry=options.retry)
     finally:

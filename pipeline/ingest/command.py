@@ -13,10 +13,12 @@ from manifests.config import load_yaml
 from manifests.content_ids import label
 from manifests.reasons import UnreadableVideoError
 from manifests.store import Dataset
+from pipeline.cluster.devices import check_device, told
 from pipeline.cluster.tasks import OnRay, check_workers
 from pipeline.ingest.asked_splits import refuse_conflicts
 from pipeline.ingest.run import Summary, adopt, ingest
 from pipeline.ingest.sources import Source, find_sources
+from pipeline.ingest.steps import networks_of
 from pipeline.progress import console
 
 # Of one core and one minute of footage, where a dataset has no timings of its own yet; from
@@ -39,6 +41,8 @@ class IngestOptions:
     dry_run: bool = False
     update_recipe: bool = False
     retry: bool = False
+    device: str = "auto"
+    gpus_per_worker: float | None = None
 
 
 def run_ingest(options: IngestOptions) -> None:
@@ -47,6 +51,7 @@ def run_ingest(options: IngestOptions) -> None:
     config = load_yaml(IngestConfig, options.config) if options.config else IngestConfig()
     recipe = Recipe.resolve(config)
     check_workers(options.workers, options.address)
+    check_device(options.device, options.gpus_per_worker, options.address)
     dataset = Dataset(options.dataset)
     refuse_conflicts(sources, dataset, recipe)
     if options.dry_run:
@@ -57,7 +62,14 @@ def run_ingest(options: IngestOptions) -> None:
         console.print(f"recipe: {change}", markup=False)
     networks = ", ".join(sorted(recipe.weights)) or "none (no weights found)"
     console.print(f"{len(sources)} sources; optional networks: {networks}", markup=False)
-    executor = OnRay(options.workers, options.address, options.timeout_s)
+    device, share = options.device, options.gpus_per_worker
+    if not any(networks_of(recipe)):
+        device, share = "cpu", None
+    executor = OnRay(
+        options.workers, options.address, options.timeout_s, device=device, gpus_per_worker=share
+    )
+    for line in told(executor.place):
+        console.print(line, markup=False)
     try:
         summary = ingest(sources, dataset, recipe, executor, retry=options.retry)
     finally:

@@ -122,6 +122,7 @@ class _Run:
     ) -> None:
         self._session, self._recipe, self._executor = session, recipe, executor
         self._summary, self._judge, self._retry = summary, judge, retry
+        self._looks, self._hears = steps.networks_of(recipe)
         self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
         self.behind: list[str] = []
         """Videos that an older recipe heard or judged: their files need not be there."""
@@ -172,7 +173,7 @@ class _Run:
         old = self._committed[video]
         work = VideoTask(
             self._session.dataset.uri, str(self._session.scratch), self._recipe,
-            video, Path(old["sources"][0]), old["bytes"], 0, _labels(old),
+            video, Path(old["sources"][0]), old["bytes"], 0, _labels(old), self._executor.place,
         )  # fmt: skip
         return _Video(work, old["sources"], old)
 
@@ -199,7 +200,7 @@ class _Run:
             before = known.sources if known else list((old or {}).get("sources", []))
             work = VideoTask(
                 self._session.dataset.uri, str(self._session.scratch), self._recipe,
-                outcome.video_id, path, outcome.size, mtime_ns, labels,
+                outcome.video_id, path, outcome.size, mtime_ns, labels, self._executor.place,
             )  # fmt: skip
             names = sorted({*before, label(source.path)})
             videos[outcome.video_id] = _Video(work, names, old, bytes_left=outcome.size)
@@ -218,7 +219,9 @@ class _Run:
             clips = self._judge.clips_of(old["video_id"], old["clips_part"])
             sounds = [(clip["clip_id"], clip["sound_path"]) for clip in clips]
             job = steps.restage_audio
-            self._executor.submit(("audio", video.work.video_id), job, video.work, sounds)
+            self._executor.submit(
+                ("audio", video.work.video_id), job, video.work, sounds, networks=self._hears
+            )
             return False
         if old["clips_part"] and old["judge_key"] != self._recipe.judge_key(key, video.work.labels):
             return True
@@ -247,7 +250,9 @@ class _Run:
             video.facts, video.open_spans = info, len(video.spans)
             for start, stop in video.spans:
                 job = ("extract", key[1], start, stop)
-                self._executor.submit(job, steps.extract, video.work, info, start, stop)
+                self._executor.submit(
+                    job, steps.extract, video.work, info, start, stop, networks=self._looks
+                )
             if not video.spans:
                 self._submit_finish(video)
         elif step == "extract":
@@ -267,7 +272,9 @@ class _Run:
 
     def _submit_finish(self, video: _Video) -> None:
         key = ("finish", video.work.video_id)
-        self._executor.submit(key, steps.finish, video.work, video.facts, video.spans)
+        self._executor.submit(
+            key, steps.finish, video.work, video.facts, video.spans, networks=self._hears
+        )
 
     def _judged(self, videos: list[_Video]) -> Iterator[tuple[_Video, dict[str, Any], NewParts]]:
         """Judge the clips of some videos together; each video's row and new parts."""

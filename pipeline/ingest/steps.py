@@ -21,6 +21,7 @@ import pyarrow as pa
 from dawn.curation.extraction import Clip, extract_span, spans
 from dawn.curation.networks import measure
 from dawn.curation.tables import Label, audio_table, clip_row, clips_table, frames_table
+from dawn.device import CPU, Placement, is_device_fault, pick_device
 from dawn.features.sound.mel import log_mel
 from dawn.features.video.encode import read_flac
 from dawn.features.video.probe import VideoInfo, probe
@@ -61,6 +62,8 @@ class VideoTask:
     size: int
     mtime_ns: int
     labels: tuple[Label, ...]
+    place: Placement = CPU
+    """Where networks run."""
 
     @property
     def key(self) -> str:
@@ -71,6 +74,17 @@ class VideoTask:
     def stage(self) -> str:
         """The folder in which this video's results wait."""
         return f"{STAGED}/{self.video_id}-{self.key}"
+
+
+def networks_of(recipe: Recipe) -> tuple[bool, bool]:
+    """Whether `extract` and whether `finish` run networks that a GPU would take."""
+    return bool(recipe.weights.keys() - {"brisque", "dnsmos", "hubert"}), "hubert" in recipe.weights
+
+
+def _require(work: VideoTask, networks: bool) -> None:
+    """See that this worker has the device, before any work. Raises DeviceError."""
+    if networks and work.place.on_gpu:
+        pick_device(work.place.device)
 
 
 P = ParamSpec("P")
@@ -87,8 +101,9 @@ def quarantined(step: Callable[P, T]) -> Callable[P, T | Quarantined]:
         except UnreadableVideoError as error:
             return Quarantined(error.reason, error.detail)
         except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise  # a full disk is no fault of the video
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            if full or is_device_fault(error):
+                raise  # a full disk, or a GPU that cannot be used, is no fault of the video
             last = traceback.extract_tb(error.__traceback__)[-1]
             detail = f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
             return Quarantined(Quarantine.INTERNAL, detail.replace("\n", " ")[:500])
@@ -128,6 +143,7 @@ def prepare(work: VideoTask) -> tuple[dict[str, Any], list[tuple[int, int]]]:
 @quarantined
 def extract(work: VideoTask, info: dict[str, Any], start: int, stop: int) -> dict[str, float]:
     """Extract one span and stage it; returns the seconds of each step."""
+    _require(work, networks_of(work.recipe)[0])
     dataset = Dataset(work.root)
     name = f"{work.stage}/span-{start:07d}"
     if dataset.has(f"{name}.json"):
@@ -186,6 +202,7 @@ def finish(work: VideoTask, info: dict[str, Any], parts: list[tuple[int, int]]) 
 
 def stage_audio(work: VideoTask, sounds: list[tuple[str, str]]) -> None:
     """Compute the audio features of clips (id, path of the FLAC) and stage them."""
+    _require(work, networks_of(work.recipe)[1])
     dataset = Dataset(work.root)
     target = f"{work.stage}/audio-{work.recipe.audio_key(work.key)}.parquet"
     with tempfile.TemporaryDirectory(dir=work.scratch) as folder:
@@ -209,15 +226,15 @@ restage_audio = quarantined(stage_audio)
 
 def _audio_of(work: VideoTask, clip: str, sound: Path) -> pa.Table:
     samples = read_flac(sound)
-    return audio_table(work.video_id, clip, samples, _features(samples, work.recipe))
+    return audio_table(work.video_id, clip, samples, _features(samples, work))
 
 
-def _features(samples: Any, recipe: Recipe) -> Any:  # noqa: ANN401 - float32 arrays
-    if "hubert" not in recipe.weights:
+def _features(samples: Any, work: VideoTask) -> Any:  # noqa: ANN401 - float32 arrays
+    if "hubert" not in work.recipe.weights:
         return log_mel(samples)
     from dawn.curation.networks import hubert_features
 
-    return hubert_features(samples)
+    return hubert_features(samples, work.place)
 
 
 def _publish(dataset: Dataset, work: VideoTask, clip: Clip) -> dict[str, object]:
@@ -226,7 +243,7 @@ def _publish(dataset: Dataset, work: VideoTask, clip: Clip) -> dict[str, object]
     base = f"media/{work.video_id[:2]}/{name}-{work.key[:8]}"
     video, sound = f"{base}.mp4", f"{base}.flac"
     hands = work.recipe.config.extract.hands
-    measured = measure(clip, work.recipe.weights, hands=hands)
+    measured = measure(clip, work.recipe.weights, hands=hands, place=work.place)
     row = clip_row(work.video_id, clip, video, sound, measured)
     dataset.publish(clip.video, video)
     dataset.publish(clip.sound, sound)

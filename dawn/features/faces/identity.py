@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.device import CPU, Placement, batch_on, onnx_device
 from dawn.features.faces.alignment import similarity
-from dawn.features.onnx_file import open_onnx
+from dawn.features.onnx_file import fixed_batch, open_onnx
 from manifests.errors import InputError
 
 TEMPLATE_112: NDArray[np.float64] = np.array(
@@ -35,6 +36,9 @@ EMBEDDING = 128
 
 ARCFACE = 512
 """Numbers in an ArcFace embedding."""
+
+_FACE_BYTES, _MOST_FACES = 32 * 2**20, 64
+"""What ArcFace holds of a face while it computes, and the faces that go through it at once."""
 
 # Mesh points of each feature; a feature is their mean. The eyes' corners hold still when the gaze
 # wanders and the lids close; the irises' centres scored no better.
@@ -71,9 +75,9 @@ def similarity_matrix(source: NDArray[Any], target: NDArray[Any]) -> NDArray[np.
 class MobileFaceNet:
     """Embeds aligned faces with foamliu's MobileFaceNet (Chen et al. 2018, arXiv 1804.07573)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: Placement = CPU) -> None:
         """Open the ONNX file; InputError when it is not that network's."""
-        self._session = open_onnx(path)
+        self._session = open_onnx(path, place.device)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = [entry.shape for entry in inputs], [result.shape for result in outputs]
         if shapes != ([[1, 3, 112, 112]], [[1, EMBEDDING]]):
@@ -100,9 +104,9 @@ class MobileFaceNet:
 class ArcFace:
     """Embeds aligned faces with one of insightface's ArcFace networks (Deng et al. 2019)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: Placement = CPU) -> None:
         """Open the ONNX file; InputError when it is not such a network's."""
-        self._session = open_onnx(path)
+        self._session = open_onnx(path, place.device)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = [entry.shape for entry in inputs], [result.shape for result in outputs]
         one = len(inputs) == len(outputs) == 1
@@ -111,18 +115,22 @@ class ArcFace:
                 f"{path}: maps {shapes[0]} to {shapes[1]}, not a 112x112 face to 512 numbers"
             )
         self._input = inputs[0].name
+        runs_on = Placement(onnx_device(place.device), place.share)
+        whole = 1 if fixed_batch(self._session) else _MOST_FACES
+        self._batch = batch_on(runs_on, _FACE_BYTES, on_cpu=1, most=whole)
 
     def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB crops (N, 112, 112, 3) from `align_112` to unit vectors (N, 512), as insightface
         does: (x - 127.5) / 127.5, no mirror image.
         """
-        rows = [self._run(crop) for crop in crops]
-        return _unit(np.array(rows, dtype=np.float32).reshape(-1, ARCFACE))
+        starts = range(0, len(crops), self._batch)
+        rows = [self._run(crops[start : start + self._batch]) for start in starts]
+        return _unit(np.concatenate([np.empty((0, ARCFACE), np.float32), *rows]))
 
-    def _run(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pixels = ((crop.astype(np.float32) - 127.5) / 127.5).transpose(2, 0, 1)[np.newaxis]
+    def _run(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels = ((crops.astype(np.float32) - 127.5) / 127.5).transpose(0, 3, 1, 2)
         (result,) = self._session.run(None, {self._input: np.ascontiguousarray(pixels)})
-        return np.asarray(result[0], dtype=np.float32)
+        return np.asarray(result, dtype=np.float32)
 
 
 def clip_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dawn.device import CPU, Placement, batch_on, exact
 from dawn.weights import load_into, load_state
 from manifests.errors import InputError
 
@@ -27,6 +28,9 @@ CROP = 120
 """Side of the network's input in pixels."""
 
 PARAMETERS = 62
+
+_CROP_BYTES, _MOST_CROPS = 8 * 2**20, 64
+"""What the network holds of a crop while it computes, and the crops that go through at once."""
 
 # (output channels at full width, stride) of each block, under its name in the file.
 _BLOCKS = (
@@ -40,7 +44,7 @@ _BLOCKS = (
 class ThreeDDFA:
     """Estimates the pose of a boxed face."""
 
-    def __init__(self, network: Path, statistics: Path) -> None:
+    def __init__(self, network: Path, statistics: Path, place: Placement = CPU) -> None:
         """Load the .pth network and the .pkl mean and deviation; InputError says what is wrong."""
         self._mean, self._deviation = load_statistics(statistics)
         self._network = MobileNet().eval()
@@ -50,6 +54,9 @@ class ThreeDDFA:
             if ".fc_lm." not in name  # a second head, used in training only
         }
         load_into(self._network, state, network)
+        self._network.to(place.device)
+        self._device = place.device
+        self._batch = batch_on(place, _CROP_BYTES, on_cpu=1, most=_MOST_CROPS)
 
     def pose(self, image: NDArray[np.uint8], box: NDArray[Any]) -> NDArray[np.float32]:
         """RGB picture (H, W, 3) and face box (4,) to (7,): yaw, pitch and roll in degrees, scale,
@@ -68,11 +75,17 @@ class ThreeDDFA:
 
     def normalised(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The same in standard deviations from the mean of the training set."""
-        bgr = np.ascontiguousarray(crop[..., ::-1].transpose(2, 0, 1))
-        with torch.inference_mode():
-            pixels = (torch.from_numpy(bgr)[None].float() - 127.5) / 128
-            output: NDArray[np.float32] = self._network(pixels)[0].numpy()
-        return output
+        return self.all_normalised(crop[np.newaxis])[0]
+
+    def all_normalised(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The same of several crops (N, 120, 120, 3), (N, 62)."""
+        rows = [np.empty((0, PARAMETERS), np.float32)]
+        for start in range(0, len(crops), self._batch):
+            part = crops[start : start + self._batch, ..., ::-1].transpose(0, 3, 1, 2)
+            with exact():
+                bgr = torch.from_numpy(np.ascontiguousarray(part)).to(self._device)
+                rows.append(self._network((bgr.float() - 127.5) / 128).cpu().numpy())
+        return np.concatenate(rows)
 
 
 class MobileNet(nn.Module):

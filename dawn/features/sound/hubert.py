@@ -6,6 +6,7 @@ to the video's frames. The model is read from a folder on disk, never from a hub
 """
 
 import json
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dawn.device import CPU, Placement, batch_on, exact
 from dawn.torchvision_import import prepare_torchvision
 from manifests.errors import InputError
 
@@ -25,37 +27,45 @@ WINDOW = 400
 SEGMENT = 320_000
 """Samples from one segment to the next; each also sees the 80 that its last row needs."""
 
+_SEGMENT_BYTES, _MOST_SEGMENTS = 2**30, 8
+"""What the large model holds of a segment while it computes, and the segments at once."""
+
 _FILES = "config.json, preprocessor_config.json and model.safetensors or pytorch_model.bin"
 
 
 class Hubert:
     """A HuBERT model from a folder in the Hugging Face layout."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: Placement = CPU) -> None:
         """Load the model. Raises InputError where `transformers` is not installed, or the folder
         lacks a file or a tensor.
         """
         self._normalise = _wants_normalising(folder)
-        self._network = _load(folder)
+        self._network = _load(folder).to(place.device)
+        self._device = place.device
+        self._batch = batch_on(place, _SEGMENT_BYTES, on_cpu=1, most=_MOST_SEGMENTS)
         self.size: int = self._network.config.hidden_size
 
     def features(self, wav: NDArray[Any], n_frames: int) -> NDArray[np.float32]:
         """Mono sound at 16 kHz (samples,), int16 or floats in -1..1, to (n_frames, size)."""
         return interpolate(self.hidden_states(wav), n_frames)
 
-    @torch.inference_mode()
+    @exact()
     def hidden_states(self, wav: NDArray[Any]) -> NDArray[np.float32]:
         """Mono sound at 16 kHz (samples,) to the last hidden state, (L, size) at 50 Hz.
 
         L is (samples - 80) // 320, as if the file were one segment, and at least 1.
         """
         sound = torch.from_numpy(self._prepare(wav))
+        starts = range(0, len(sound), SEGMENT)
+        segments = [sound[start : start + SEGMENT + WINDOW - STRIDE] for start in starts]
         parts = []
-        for start in range(0, len(sound), SEGMENT):
-            segment = sound[start : start + SEGMENT + WINDOW - STRIDE]
-            if len(segment) >= WINDOW:  # what is left is otherwise inside the last segment
-                parts.append(self._network(segment[None]).last_hidden_state[0])
-        rows: NDArray[np.float32] = torch.cat(parts).numpy()
+        for length, alike in groupby(segments, len):  # all but the last are of one length
+            same = list(alike) if length >= WINDOW else []  # else inside the segment before
+            for start in range(0, len(same), self._batch):
+                batch = torch.stack(same[start : start + self._batch]).to(self._device)
+                parts.append(self._network(batch).last_hidden_state.flatten(0, 1))
+        rows: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
         return rows
 
     def _prepare(self, wav: NDArray[Any]) -> NDArray[np.float32]:

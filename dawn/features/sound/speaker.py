@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dawn.device import CPU, Placement, exact
 from dawn.features.rates import SAMPLE_RATE
 from dawn.weights import load_into, load_state
 
@@ -28,7 +29,7 @@ _SILENCE = 1e-4
 class SpeakerEncoder(nn.Module):
     """Embeds voices."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: Placement = CPU) -> None:
         """Read Resemblyzer's file; InputError when it is another."""
         super().__init__()
         self.lstm = nn.LSTM(_BANDS, EMBEDDING, 3, batch_first=True)
@@ -36,8 +37,15 @@ class SpeakerEncoder(nn.Module):
         ours = ("lstm.", "linear.")  # the rest served its training
         state = load_state(path, key="model_state")
         load_into(self, {k: v for k, v in state.items() if k.startswith(ours)}, path)
+        self.to(place.device)
 
-    @torch.no_grad()
+    def forward(self, pieces: Tensor) -> Tensor:
+        """Mel power of pieces (P, 160, 40) to their common unit vector (256,)."""
+        _, (hidden, _) = self.lstm(pieces)
+        vectors = nn.functional.normalize(torch.relu(self.linear(hidden[-1])), dim=1)
+        return nn.functional.normalize(vectors.mean(dim=0), dim=0)
+
+    @exact()
     def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Mono 16 kHz samples (N,) to a unit vector (256,): the mean over pieces of 1.6 s, every
         0.77 s. None for silence.
@@ -48,9 +56,7 @@ class SpeakerEncoder(nn.Module):
         steps = _mel(torch.from_numpy(samples * np.float32(max(1.0, _LOUDNESS / level))))
         steps = nn.functional.pad(steps, (0, 0, 0, max(0, _PIECE - len(steps))))
         pieces = steps.unfold(0, _PIECE, _STEP).transpose(1, 2)
-        _, (hidden, _) = self.lstm(pieces)
-        vectors = nn.functional.normalize(torch.relu(self.linear(hidden[-1])), dim=1)
-        voice: NDArray[np.float32] = nn.functional.normalize(vectors.mean(dim=0), dim=0).numpy()
+        voice: NDArray[np.float32] = self(pieces.to(self.linear.weight.device)).cpu().numpy()
         return voice
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.features.onnx_file import open_onnx
 from dawn.features.rates import SAMPLES_PER_FRAME
 
 SPEECH = 0.5
@@ -101,7 +102,7 @@ def _detector() -> Any:  # noqa: ANN401 - onnxruntime is untyped
     path = _packaged("silero_vad", "data/silero_vad_16k_sequence.onnx")
     if path is None:
         raise RuntimeError("the package silero-vad is not whole: install it again")
-    return _session(path)
+    return open_onnx(path)
 
 
 @lru_cache(maxsize=1)
@@ -109,7 +110,7 @@ def _judge() -> Any:  # noqa: ANN401
     path = quality_model()
     if path is None:
         raise RuntimeError("speech quality needs speechmos: pip install 'dawn-pipeline[quality]'")
-    return _session(path)
+    return open_onnx(path)
 
 
 def _packaged(package: str, file: str) -> Path | None:
@@ -117,12 +118,3 @@ def _packaged(package: str, file: str) -> Path | None:
     spec = find_spec(package)
     path = Path(spec.origin).parent / file if spec is not None and spec.origin else None
     return path if path is not None and path.is_file() else None
-
-
-def _session(path: Path) -> Any:  # noqa: ANN401
-    """On one thread: as many workers as cores are busy already."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dawn.device import CPU, Placement, exact
 from dawn.features.rates import SAMPLE_RATE, SAMPLES_PER_FRAME
 from dawn.features.sync.lr_asd import REACH, LrAsd
 from dawn.features.sync.track_crop import SIZE, track_crops
@@ -86,7 +87,7 @@ class Margin:
 class ActiveSpeaker:
     """LR-ASD with its weights loaded."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: Placement = CPU) -> None:
         """Load the published weights strictly; InputError says what is wrong with the file."""
         state = {}
         for name, tensor in load_state(path).items():
@@ -95,8 +96,10 @@ class ActiveSpeaker:
                 state[_RENAMED.get(prefix, "") + name.removeprefix(prefix)] = tensor
         self._network = LrAsd().eval()
         load_into(self._network, state, path)
+        self._device = place.device
+        self._network.to(self._device)
 
-    @torch.inference_mode()
+    @exact()
     def speaking_logits(
         self, faces: NDArray[np.uint8], mfcc: NDArray[np.float32]
     ) -> NDArray[np.float32]:
@@ -104,10 +107,10 @@ class ActiveSpeaker:
         face is taken to speak this sound.
         """
         sound, picture = self._encode(faces, mfcc)
-        logits: NDArray[np.float32] = self._network.score(sound, picture)[0].numpy()
+        logits: NDArray[np.float32] = self._network.score(sound, picture)[0].cpu().numpy()
         return logits
 
-    @torch.inference_mode()
+    @exact()
     def asd_margin(self, faces: NDArray[np.uint8], wav: NDArray[np.int16]) -> Margin:
         """Grey crops (T, 112, 112) and their int16 sound at 16 kHz to the margin: a proxy for
         sync, never LSE (see the module).
@@ -118,7 +121,7 @@ class ActiveSpeaker:
         if len(faces) < LEAST_FRAMES:
             raise InputError(f"a clip needs {LEAST_FRAMES} frames for a margin, got {len(faces)}")
         sound, picture = self._encode(faces, sound_mfcc(wav, len(faces)))
-        speaking: NDArray[np.float32] = self._network.score(sound, picture)[0].numpy()
+        speaking: NDArray[np.float32] = self._network.score(sound, picture)[0].cpu().numpy()
         length = len(faces) - 2 * MAX_SHIFT
         picture = picture[:, MAX_SHIFT : MAX_SHIFT + length]
         shifted = sound[0].unfold(0, length, 1).transpose(1, 2)  # (31, length, 128), a view
@@ -127,7 +130,7 @@ class ActiveSpeaker:
             self._network.score(part, picture.expand(len(part), -1, -1)).mean(dim=1)
             for part in torch.split(shifted, batch)
         ]
-        scores: NDArray[np.float32] = torch.cat(means).numpy()
+        scores: NDArray[np.float32] = torch.cat(means).cpu().numpy()
         far = np.abs(np.arange(-MAX_SHIFT, MAX_SHIFT + 1)) >= FAR_SHIFT
         return Margin(
             margin=float(scores[MAX_SHIFT] - scores[far].mean()),
@@ -152,9 +155,10 @@ class ActiveSpeaker:
             low, high = max(start - REACH, 0), min(stop + REACH, frames)
             kept = slice(start - low, stop - low)
             rows = mfcc[low * MFCC_PER_FRAME : high * MFCC_PER_FRAME].astype(np.float32)
-            pixels = torch.from_numpy(faces[low:high]).float()[None]
+            pixels = torch.from_numpy(faces[low:high]).to(self._device).float()[None]
+            cepstra = torch.from_numpy(rows).to(self._device)[None]
             picture.append(self._network.encode_faces(pixels)[:, kept])
-            sound.append(self._network.encode_sound(torch.from_numpy(rows)[None])[:, kept])
+            sound.append(self._network.encode_sound(cepstra)[:, kept])
         return torch.cat(sound, dim=1), torch.cat(picture, dim=1)
 
 

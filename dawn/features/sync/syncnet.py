@@ -10,7 +10,9 @@ the windows up to 15 frames before and after; the sound's features beyond the en
 makes far shifts look worse in short clips; it is part of the definition.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ import numpy as np
 import python_speech_features
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from dawn.device import CPU, Placement, batch_on, exact
 from dawn.features.rates import SAMPLE_RATE, SAMPLES_PER_FRAME
+from dawn.features.sync.direct import DirectPicture, DirectSound
 from dawn.features.sync.package import syncnet_parts
 from dawn.features.sync.towers import FRAMES, PictureTower, SoundTower
 from dawn.weights import load_into, load_state
@@ -33,7 +37,9 @@ MAX_SHIFT = 15
 MFCC_PER_FRAME = 4
 MFCC_ROWS = 20
 
-_BATCH = 64  # windows of sound computed at once: about 30 MB
+_BATCH = 64  # windows computed at once: of sound about 30 MB
+_WINDOW_BYTES = 48 * 2**20
+"""What the picture's network holds of a window on a GPU while it computes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +65,7 @@ class Lse:
 class SyncNet:
     """SyncNet v2 with its weights loaded."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: Placement = CPU) -> None:
         """Load `syncnet_v2.model` strictly; InputError says what is wrong with the file."""
         with syncnet_parts():
             from syncnet_python.SyncNetModel import S
@@ -67,8 +73,17 @@ class SyncNet:
         network: Any = S(num_layers_in_fc_layers=1024)
         load_into(network, load_state(path), path)
         network.eval()
-        self._picture = PictureTower(network.netcnnlip, network.netfclip)
-        self._sound = SoundTower(network.netcnnaud, network.netfcaud)
+        self._device = place.device
+        self._picture: Callable[[NDArray[np.uint8]], Tensor]
+        self._sound: Callable[[Tensor], Tensor]
+        if place.on_gpu:
+            picture = DirectPicture(network.netcnnlip, network.netfclip).to(place.device)
+            size = batch_on(place, _WINDOW_BYTES, on_cpu=1, most=_BATCH)
+            self._picture = partial(_in_batches, picture, place.device, size)
+            self._sound = DirectSound(network.netcnnaud, network.netfcaud).to(place.device)
+        else:
+            self._picture = PictureTower(network.netcnnlip, network.netfclip)
+            self._sound = SoundTower(network.netcnnaud, network.netfcaud)
 
     def lse(self, frames: NDArray[np.uint8], wav: NDArray[np.int16]) -> Lse:
         """BGR crops (T, 224, 224, 3) at 25 frames/s and their mono int16 sound at 16 kHz to the
@@ -93,9 +108,10 @@ class SyncNet:
         long track that share 4 frames give the features of the whole.
         """
         _crops(frames)
-        return np.asarray(self._picture(frames).numpy(), dtype=np.float32)
+        with exact():
+            return np.asarray(self._picture(frames).cpu().numpy(), dtype=np.float32)
 
-    @torch.inference_mode()
+    @exact()
     def sound(self, wav: NDArray[np.int16], windows: int) -> NDArray[np.float32]:
         """Mono int16 sound at 16 kHz to the features (windows, 1024) of its first windows."""
         mfcc = np.ascontiguousarray(python_speech_features.mfcc(wav, SAMPLE_RATE).T)
@@ -105,8 +121,17 @@ class SyncNet:
             stop = min(start + _BATCH, windows)
             rows = cepstra[:, start * MFCC_PER_FRAME : (stop - 1) * MFCC_PER_FRAME + MFCC_ROWS]
             parts = rows.unfold(1, MFCC_ROWS, MFCC_PER_FRAME).permute(1, 0, 2)  # (N, 13, 20)
-            features.append(self._sound(parts[:, None]))
-        return np.asarray(torch.cat(features).numpy(), dtype=np.float32)
+            features.append(self._sound(parts[:, None].to(self._device)))
+        return np.asarray(torch.cat(features).cpu().numpy(), dtype=np.float32)
+
+
+def _in_batches(
+    network: DirectPicture, device: str, size: int, frames: NDArray[np.uint8]
+) -> Tensor:
+    """Frames (N + 4, 224, 224, 3) through the network, `size` windows at once, (N, D)."""
+    starts = range(0, len(frames) - FRAMES + 1, size)
+    parts = (frames[start : start + size + FRAMES - 1] for start in starts)
+    return torch.cat([network(torch.from_numpy(part).to(device)) for part in parts])
 
 
 def shift_distances(

@@ -29,9 +29,9 @@ _LEAST_LOOKS = 2
 class TextDetector:
     """Finds text in pictures."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, device: str = "cpu") -> None:
         """Open the ONNX file; InputError when it cannot be read."""
-        self._session = open_onnx(path)
+        self._session = open_onnx(path, device)
         self._input = self._session.get_inputs()[0].name
 
     def mask(self, image: NDArray[np.uint8]) -> NDArray[np.bool_]:

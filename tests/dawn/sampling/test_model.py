@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from dawn.device import pick_device
 from dawn.lfg.config import LFG_TINY
 from dawn.sampling.conventions import STATE_HIGH, conventions_of
 from dawn.sampling.drive import Changes, changes_from, complete, still
-from dawn.sampling.model import find_lfg, find_model, load_model, pick_device
+from dawn.sampling.model import find_lfg, find_model, load_model
 from dawn.sampling.portrait import Portrait
 from manifests.errors import InputError
 from tests.models import PBNET_MEL, write_model, write_network

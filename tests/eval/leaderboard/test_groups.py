@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.leaderboard.exports import as_markdown
+from eval.leaderboard.exports import as_json, as_markdown
 from eval.leaderboard.groups import grouped, kind_of
 from eval.leaderboard.packed import clip_data
 from eval.leaderboard.page import as_html
@@ -38,6 +38,24 @@ def test_another_protocol_stands_apart_and_says_what_differs(tmp_path: Path) -> 
 
 def newer(library: str) -> Conditions:
     return replace(CONDITIONS, libraries={**CONDITIONS.libraries, library: "99"})
+
+
+def test_rows_of_other_devices_are_compared_and_it_is_said(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(size=(2, 3, 4, 6))
+    features = {"mfn128": (noise[0], noise[1])}
+    for name, devices in (("a", ["cpu"]), ("b", ["cuda (H100)"]), ("c", ["cpu"])):
+        write_results(tmp_path / name, VALUES, system=name, features=features,
+                      set_metrics=["fid_mfn128"], devices={"fid_mfn128": devices})  # fmt: skip
+    board = board_of([tmp_path / name for name in "abc"], gallery=0)
+    (sheet,) = board.sheets
+    assert [entry.name for entry in sheet.entries] == ["a", "b", "c"]
+    assert sheet.other == []
+    (line,) = sheet.devices
+    assert line.startswith("fid_mfn128: measured on different devices (a: cpu, b: cuda (H100)")
+    for text in (as_markdown(board), as_json(board), as_html(board)):
+        assert "measured on different devices" in text
+    board = board_of([tmp_path / name for name in "ac"], gallery=0)
+    assert board.sheets[0].devices == []
 
 
 def test_a_number_of_other_conditions_is_left_out_of_its_column_alone(tmp_path: Path) -> None:

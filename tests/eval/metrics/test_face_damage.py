@@ -161,6 +161,8 @@ def test_arcface_takes_pictures_as_insightface_does(tmp_path: Path) -> None:
     rows = cells.transpose(0, 3, 1, 2).reshape(3, -1) @ projection(ARCFACE)
     expected = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(net.embed(crops), expected, atol=1e-5)
+    net._batch = 2  # as on a GPU
+    np.testing.assert_allclose(net.embed(crops), expected, atol=1e-5)
     with pytest.raises(InputError, match="not a 112x112 face to 512"):
         ArcFace(write_network(tmp_path / "b.onnx", 128))
 

@@ -54,8 +54,7 @@ def test_fid_of_png_folders_is_pytorch_fid_s(
 ) -> None:
     from pytorch_fid import fid_score
 
-    monkeypatch.setattr(networks, "inception", lambda _: Inception2015(dict(state), "test"))
-    monkeypatch.setattr("eval.metrics.fid.inception", networks.inception)
+    monkeypatch.setattr(networks, "inception", lambda *_: Inception2015(dict(state), "test"))
     settings = ClipSettings(card=CARD, weights={"fid_inception": tmp_path})
     sides = []
     for side, noise in (("a", 4.0), ("b", 30.0)):
@@ -79,7 +78,7 @@ def test_batches_do_not_matter(
     state: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net = Inception2015(dict(state), "test")
-    monkeypatch.setattr("eval.metrics.fid.inception", lambda _: net)
+    monkeypatch.setattr(networks, "inception", lambda *_: net)
     settings = ClipSettings(card=CARD, weights={"fid_inception": tmp_path})
     film = write_film(tmp_path / "a.mkv", drift(3))
     one, many = (InceptionPool3(batch=size).extract(Clip(film, settings)) for size in (1, 8))

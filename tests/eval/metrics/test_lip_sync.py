@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.io import wavfile
+from syncnet_python.detectors.s3fd import S3FD
 from syncnet_python.detectors.s3fd.nets import S3FDNet
 from syncnet_python.syncnet_pipeline import PipelineConfig, SyncNetPipeline
 from syncnet_python.SyncNetInstance import SyncNetInstance
 from syncnet_python.SyncNetModel import S
 
 from dawn.features.sync.s3fd import S3fd, longest_track
-from dawn.features.sync.syncnet import Lse, SyncNet
+from dawn.features.sync.syncnet import Lse, SyncNet, lse_of, shift_distances
 from dawn.features.sync.track_crop import track_crops
 from eval.damage import delay_sound
 from eval.metrics import lip_sync
@@ -169,10 +170,7 @@ def test_late_sound_moves_the_distances_by_as_many_frames(
     # hardly differ from their mean, so that is taken away.
     mean = sound.mean(axis=0)
     faces = sound[3:20] - mean
-    results = [
-        lip_sync.lse_of(lip_sync.shift_distances(faces, side[3:20] - mean))
-        for side in (sound, moved, ahead)
-    ]
+    results = [lse_of(shift_distances(faces, side[3:20] - mean)) for side in (sound, moved, ahead)]
     assert [result.offset_frames for result in results] == [0, -5, 5]
     assert results[1].distance_at_zero > results[1].distance
 
@@ -207,6 +205,33 @@ def test_s3fd_boxes_are_the_package_s(weights: dict[str, Path]) -> None:
     assert boxes.shape[1] == 4
     sides = boxes[:, 2:] - boxes[:, :2]
     np.testing.assert_allclose(sides, 64 / 128 * 512, atol=1)
+
+
+def test_several_pictures_have_the_boxes_of_each_as_the_package_finds_them(
+    weights: dict[str, Path], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    state = torch.load(weights["s3fd"])
+    for name, tensor in state.items():
+        if name.startswith("vgg") and tensor.dim() == 4:
+            torch.nn.init.kaiming_normal_(tensor, nonlinearity="relu")
+        if name.startswith("L2Norm"):
+            tensor.fill_(5.0)
+    state["loc.2.weight"].normal_(0, 1e-3)  # each picture moves its boxes
+    torch.save(state, tmp_path / "s3fd.pth")
+    detector, pictures = S3fd(tmp_path / "s3fd.pth"), np.stack(drift(3, noise=20.0))
+    net = S3FDNet(device="cpu")
+    net.load_state_dict(state)
+    package = S3FD(net=net, device="cpu")
+    each = [detector.detect(picture) for picture in pictures]
+    for picture, boxes in zip(pictures, each, strict=True):
+        large = cv2.resize(picture, (512, 512), interpolation=cv2.INTER_CUBIC)
+        theirs = package.detect_faces(large, conf_th=0.9, scales=[0.25])[:, :4]
+        np.testing.assert_allclose(boxes, theirs, atol=1e-3)
+    assert not np.array_equal(each[0], each[1])
+    detector._batch = 2  # as on a GPU
+    for boxes, expected in zip(detector.detect_all(pictures), each, strict=True):
+        np.testing.assert_allclose(boxes, expected, atol=1e-2)
 
 
 def test_a_track_is_followed_over_gaps_and_the_longest_is_kept() -> None:

@@ -8,8 +8,8 @@ from skimage.metrics import structural_similarity
 from dawn.torchvision_import import prepare_torchvision
 from dawn.weights import load_state
 from eval.metrics.interface import Excluded, Reason, Value
-from eval.metrics.lpips import Lpips, lpips
-from eval.metrics.networks import to_tensor
+from eval.metrics.lpips import lpips
+from eval.metrics.networks import Lpips, to_tensor
 from eval.metrics.pictures import MS_SSIM, PSNR, SSIM, ms_ssim
 from eval.metrics.smoothness import FLICKER
 from eval.protocol.card import ProtocolCard

@@ -1,6 +1,7 @@
 """Each metric's conditions: what made its numbers, and nothing else."""
 
 import contextlib
+import importlib.metadata
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -74,6 +75,19 @@ def test_every_library_is_installed_and_builds_of_one_version_are_one() -> None:
     assert not {name for name, version in CONDITIONS.libraries.items() if version == "absent"}
     assert "+" not in "".join(CONDITIONS.libraries.values())
     assert installed("no-such-library") == "absent"
+
+
+def test_onnxruntime_for_gpus_is_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is installed in the other's place: the device is no condition of a number."""
+
+    def version(name: str) -> str:
+        if name != "onnxruntime-gpu":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1.99.0"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert installed.__wrapped__("onnxruntime") == "1.99.0"
+    assert installed.__wrapped__("torch") == "absent"
 
 
 def test_the_card_s_fields_change_what_reads_them_and_its_labels_nothing() -> None:

@@ -18,8 +18,8 @@ from pipeline.generate.items import list_items
 TEXT = (str, Path, str | None, Path | None, list[str], list[Path], list[str] | None)
 NO_PATHS = {
     "train": {"stage", "preset", "source", "change", "curriculum", "address"},
-    "ingest": {"address"},
-    "evaluate": {"baseline", "metrics", "system", "trust_weights", "address"},
+    "ingest": {"address", "device"},
+    "evaluate": {"baseline", "metrics", "system", "trust_weights", "address", "device"},
     "query": {"sql", "output"},
     "generate": {"split", "baseline", "system", "address", "method", "pose", "blink", "device",
                  "dtype"},

@@ -90,7 +90,7 @@ def test_code_in_weights_is_run_only_when_it_is_vouched_for(
     write_i3d(tmp_path)
     monkeypatch.setenv("DAWN_WEIGHTS", str(tmp_path))
     loaded: list[Path] = []
-    monkeypatch.setattr("eval.metrics.fvd.torchscript", loaded.append)
+    monkeypatch.setattr("eval.metrics.networks.torchscript", lambda path, _: loaded.append(path))
     folder = run(options(tmp_path / "out", card, real, videos=fake))
     number = of_set(folder)["fvd16_i3d400"]
     assert not loaded

@@ -117,6 +117,14 @@ def test_two_workers_make_the_same_videos(run, dataset, model, tmp_path, ray_ses
         assert np.array_equal(frames, theirs[item])
 
 
+def test_ray_is_not_started_where_nothing_is_left_to_make(run, dataset, model, monkeypatch):
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr("pipeline.generate.command.OnRay", started)
+    assert generate_many(options(model, dataset, run)).counts == {"already done": 3}
+
+
 def test_what_is_there_is_not_made_again(run, dataset, model, tmp_path):
     root = shutil.copytree(run, tmp_path / "again")
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*.parquet")}

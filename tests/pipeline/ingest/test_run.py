@@ -56,10 +56,12 @@ class Counting(InProcess):
         super().__init__()
         self.done: Counter[str] = Counter()
 
-    def submit(self, key: Any, job: Callable[..., Any], *arguments: object) -> None:
+    def submit(
+        self, key: Any, job: Callable[..., Any], *arguments: object, networks: bool = False
+    ) -> None:
         (name,) = (name for name in STEPS if getattr(steps, name) is job)
         self.done[name] += 1
-        super().submit(key, job, *arguments)
+        super().submit(key, job, *arguments, networks=networks)
 
 
 def run(
@@ -349,8 +351,10 @@ class Failing(Counting):
         super().__init__()
         self._step, self._failure = step, failure
 
-    def submit(self, key: Any, job: Callable[..., Any], *arguments: object) -> None:
-        super().submit(key, job, *arguments)
+    def submit(
+        self, key: Any, job: Callable[..., Any], *arguments: object, networks: bool = False
+    ) -> None:
+        super().submit(key, job, *arguments, networks=networks)
         if job is getattr(steps, self._step):
             key, _, _ = self._jobs.pop()
             self._jobs.append((key, lambda: self._failure, ()))

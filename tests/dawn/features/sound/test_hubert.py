@@ -142,3 +142,15 @@ def test_unusable_sound_is_refused(folder: Path) -> None:
     for wav in (noise(800).reshape(2, 400), noise(0), noise(800).astype(np.int32)):
         with pytest.raises(InputError, match="sound"):
             model.features(wav, 2)
+
+
+def test_segments_that_share_a_batch_give_what_each_gives_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubert, "SEGMENT", 3200)
+    model, wav = Hubert(folder), noise(3200 * 5 + 1000)
+    alone = model.hidden_states(wav)
+    model._batch = 2  # as on a GPU
+    together = model.hidden_states(wav)
+    assert together.shape == alone.shape
+    np.testing.assert_allclose(together, alone, atol=1e-4 * np.abs(alone).max())
