@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.location import local_path
+from manifests.location import local_path, location
 from pipeline.cli.options import Root, Split
 
 app = typer.Typer(help="Inspect, check and compact a dataset.", no_args_is_help=True)
@@ -131,3 +131,37 @@ def sheet(
     from pipeline.dataset.sheet import make_sheet
 
     make_sheet(root, out, where, limit)
+
+
+@app.command()
+def forget(
+    root: Root,
+    speaker: Annotated[
+        list[str] | None,
+        typer.Option(metavar="S", help="A label or an identity, with copies of the clips."),
+    ] = None,
+    video: Annotated[
+        list[str] | None, typer.Option(metavar="V", help="A video_id: all clips of the file.")
+    ] = None,
+    clip: Annotated[list[str] | None, typer.Option(metavar="C", help="A clip_id.")] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER",
+            parser=location,
+            help="Look here for runs that used it, and in the folder that holds ROOT.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would go, and what used it.")
+    ] = False,
+) -> None:
+    """Remove speakers, videos or clips for good: rows, files, derived features.
+
+    Each option can be given several times. What was removed is remembered by content, so that no
+    later ingest brings it back. A killed command is gone on with by the same command.
+    Example: [bold]dawn dataset forget data/ --speaker anna --dry-run[/bold]
+    """
+    from pipeline.dataset.forget import Targets, run_forget
+
+    run_forget(root, Targets(speaker or (), video or (), clip or ()), runs or (), dry_run=dry_run)

@@ -23,12 +23,13 @@ from dawn.training.clips import decode_frames
 from eval.report.page import fill
 from manifests.catalog import query, rows
 from manifests.config import stable_hash
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.parquet import read_parquet
 from manifests.reasons import Quarantine, Rejection
 from manifests.safe_sql import quoted
 from manifests.store import Dataset
-from pipeline.dataset.card import count, dataset_name
+from pipeline.dataset.card import dataset_name
 from pipeline.dataset.contact import PER_SHEET, contact_sheet
 from pipeline.dataset.whole_folder import NewFolder, whole_folder
 from pipeline.progress import Progress, console

@@ -12,7 +12,7 @@ from manifests.catalog import rows
 from manifests.config import load_yaml
 from manifests.content_ids import label
 from manifests.reasons import UnreadableVideoError
-from manifests.store import Dataset
+from manifests.store import FORGOTTEN, Dataset
 from pipeline.cluster.tasks import OnRay, check_workers
 from pipeline.ingest.asked_splits import refuse_conflicts
 from pipeline.ingest.run import Summary, adopt, ingest
@@ -23,6 +23,7 @@ from pipeline.progress import console
 # docs/performance.md.
 SECONDS_PER_MINUTE = 16.0
 BYTES_PER_MINUTE = 8.6e6
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,13 @@ def report(dataset: Dataset, summary: Summary) -> None:
     """What this run did, why videos are missing, and what to run next."""
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(summary.outcomes.items()))
     console.print(f"done: {counts or 'nothing to do'}; {summary.clips} clips accepted")
+    if summary.forgotten:
+        names = summary.forgotten[:_NAMED] + ["…"] * (len(summary.forgotten) > _NAMED)
+        console.print(
+            f"left out, for it was forgotten: {', '.join(names)}; to take that back, delete its "
+            f"record in {dataset.uri}/{FORGOTTEN}",
+            markup=False,
+        )
     lost = rows(
         dataset,
         "SELECT status, reason, detail, sources[1] AS source FROM videos WHERE status <> 'ok' "

@@ -16,9 +16,11 @@ from manifests.catalog import rows
 from manifests.commit import NewParts, commit, finish, forget
 from manifests.content_ids import absent_id, label
 from manifests.errors import InputError
+from manifests.forgotten import WHOLE, read_forgotten
 from manifests.reasons import Quarantine
 from manifests.store import Dataset, Session
 from pipeline.cluster.tasks import Executor, Failure
+from pipeline.dataset.removal import blanked, remove_forgotten
 from pipeline.ingest import steps as steps
 from pipeline.ingest.asked_splits import asks_of
 from pipeline.ingest.judging import Judge
@@ -38,8 +40,10 @@ class Summary:
     """What an ingest did."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
-    """ok, rejected, quarantined, unchanged -> videos."""
+    """ok, rejected, quarantined, unchanged, forgotten -> videos."""
     clips: int = 0
+    forgotten: list[str] = field(default_factory=list)
+    """Sources that are left out: their bytes were forgotten."""
 
 
 @dataclass(slots=True)
@@ -78,6 +82,7 @@ def ingest(
     summary = Summary()
     dataset.ensure(recipe.as_dict())
     with dataset.writing() as session:
+        remove_forgotten(session)
         judge = Judge(dataset, recipe, asks_of(sources, dataset, recipe))
         run = _Run(session, recipe, executor, summary, judge, retry)
         sources = run.with_stale(sources)
@@ -123,6 +128,7 @@ class _Run:
         self._session, self._recipe, self._executor = session, recipe, executor
         self._summary, self._judge, self._retry = summary, judge, retry
         self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
+        self._forgotten = read_forgotten(session.dataset)
         self.behind: list[str] = []
         """Videos that an older recipe heard or judged: their files need not be there."""
         self.progress: Progress
@@ -188,18 +194,25 @@ class _Run:
                 self._quarantine_absent(source, outcome)
                 continue
             self._drop_absent(source.path)
+            gone = self._forgotten.get(outcome.video_id, ())
+            if gone == WHOLE:
+                self._summary.forgotten.append(label(source.path))
+                self._end("forgotten")
+                self.progress.advance(outcome.size)
+                continue
             known = videos.get(outcome.video_id)
             old = self._committed.get(outcome.video_id)
             labels = source.labels or (known.work.labels if known else _labels(old))
             if known is not None:
                 labels = tuple(sorted({*known.work.labels, *source.labels}, key=repr))
+            labels = blanked(labels, gone)
             path, mtime_ns = source.path, outcome.mtime_ns
             if known is not None:
                 path, mtime_ns = known.work.path, known.work.mtime_ns
             before = known.sources if known else list((old or {}).get("sources", []))
             work = VideoTask(
                 self._session.dataset.uri, str(self._session.scratch), self._recipe,
-                outcome.video_id, path, outcome.size, mtime_ns, labels,
+                outcome.video_id, path, outcome.size, mtime_ns, labels, gone,
             )  # fmt: skip
             names = sorted({*before, label(source.path)})
             videos[outcome.video_id] = _Video(work, names, old, bytes_left=outcome.size)

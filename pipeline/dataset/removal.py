@@ -1,0 +1,211 @@
+"""Removing what `forgotten/` names: rows, files and derived features, for good.
+
+The records say what is to go, so that any writer can begin or go on with it, after a kill as well.
+First the clips that were held to be copies of what goes are judged without it; then each video is
+taken out, or written anew without its forgotten clips; then merged parts lose its rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dawn.curation.decisions import why_none_passed
+from dawn.curation.duplicates import KeptFootage
+from dawn.curation.orphans import judge_orphans
+from dawn.curation.tables import Label
+from dawn.recipe import IngestConfig, Recipe
+from manifests.catalog import rows
+from manifests.commit import DATA_TABLES, NewParts, commit, finish, forget
+from manifests.compact import scrub
+from manifests.config import load
+from manifests.forgotten import Region, read_forgotten
+from manifests.parquet import part_writer, read_batches
+from manifests.reasons import Rejection
+from manifests.safe_sql import quoted
+from manifests.store import FORGOTTEN, STAGED, Dataset, Session
+
+Row = dict[str, Any]
+Regions = Mapping[str, Iterable[Region]]
+
+PLACES = "clip_id, video_id, start_frame, frames, crop_x, crop_y, crop_side"
+"""Columns of `clips` by which a region knows a clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What regions name of what a dataset holds."""
+
+    videos: frozenset[str]
+    """Of which nothing stays."""
+    clips: frozenset[str]
+    """All of them, those of `videos` too."""
+
+    def __bool__(self) -> bool:
+        return bool(self.videos or self.clips)
+
+
+def shown_in(regions: Regions, videos: Iterable[str], clips: Iterable[Row]) -> Gone:
+    """What regions name of these videos and clips. A video without any other clip goes whole."""
+    going: dict[str, list[bool]] = {}
+    gone = set()
+    for clip in clips:
+        goes = any(region.shows(clip) for region in regions.get(clip["video_id"], ()))
+        going.setdefault(clip["video_id"], []).append(goes)
+        if goes:
+            gone.add(clip["clip_id"])
+    whole = (
+        video
+        for video in regions.keys() & {*videos}
+        if all(going.get(video, [Region() in {*regions[video]}]))
+    )
+    return Gone(frozenset(whole), frozenset(gone))
+
+
+def left_to_remove(dataset: Dataset) -> Gone:
+    """What was forgotten and is still there: a removal was stopped."""
+    regions = read_forgotten(dataset)
+    if not regions:
+        return Gone(frozenset(), frozenset())
+    among = f"video_id IN ({_list(regions)})"
+    videos = rows(dataset, f"SELECT video_id FROM videos WHERE {among}")  # noqa: S608
+    clips = rows(dataset, f"SELECT {PLACES} FROM clips WHERE {among}")  # noqa: S608
+    return shown_in(regions, (video["video_id"] for video in videos), clips)
+
+
+def remove_forgotten(session: Session) -> Gone:
+    """Remove what is forgotten and still there; what that was. Killed at any moment, it is gone on
+    with by the next call. Nothing of a stopped ingest may be staged.
+    """
+    dataset = session.dataset
+    gone = left_to_remove(dataset)
+    if gone:
+        _judge_orphans(session, gone)
+        for row in rows(dataset, f"SELECT * FROM videos WHERE {_holding(gone)} ORDER BY video_id"):  # noqa: S608
+            if row["video_id"] in gone.videos:
+                forget(session, row)
+            else:
+                _without_clips(session, row, gone.clips)
+        session.unclean = True
+    stopped = session.unclean and dataset.names(FORGOTTEN) and not dataset.names(STAGED)
+    if gone or stopped:
+        finish(session)
+        scrub(session)
+    return gone
+
+
+def orphans_of(dataset: Dataset, gone: frozenset[str]) -> list[Row]:
+    """Clips that stay and name one that goes as the most similar: id, video, whether accepted."""
+    if not gone:
+        return []
+    among = _list(gone)
+    return rows(
+        dataset,
+        "SELECT clip_id, video_id, accepted FROM clips "  # noqa: S608
+        f"WHERE duplicate_of IN ({among}) AND clip_id NOT IN ({among}) ORDER BY clip_id",
+    )
+
+
+def _holding(gone: Gone) -> str:
+    """A condition on `videos`: whole ones, and those that hold clips that go."""
+    videos = gone.videos | {clip.rsplit("-", 2)[0] for clip in gone.clips}
+    return f"video_id IN ({_list(videos)})"
+
+
+def _judge_orphans(session: Session, gone: Gone) -> None:
+    """Judge again, and commit, the clips that would name what is gone."""
+    dataset = session.dataset
+    orphans = orphans_of(dataset, gone.clips)
+    if not orphans:
+        return
+    names = {row["clip_id"] for row in orphans}
+    kept = KeptFootage()
+    # Not by name: datasets of older versions lack some columns.
+    for clip in rows(dataset, "SELECT * FROM clips WHERE accepted ORDER BY clip_id"):
+        if clip["clip_id"] not in gone.clips | names:
+            kept.add(clip)
+    videos = f"video_id IN ({_list({row['video_id'] for row in orphans})})"
+    clips = rows(dataset, f"SELECT * FROM clips WHERE {videos} ORDER BY clip_id")  # noqa: S608
+    decisions: dict[str, list[Row]] = defaultdict(list)
+    for row in rows(dataset, f"SELECT * FROM decisions WHERE {videos}"):  # noqa: S608
+        decisions[row["clip_id"]].append(row)
+    judge_orphans((clip for clip in clips if clip["clip_id"] in names), decisions, kept)
+    for row in rows(dataset, f"SELECT * FROM videos WHERE {videos} ORDER BY video_id"):  # noqa: S608
+        own = [clip for clip in clips if clip["video_id"] == row["video_id"]]
+        said = [entry for clip in own for entry in decisions[clip["clip_id"]]]
+        commit(session, row | _status(own, said), NewParts(own, said), row)
+
+
+def _without_clips(session: Session, old: Row, gone: frozenset[str]) -> None:
+    """Commit a video without some of its clips, nor what lists said of them."""
+    dataset, video = session.dataset, old["video_id"]
+    table = dataset.read(f"clips/{old['clips_part']}")
+    mine = table.filter(pc.equal(table["video_id"], video)).to_pylist()
+    left = [clip for clip in mine if clip["clip_id"] not in gone]
+    among = _list(clip["clip_id"] for clip in left)
+    said = rows(dataset, f"SELECT * FROM decisions WHERE clip_id IN ({among})")  # noqa: S608
+    ids, files = pa.array([clip["clip_id"] for clip in left]), {}
+    for name in DATA_TABLES:
+        target = session.scratch / f"left-{name}.parquet"
+        with (
+            dataset.open_part(f"{name}/{old[f'{name}_part']}") as file,
+            part_writer(target, pq.read_schema(file)) as writer,
+        ):
+            for batch in read_batches(file):
+                writer.write_batch(batch.filter(pc.is_in(batch.column("clip_id"), ids)))
+        files[name] = target
+    row = old | _status(left, said) | _labels_left(dataset, old)
+    commit(session, row, NewParts(files=files), old)
+
+
+def _labels_left(dataset: Dataset, old: Row) -> Row:
+    """Labels without what they say of forgotten ranges, which stay as ranges: they cut the video.
+    The judge's key follows, so that nothing is judged again for it.
+    """
+    before = tuple(Label.from_row(label) for label in old["labels"])
+    after = blanked(before, read_forgotten(dataset).get(old["video_id"], ()))
+    if after == before:
+        return {}
+    recipe = recipe_of(dataset)
+    changed: Row = {"labels": [label.as_row() for label in after]}
+    if old["judge_key"] == recipe.judge_key(old["extract_key"], before):
+        changed["judge_key"] = recipe.judge_key(old["extract_key"], after)
+    return changed
+
+
+def blanked(labels: Iterable[Label], regions: Iterable[Region]) -> tuple[Label, ...]:
+    """Labels of which those whose whole range is forgotten say nothing but the range."""
+    found = list(regions)
+    return tuple(
+        Label(label.start, label.stop)
+        if any(region.covers(label.start, label.stop) for region in found)
+        else label
+        for label in labels
+    )
+
+
+def recipe_of(dataset: Dataset) -> Recipe:
+    """The recipe that a dataset was made with, whatever weights are here now."""
+    recipe = dataset.info()["recipe"]
+    return Recipe(load(IngestConfig, recipe["config"], f"{dataset.uri}: recipe"), recipe["weights"])
+
+
+def _status(clips: list[Row], decisions: list[Row]) -> Row:
+    """What a video's row says of its clips."""
+    accepted = sum(clip["accepted"] for clip in clips)
+    return {
+        "clips_total": len(clips),
+        "clips_accepted": accepted,
+        "status": "ok" if accepted else "rejected",
+        "reason": None if accepted else str(Rejection.NO_CLIP_PASSED),
+        "detail": None if accepted else why_none_passed(decisions),
+    }
+
+
+def _list(texts: Iterable[str]) -> str:
+    """For `IN (…)`."""
+    return ", ".join(map(quoted, sorted(texts)))
