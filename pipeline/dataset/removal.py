@@ -181,7 +181,7 @@ def blanked(labels: Iterable[Label], regions: Iterable[Region]) -> tuple[Label, 
     """Labels of which those whose whole range is forgotten say nothing but the range."""
     found = list(regions)
     return tuple(
-        Label(label.start, label.stop)
+        Label(start=label.start, stop=label.stop)
         if any(region.covers(label.start, label.stop) for region in found)
         else label
         for label in labels
