@@ -102,6 +102,12 @@ class Dataset:
             rename(temporary, Path(self.path) / _INFO)
         return changes
 
+    def begin_like(self, info: dict[str, Any]) -> None:
+        """Be a new dataset, in a local folder, of the format and recipe of another's `info`."""
+        temporary = Path(self.path) / f"{_INFO}.{uuid.uuid4().hex}"
+        temporary.write_text(json.dumps(info, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        rename(temporary, Path(self.path) / _INFO)
+
     def _make_folder(self, path: Path) -> None:
         try:
             if path.exists():

@@ -50,6 +50,7 @@ def test_ci_runs_the_readme_s_test_command() -> None:
     [(), ("demo",), ("ingest",), ("generate",), ("query",), ("dataset",), ("dataset", "info"),
      ("dataset", "validate"), ("dataset", "compact"), ("dataset", "export"), ("dataset", "card"),
      ("dataset", "sheet"), ("dataset", "forget"),
+     ("dataset", "filter"), ("dataset", "merge"), ("dataset", "compare"),
      ("checkpoint", "import"), ("checkpoint", "info"), ("evaluate",), ("weights", "list"),
      ("weights", "fetch"), ("weights", "verify")],
     ids=" ".join,

@@ -165,3 +165,65 @@ def forget(
     from pipeline.dataset.forget import Targets, run_forget
 
     run_forget(root, Targets(speaker or (), video or (), clip or ()), runs or (), dry_run=dry_run)
+
+
+_NEW = Annotated[
+    Path, typer.Option("--out", metavar="NEW", parser=local_path, help="New folder for it.")
+]
+
+
+@app.command(name="filter")
+def filter_clips(
+    root: Root,
+    where: Annotated[str, typer.Option(metavar="SQL", help="Keep the clips for which this holds.")],
+    out: _NEW,
+) -> None:
+    """Make a new dataset of the clips for which a condition holds.
+
+    Crops on the same disk are hard links: they take no more space.
+    Example: [bold]dawn dataset filter data/ --where "accepted AND face_px > 200" --out big/[/bold]
+    """
+    from pipeline.dataset.subset import make_subset
+
+    make_subset(root, where, out)
+
+
+@app.command()
+def merge(
+    roots: Annotated[
+        list[str],
+        typer.Argument(metavar="ROOT…", parser=location, help="Datasets of one recipe."),
+    ],
+    out: _NEW,
+) -> None:
+    """Make one dataset of several that have the same recipe.
+
+    Equal videos are taken once, copies of an earlier dataset's footage are rejected; somebody who
+    would be in two splits is refused.
+    Example: [bold]dawn dataset merge monday/ tuesday/ --out week/[/bold]
+    """
+    from pipeline.dataset.merging import merge as write
+
+    write(roots, out)
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="A", parser=location, help="A dataset.")],
+    after: Annotated[
+        str,
+        typer.Argument(metavar="B", parser=location, help="The same footage by another recipe."),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=local_path, help="Where the page goes.")
+    ] = Path("dataset-compare"),
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many clips.")] = 200,
+) -> None:
+    """Show what another recipe makes of the same footage: by filter, and clip by clip.
+
+    The page is one file with pictures of the clips that moved; it shows real people.
+    Example: [bold]dawn dataset compare old/ new/ --out changes/[/bold]
+    """
+    from pipeline.dataset.compare import compare as show
+
+    show(before, after, out, limit)

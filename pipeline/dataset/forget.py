@@ -11,7 +11,8 @@ from manifests.errors import InputError
 from manifests.forgotten import WHOLE, Region, read_forgotten, remember
 from manifests.names import normalised
 from manifests.store import FORGOTTEN, SCRATCH, STAGED, Dataset
-from pipeline.dataset.removal import (
+from pipeline.dataset.uses import Use, uses_of
+from pipeline.ingest.removal import (
     PLACES,
     Gone,
     left_to_remove,
@@ -19,7 +20,6 @@ from pipeline.dataset.removal import (
     remove_forgotten,
     shown_in,
 )
-from pipeline.dataset.uses import Use, uses_of
 from pipeline.progress import console
 
 Row = dict[str, Any]

@@ -55,6 +55,8 @@ def uses_of(dataset: Dataset, clips: frozenset[str], folders: Iterable[str]) -> 
 
 def _trained(dataset: Dataset, runs: list[RunFolder]) -> list[Use]:
     """Training on the dataset, and training that began from a network of such a run."""
+    if not runs:
+        return []
     content, place = content_of(dataset), _place(dataset.uri)
     uses: list[Use] = []
     networks: dict[str, str] = {}

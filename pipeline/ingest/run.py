@@ -20,10 +20,10 @@ from manifests.forgotten import WHOLE, read_forgotten
 from manifests.reasons import Quarantine
 from manifests.store import Dataset, Session
 from pipeline.cluster.tasks import Executor, Failure
-from pipeline.dataset.removal import blanked, remove_forgotten
 from pipeline.ingest import steps as steps
 from pipeline.ingest.asked_splits import asks_of
 from pipeline.ingest.judging import Judge
+from pipeline.ingest.removal import blanked, remove_forgotten
 from pipeline.ingest.sources import Source
 from pipeline.ingest.steps import Identified, Quarantined, VideoTask
 from pipeline.progress import Progress

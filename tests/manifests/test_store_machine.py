@@ -35,7 +35,7 @@ from manifests.errors import InputError
 from manifests.forgotten import WHOLE, Region, remember
 from manifests.store import FORGOTTEN, STAGED, Dataset, Session
 from manifests.validate import faults
-from pipeline.dataset.removal import remove_forgotten
+from pipeline.ingest.removal import remove_forgotten
 from tests.manifests.rows import audio_of, clip, decision, frames_of
 
 Row = dict[str, Any]

@@ -5,17 +5,10 @@ First the clips that were held to be copies of what goes are judged without it; 
 taken out, or written anew without its forgotten clips; then merged parts lose its rows.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from dawn.curation.decisions import why_none_passed
-from dawn.curation.duplicates import KeptFootage
 from dawn.curation.orphans import judge_orphans
 from dawn.curation.tables import Label
 from dawn.recipe import IngestConfig, Recipe
@@ -24,10 +17,8 @@ from manifests.commit import DATA_TABLES, NewParts, commit, finish, forget
 from manifests.compact import scrub
 from manifests.config import load
 from manifests.forgotten import Region, read_forgotten
-from manifests.parquet import part_writer, read_batches
-from manifests.reasons import Rejection
-from manifests.safe_sql import quoted
 from manifests.store import FORGOTTEN, STAGED, Dataset, Session
+from pipeline.ingest.stored import Judged, file_of, kept_footage, listed, status_of
 
 Row = dict[str, Any]
 Regions = Mapping[str, Iterable[Region]]
@@ -71,7 +62,7 @@ def left_to_remove(dataset: Dataset) -> Gone:
     regions = read_forgotten(dataset)
     if not regions:
         return Gone(frozenset(), frozenset())
-    among = f"video_id IN ({_list(regions)})"
+    among = f"video_id IN ({listed(regions)})"
     videos = rows(dataset, f"SELECT video_id FROM videos WHERE {among}")  # noqa: S608
     clips = rows(dataset, f"SELECT {PLACES} FROM clips WHERE {among}")  # noqa: S608
     return shown_in(regions, (video["video_id"] for video in videos), clips)
@@ -85,7 +76,7 @@ def remove_forgotten(session: Session) -> Gone:
     gone = left_to_remove(dataset)
     if gone:
         _judge_orphans(session, gone)
-        for row in rows(dataset, f"SELECT * FROM videos WHERE {_holding(gone)} ORDER BY video_id"):  # noqa: S608
+        for row in _videos(dataset, gone.videos | {clip.rsplit("-", 2)[0] for clip in gone.clips}):
             if row["video_id"] in gone.videos:
                 forget(session, row)
             else:
@@ -102,7 +93,7 @@ def orphans_of(dataset: Dataset, gone: frozenset[str]) -> list[Row]:
     """Clips that stay and name one that goes as the most similar: id, video, whether accepted."""
     if not gone:
         return []
-    among = _list(gone)
+    among = listed(gone)
     return rows(
         dataset,
         "SELECT clip_id, video_id, accepted FROM clips "  # noqa: S608
@@ -110,56 +101,38 @@ def orphans_of(dataset: Dataset, gone: frozenset[str]) -> list[Row]:
     )
 
 
-def _holding(gone: Gone) -> str:
-    """A condition on `videos`: whole ones, and those that hold clips that go."""
-    videos = gone.videos | {clip.rsplit("-", 2)[0] for clip in gone.clips}
-    return f"video_id IN ({_list(videos)})"
-
-
 def _judge_orphans(session: Session, gone: Gone) -> None:
     """Judge again, and commit, the clips that would name what is gone."""
     dataset = session.dataset
-    orphans = orphans_of(dataset, gone.clips)
+    orphans = {row["clip_id"]: row["video_id"] for row in orphans_of(dataset, gone.clips)}
     if not orphans:
         return
-    names = {row["clip_id"] for row in orphans}
-    kept = KeptFootage()
-    # Not by name: datasets of older versions lack some columns.
-    for clip in rows(dataset, "SELECT * FROM clips WHERE accepted ORDER BY clip_id"):
-        if clip["clip_id"] not in gone.clips | names:
-            kept.add(clip)
-    videos = f"video_id IN ({_list({row['video_id'] for row in orphans})})"
-    clips = rows(dataset, f"SELECT * FROM clips WHERE {videos} ORDER BY clip_id")  # noqa: S608
-    decisions: dict[str, list[Row]] = defaultdict(list)
-    for row in rows(dataset, f"SELECT * FROM decisions WHERE {videos}"):  # noqa: S608
-        decisions[row["clip_id"]].append(row)
-    judge_orphans((clip for clip in clips if clip["clip_id"] in names), decisions, kept)
-    for row in rows(dataset, f"SELECT * FROM videos WHERE {videos} ORDER BY video_id"):  # noqa: S608
-        own = [clip for clip in clips if clip["video_id"] == row["video_id"]]
-        said = [entry for clip in own for entry in decisions[clip["clip_id"]]]
-        commit(session, row | _status(own, said), NewParts(own, said), row)
+    judged = Judged.of(dataset, orphans.values())
+    judge_orphans(
+        [clip for clip in judged.clips if clip["clip_id"] in orphans],
+        judged.decisions,
+        kept_footage(dataset, without=gone.clips | orphans.keys()),
+    )
+    for row in _videos(dataset, orphans.values()):
+        video = row["video_id"]
+        commit(session, row | judged.status_of(video), judged.parts_of(video), row)
 
 
 def _without_clips(session: Session, old: Row, gone: frozenset[str]) -> None:
     """Commit a video without some of its clips, nor what lists said of them."""
     dataset, video = session.dataset, old["video_id"]
-    table = dataset.read(f"clips/{old['clips_part']}")
-    mine = table.filter(pc.equal(table["video_id"], video)).to_pylist()
-    left = [clip for clip in mine if clip["clip_id"] not in gone]
-    among = _list(clip["clip_id"] for clip in left)
-    said = rows(dataset, f"SELECT * FROM decisions WHERE clip_id IN ({among})")  # noqa: S608
-    ids, files = pa.array([clip["clip_id"] for clip in left]), {}
-    for name in DATA_TABLES:
-        target = session.scratch / f"left-{name}.parquet"
-        with (
-            dataset.open_part(f"{name}/{old[f'{name}_part']}") as file,
-            part_writer(target, pq.read_schema(file)) as writer,
-        ):
-            for batch in read_batches(file):
-                writer.write_batch(batch.filter(pc.is_in(batch.column("clip_id"), ids)))
-        files[name] = target
-    row = old | _status(left, said) | _labels_left(dataset, old)
+    judged = Judged.of(dataset, [video])
+    left = [clip for clip in judged.clips if clip["clip_id"] not in gone]
+    ids = [clip["clip_id"] for clip in left]
+    said = [row for name in ids for row in judged.decisions[name]]
+    files = {table: file_of(session, dataset, table, old, ids) for table in DATA_TABLES}
+    row = old | status_of(left, said) | _labels_left(dataset, old)
     commit(session, row, NewParts(files=files), old)
+
+
+def _videos(dataset: Dataset, videos: Iterable[str]) -> list[Row]:
+    among = f"video_id IN ({listed(videos)})"
+    return rows(dataset, f"SELECT * FROM videos WHERE {among} ORDER BY video_id")  # noqa: S608
 
 
 def _labels_left(dataset: Dataset, old: Row) -> Row:
@@ -192,20 +165,3 @@ def recipe_of(dataset: Dataset) -> Recipe:
     """The recipe that a dataset was made with, whatever weights are here now."""
     recipe = dataset.info()["recipe"]
     return Recipe(load(IngestConfig, recipe["config"], f"{dataset.uri}: recipe"), recipe["weights"])
-
-
-def _status(clips: list[Row], decisions: list[Row]) -> Row:
-    """What a video's row says of its clips."""
-    accepted = sum(clip["accepted"] for clip in clips)
-    return {
-        "clips_total": len(clips),
-        "clips_accepted": accepted,
-        "status": "ok" if accepted else "rejected",
-        "reason": None if accepted else str(Rejection.NO_CLIP_PASSED),
-        "detail": None if accepted else why_none_passed(decisions),
-    }
-
-
-def _list(texts: Iterable[str]) -> str:
-    """For `IN (…)`."""
-    return ", ".join(map(quoted, sorted(texts)))
