@@ -68,6 +68,12 @@ class FilterChange:
     shift: float | None
     """Median change of the score of matched clips."""
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything did."""
+        same = self.bounds[0] == self.bounds[1] and self.rejected[0] == self.rejected[1]
+        return not same or bool(self.fails_now or self.passes_now or self.shift)
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:

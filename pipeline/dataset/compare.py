@@ -62,7 +62,8 @@ def compare(first: str, second: str, out: Path, limit: int) -> None:
             cards=cards,
             kinds=_kinds(changes),
             meanings=KINDS,
-            filters=[_line(entry) for entry in changes.filters],
+            filters=[_line(entry) for entry in changes.filters if entry.changed],
+            same=[entry.name for entry in changes.filters if not entry.changed],
         )
         folder.text("index.html", page)
     console.print(f"page: {(out / 'index.html').as_uri()}", markup=False)
@@ -91,8 +92,12 @@ def _print(datasets: tuple[Dataset, Dataset], changes: Changes, recipe: list[str
     )
     table = Table("filter", "bound", "rejected", "fails now", "passes now", "score, median change")
     for entry in changes.filters:
-        table.add_row(*map(escape, _line(entry)))
-    console.print(table)
+        if entry.changed:
+            table.add_row(*map(escape, _line(entry)))
+    if table.row_count:
+        console.print(table)
+    same = [entry.name for entry in changes.filters if not entry.changed]
+    console.print(f"filters as before: {', '.join(same) or 'none'}", markup=False)
     moved = changes.moved
     if not moved:
         console.print("no clip moved")

@@ -59,6 +59,10 @@ def test_filters_and_clips_that_moved_are_told(
     assert not re.search(r'(?:src|href)="(?!data:)', page)
     for place in (dataset.path, "http:", "https:", "<script"):
         assert place not in page
+    told = re.search(r"filters as before: (.*)", said)
+    assert told
+    assert "yaw" in told[1]
+    assert "duplicate" not in told[1]
     same = dawn("dataset", "compare", dataset.path, dataset.path, "--out", tmp_path / "page")
     assert same.returncode == 0
     assert "no clip moved" in same.stdout
