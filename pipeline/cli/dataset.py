@@ -51,12 +51,14 @@ def compact(
     Example: [bold]dawn dataset compact data/[/bold]
     """
     from manifests.compact import compact as merge
+    from manifests.counting import count
     from manifests.store import Dataset
     from pipeline.progress import console
 
     result = merge(Dataset(root), rows_per_file)
     console.print(
-        f"merged the parts of {result.videos} videos: {result.before} files are now {result.after}"
+        f"merged the parts of {count(result.videos, 'video')}: {count(result.before, 'file')} "
+        f"before, {result.after:,} now"
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.location import local_path, location
 from pipeline.cli.options import (
@@ -180,9 +181,10 @@ def _generate_one(files: _Files, config: "GenerateConfig", how: dict[str, Any]) 
         )
     )  # fmt: skip
     console.print(
-        f"{files.out}: {made.frames} frames of {made.size} pixels, {made.duration_s:.2f} s, made "
-        f"in {made.wall_s:.1f} s (network {made.network_s:.1f}, rendering {made.render_s:.1f}, "
-        f"encoding {made.encode_s:.1f}; {made.wall_s / made.duration_s:.1f} times its length)",
+        f"{files.out}: {count(made.frames, 'frame')} of {made.size} pixels, "
+        f"{made.duration_s:.2f} s, made in {made.wall_s:.1f} s (network {made.network_s:.1f}, "
+        f"rendering {made.render_s:.1f}, encoding {made.encode_s:.1f}; "
+        f"{made.wall_s / made.duration_s:.1f} times its length)",
         markup=False,
     )
     console.print(

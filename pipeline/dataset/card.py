@@ -62,7 +62,8 @@ def make_card(root: str, out: Path, name: str | None) -> None:
     with whole_folder(out, "card", stable_hash([facts.name, facts.recipe]), again=True) as folder:
         write_card(dataset, folder, facts, SPLITS, files, source, columns, {})
     console.print(
-        f"wrote the card of {facts.clips} clips: {out / 'README.md'}, {out / 'croissant.json'}",
+        f"wrote the card of {count(facts.clips, 'clip')}: {out / 'README.md'}, "
+        f"{out / 'croissant.json'}",
         markup=False,
     )
     console.print(

@@ -272,7 +272,7 @@ def _print_after(dataset: Dataset, plan: Plan, uses: Sequence[Use], *, dry_run: 
     if sources:
         console.print("sources are not touched; delete them yourself:")
         _print_some(sources, "more sources")
-    console.print("cards, sheets and exports that were made before still show it", markup=False)
+    console.print("datasets, cards, sheets and exports made of it before still show it")
     console.print(f"next: dawn dataset validate {dataset.uri}", markup=False)
 
 

@@ -115,7 +115,8 @@ def make_sheet(root: str, out: Path, where: str | None, limit: int) -> None:
         console.print(f"contact sheet: {out / name}", markup=False)
     if len(shown) < len(ids):
         console.print(
-            f"{len(shown)} of {len(ids)} clips; narrow with --where or raise --limit", markup=False
+            f"{len(shown):,} of {count(len(ids), 'clip')}; narrow with --where or raise --limit",
+            markup=False,
         )
 
 

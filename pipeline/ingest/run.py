@@ -15,6 +15,7 @@ from dawn.recipe import Recipe
 from manifests.catalog import rows
 from manifests.commit import NewParts, commit, finish, forget
 from manifests.content_ids import absent_id, label
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.forgotten import WHOLE, read_forgotten
 from manifests.reasons import Quarantine
@@ -26,11 +27,13 @@ from pipeline.ingest.judging import Judge
 from pipeline.ingest.removal import blanked, remove_forgotten
 from pipeline.ingest.sources import Source
 from pipeline.ingest.steps import Identified, Quarantined, VideoTask
-from pipeline.progress import Progress
+from pipeline.progress import Progress, tally
 
 GROUP = 512
 """Videos that are judged and committed together."""
 
+_READ = "read"
+"""Of a video that waits to be judged with its group."""
 _TRY_AGAIN = {Quarantine.NOT_FOUND, Quarantine.CHANGED}
 """What may have passed by the next run."""
 
@@ -87,7 +90,9 @@ def ingest(
         run = _Run(session, recipe, executor, summary, judge, retry)
         sources = run.with_stale(sources)
         total = sum(_size(source.path) for source in sources)
-        with Progress("ingest", total, items=len(sources) + len(run.behind)) as run.progress:
+        items = len(sources) + len(run.behind)
+        run.progress = Progress("ingest", total, describe=lambda: run.told(items))
+        with run.progress:
             for begin in range(0, max(1, len(sources)), GROUP):
                 last = begin + GROUP >= len(sources)
                 run.ingest_group(sources[begin : begin + GROUP], run.behind if last else [])
@@ -132,6 +137,14 @@ class _Run:
         self.behind: list[str] = []
         """Videos that an older recipe heard or judged: their files need not be there."""
         self.progress: Progress
+        self._clips_found = 0
+
+    def told(self, items: int) -> str:
+        """How far it is: videos by how they ended, or that are read and wait for the others of
+        their group, and the clips in them.
+        """
+        clips = count(self._clips_found, "clip")
+        return f"{tally(self.progress.counts, items)}, {clips} found"
 
     def with_stale(self, sources: list[Source]) -> list[Source]:
         """The sources, and those of videos that an older recipe extracted; notes who is behind."""
@@ -162,6 +175,8 @@ class _Run:
                 to_judge.append(ready)
         for video, row, new in self._judged(sorted(to_judge, key=lambda v: v.work.video_id)):
             self._commit(video, row, new)
+            if video.facts is not None:
+                self.progress.counts[_READ] -= 1
             self._count(row, video)
 
     def unite(self) -> None:
@@ -272,6 +287,8 @@ class _Run:
                 self._submit_finish(video)
         elif step == "finish":
             video.facts, video.audio_staged = outcome, outcome["clips_total"] > 0
+            self._clips_found += outcome["clips_total"]
+            self.progress.count(_READ)
             return video
         else:
             video.audio_staged = True
