@@ -40,10 +40,10 @@ def read_parquet(
 def read_batches(file: IO[bytes], where: tuple[str, str] | None = None) -> Iterator[pa.RecordBatch]:
     """An open file's rows, a batch at a time; `where` skips row groups without the value."""
     parquet = pq.ParquetFile(file)
-    groups = range(parquet.num_row_groups)
-    if where is not None:
-        groups = [i for i in groups if _may_hold(parquet, i, *where)]
-    yield from parquet.iter_batches(row_groups=list(groups), use_threads=False)
+    groups = [
+        i for i in range(parquet.num_row_groups) if where is None or _may_hold(parquet, i, *where)
+    ]
+    yield from parquet.iter_batches(row_groups=groups, use_threads=False)
 
 
 def _may_hold(parquet: pq.ParquetFile, group: int, column: str, value: str) -> bool:

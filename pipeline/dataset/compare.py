@@ -132,7 +132,7 @@ def _line(entry: FilterChange) -> list[str]:
 
 def _card(datasets: tuple[Dataset, Dataset], pair: Pair, scratch: Path) -> dict[str, Any]:
     """What the page shows of a clip: pictures of both, and the filters whose word changed."""
-    sides = []
+    sides: list[dict[str, Any]] = []
     for dataset, clip in zip(datasets, (pair.before, pair.after), strict=True):
         if clip is None:
             sides.append({"clip": None, "picture": None})

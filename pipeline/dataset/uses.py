@@ -67,7 +67,8 @@ def _trained(dataset: Dataset, runs: list[RunFolder]) -> list[Use]:
         for uri, run in waiting.items():
             info = run.info()
             recipe = info.get("recipe") or {}
-            base = networks.get(recipe.get("lfg_sha256")) or networks.get(recipe.get("init_sha256"))
+            begun_from = (str(recipe.get(f"{name}_sha256")) for name in ("lfg", "init"))
+            base = next((networks[digest] for digest in begun_from if digest in networks), None)
             if content and recipe.get("clips") == content:
                 found[uri] = "trained on the clips as they are now"
             elif _place(info.get("dataset")) == place:

@@ -1,9 +1,6 @@
 """What is forgotten is gone from every file, stays gone, and leaves the rest as it was."""
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +26,7 @@ from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 from tests.conftest import Dawn, Once, ingest_into
 from tests.manifests.rows import add, clip, decision, written
+from tests.pipeline.dataset.killing import KilledError, killed_before
 from tests.results_folders import write_results
 from tests.run_folders import write_generations, write_training
 from tests.tables import contents
@@ -294,30 +292,6 @@ def test_runs_that_used_it_are_named(root: Path, dawn: Dawn) -> None:
 
 def sources(root: Path) -> list[str]:
     return [source for row in rows(Dataset(str(root)), "FROM videos") for source in row["sources"]]
-
-
-class KilledError(BaseException):
-    """Stands in for a kill: no `except Exception` catches it."""
-
-
-@contextmanager
-def killed_before(at: int | None) -> Iterator[list[str]]:
-    """Every change to files is counted, and the n-th and all later ones are not made."""
-    made: list[str] = []
-
-    def deadly(name: str, change: Callable[..., Any]) -> Callable[..., Any]:
-        def changed(*arguments: Any, **options: Any) -> Any:
-            made.append(name)
-            if at is not None and len(made) >= at:
-                raise KilledError
-            return change(*arguments, **options)
-
-        return changed
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("replace", "rename", "remove", "unlink", "rmdir", "mkdir"):
-            patch.setattr(os, name, deadly(name, getattr(os, name)))
-        yield made
 
 
 def small(root: Path) -> None:

@@ -15,6 +15,7 @@ from pipeline.dataset.merging import merge
 from pipeline.dataset.report import print_faults
 from tests.conftest import Dawn
 from tests.manifests.rows import add, clip, decision
+from tests.pipeline.dataset.killing import KilledError, killed_before
 from tests.tables import contents
 
 
@@ -134,6 +135,22 @@ def test_copies_of_an_earlier_dataset_are_rejected(tmp_path: Path) -> None:
     assert found["b-0000000-0"]["reasons"] == ["duplicate"]
     assert found["b-0000000-0"]["duplicate_of"] == "a-0000000-0"
     assert print_faults(str(tmp_path / "joined"), media=False) == 0
+
+
+def test_what_a_killed_merge_left_is_gone_on_with(tmp_path: Path) -> None:
+    one, two = made(tmp_path / "one", a={}, c={}), made(tmp_path / "two", b={}, d={})
+    roots = [str(one), str(two)]
+    with killed_before(None) as changes:
+        merge(roots, tmp_path / "expected")
+    out = tmp_path / "joined"
+    for _ in range(2):
+        with pytest.raises(KilledError), killed_before(len(changes) // 3):
+            merge(roots, out)
+        assert not out.exists()
+        assert (tmp_path / "joined.part/dataset.json").exists()
+    merge(roots, out)
+    assert contents(out) == contents(tmp_path / "expected")
+    assert list(faults(Dataset(str(out)))) == []
 
 
 def test_other_recipes_and_other_labels_are_refused_with_what_differs(
