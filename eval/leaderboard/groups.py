@@ -161,8 +161,8 @@ def _differences(first: Results, other: Results) -> list[str]:
     if half <= whole and len(half) == len(whole) // 2:
         return []
     return [
-        f"real-split: {count(len(half), 'clip')} are not half of the {len(whole)} of the first "
-        "table"
+        f"real-split: {count(len(half), 'clip')}, which is not half of the {len(whole)} of the "
+        "first table"
     ]
 
 

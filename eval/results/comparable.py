@@ -83,9 +83,7 @@ def _other_videos(before: Results, after: Results) -> list[str]:
         other |= {before.clip_ids[place] for place in np.flatnonzero(known & gap)}
     if not other:
         return []
-    return [
-        f"the real videos of {count(len(other), 'clip')} are not the same: {_few(sorted(other))}"
-    ]
+    return [f"other real videos for {count(len(other), 'clip')}: {_few(sorted(other))}"]
 
 
 def _few(names: list[str]) -> str:

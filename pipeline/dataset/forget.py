@@ -102,7 +102,7 @@ def plan_of(dataset: Dataset, targets: Targets) -> Plan:
             raise InputError(_unknown(dataset, "speaker", speaker))
         for video, more in found.items():
             regions.setdefault(video, set()).update(more)
-    gone = shown_in(regions, videos, clips)
+    gone = shown_in(regions, {name: row["labels"] for name, row in videos.items()}, clips)
     for video in gone.videos:
         regions[video] = {*WHOLE}
     return Plan(
@@ -233,6 +233,9 @@ def _print_plan(plan: Plan, orphans: int, *, dry_run: bool) -> None:
         ],
         "more clips",
     )
+    if plan.gone.labels:
+        names = count(len(plan.gone.labels), "video that stays", "videos that stay")
+        console.print(f"with what lists say of it in {names}")
     if orphans:
         what = count(orphans, "clip that names one of these", "clips that name some of these")
         console.print(f"judged again: {what} as the most alike")

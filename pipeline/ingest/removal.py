@@ -35,13 +35,17 @@ class Gone:
     """Of which nothing stays."""
     clips: frozenset[str]
     """All of them, those of `videos` too."""
+    labels: frozenset[str] = frozenset()
+    """Videos that stay, but not what lists say of some of their ranges."""
 
     def __bool__(self) -> bool:
-        return bool(self.videos or self.clips)
+        return bool(self.videos or self.clips or self.labels)
 
 
-def shown_in(regions: Regions, videos: Iterable[str], clips: Iterable[Row]) -> Gone:
-    """What regions name of these videos and clips. A video without any other clip goes whole."""
+def shown_in(regions: Regions, videos: Mapping[str, list[Row]], clips: Iterable[Row]) -> Gone:
+    """What regions name of these videos, each with its labels, and clips. A video without any
+    other clip goes whole.
+    """
     going: dict[str, list[bool]] = {}
     gone = set()
     for clip in clips:
@@ -49,12 +53,11 @@ def shown_in(regions: Regions, videos: Iterable[str], clips: Iterable[Row]) -> G
         going.setdefault(clip["video_id"], []).append(goes)
         if goes:
             gone.add(clip["clip_id"])
-    whole = (
-        video
-        for video in regions.keys() & {*videos}
-        if all(going.get(video, [Region() in {*regions[video]}]))
-    )
-    return Gone(frozenset(whole), frozenset(gone))
+    there = regions.keys() & videos.keys()
+    whole = {v for v in there if all(going.get(v, [Region() in {*regions[v]}]))}
+    said = {v: [Label.from_row(label) for label in videos[v]] for v in there - whole}
+    changed = {v for v, labels in said.items() if blanked(labels, regions[v]) != tuple(labels)}
+    return Gone(frozenset(whole), frozenset(gone), frozenset(changed))
 
 
 def left_to_remove(dataset: Dataset) -> Gone:
@@ -63,9 +66,9 @@ def left_to_remove(dataset: Dataset) -> Gone:
     if not regions:
         return Gone(frozenset(), frozenset())
     among = f"video_id IN ({listed(regions)})"
-    videos = rows(dataset, f"SELECT video_id FROM videos WHERE {among}")  # noqa: S608
+    videos = rows(dataset, f"SELECT video_id, labels FROM videos WHERE {among}")  # noqa: S608
     clips = rows(dataset, f"SELECT {PLACES} FROM clips WHERE {among}")  # noqa: S608
-    return shown_in(regions, (video["video_id"] for video in videos), clips)
+    return shown_in(regions, {row["video_id"]: row["labels"] for row in videos}, clips)
 
 
 def remove_forgotten(session: Session) -> Gone:
@@ -76,11 +79,14 @@ def remove_forgotten(session: Session) -> Gone:
     gone = left_to_remove(dataset)
     if gone:
         _judge_orphans(session, gone)
-        for row in _videos(dataset, gone.videos | {clip.rsplit("-", 2)[0] for clip in gone.clips}):
+        holders = {clip.rsplit("-", 2)[0] for clip in gone.clips}
+        for row in _videos(dataset, gone.videos | gone.labels | holders):
             if row["video_id"] in gone.videos:
                 forget(session, row)
-            else:
+            elif row["video_id"] in holders:
                 _without_clips(session, row, gone.clips)
+            else:
+                commit(session, row | _labels_left(dataset, row), NewParts(), row)
         session.unclean = True
     stopped = session.unclean and dataset.names(FORGOTTEN) and not dataset.names(STAGED)
     if gone or stopped:

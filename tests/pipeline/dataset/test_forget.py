@@ -147,7 +147,7 @@ def test_a_speaker_goes_with_every_range_that_lists_give(
     (tmp_path / "list.csv").write_text(
         "path,speaker,consent,start,end\n"
         f"{footage}/cut.mp4,Jose\u0301,yes,0,2.72\n{footage}/cut.mp4,ben,no,2.72,\n"
-        f"{footage}/faceless.mp4,Jos\u00e9,yes,,\n"
+        f"{footage}/faceless.mp4,Jos\u00e9,yes,0,2\n"
     )
     root = tmp_path / "d"
     ingest_into(root, [tmp_path / "list.csv"])
@@ -165,7 +165,7 @@ def test_a_speaker_goes_with_every_range_that_lists_give(
     assert read_forgotten(Dataset(str(root))).keys() == {
         video, *(path.stem for path in (root / "forgotten").iterdir())
     }  # fmt: skip
-    assert len(rows(Dataset(str(root)), "FROM videos")) == 1
+    assert len(rows(Dataset(str(root)), "FROM videos")) == 2
     assert print_faults(str(root), media=True) == 0
     before = contents(root)
     ingest_into(root, [tmp_path / "list.csv"])
