@@ -216,4 +216,4 @@ def _say(out: Path, to: Layout, clips: int) -> None:
     else:
         shards = sorted(path.name for path in out.glob("*.tar"))
         read = f'webdataset.WebDataset("{out / shards[0]}", shardshuffle=False)'
-        console.print(f"read it, {len(shards)} tar files: {read}", markup=False)
+        console.print(f"read it, {count(len(shards), 'tar file')}: {read}", markup=False)
