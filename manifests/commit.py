@@ -1,6 +1,7 @@
 """Committing one video, and clearing away what no committed video names."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ class NewParts:
     decisions: list[dict[str, Any]] | None = None
     staged: dict[str, str] = field(default_factory=dict)
     """Table -> staged file that becomes its part."""
+    files: dict[str, Path] = field(default_factory=dict)
+    """Table -> file in the session's scratch folder that becomes its part."""
 
 
 def commit(
@@ -35,17 +38,27 @@ def commit(
     row = dict.fromkeys(column.name for column in VIDEOS) | row
     extract, audio = row["extract_key"][:8], (row["audio_key"] or "")[:8]
     judged = f"{video}-{extract}-{audio}-{(row['judge_key'] or '')[:8]}.parquet"
-    if judged in (old or {}).values():  # what a judge says depends on others too
-        judged = judged.replace(".parquet", "-again.parquet")  # readers may have the old part open
-    names = {"frames": f"{video}-{extract}.parquet", "audio": f"{video}-{audio}.parquet"}
+    names = {
+        "clips": judged,
+        "decisions": judged,
+        "frames": f"{video}-{extract}.parquet",
+        "audio": f"{video}-{audio}.parquet",
+    }
+    for name, part in names.items():
+        # What a judge says depends on others too, and readers may have the old part open.
+        if part == (old or {}).get(f"{name}_part"):
+            names[name] = part.replace(".parquet", "-again.parquet")
     if new.clips:
         table = pa.Table.from_pylist(new.clips, schema(CLIPS))
-        dataset.publish_table(table, f"clips/{judged}", session.scratch)
-        row["clips_part"] = judged
+        dataset.publish_table(table, f"clips/{names['clips']}", session.scratch)
+        row["clips_part"] = names["clips"]
     if new.decisions:
         table = pa.Table.from_pylist(new.decisions, schema(DECISIONS))
-        dataset.publish_table(table, f"decisions/{judged}", session.scratch)
-        row["decisions_part"] = judged
+        dataset.publish_table(table, f"decisions/{names['decisions']}", session.scratch)
+        row["decisions_part"] = names["decisions"]
+    for name, path in new.files.items():
+        dataset.publish(path, f"{name}/{names[name]}")
+        row[f"{name}_part"] = names[name]
     for name, staged in new.staged.items():
         dataset.move(staged, f"{name}/{names[name]}")
         row[f"{name}_part"] = names[name]

@@ -51,6 +51,42 @@ def compact(dataset: Dataset, rows_per_file: int) -> Compaction:
     return Compaction(len(videos), before, _files(dataset))
 
 
+def scrub(session: Session) -> None:
+    """Write merged parts that hold rows of no video that names them anew, without those rows."""
+    dataset = session.dataset
+    videos = rows(dataset, "SELECT * FROM videos ORDER BY video_id")
+    found = False
+    for table in DATA_TABLES:
+        for part in (name for name in dataset.names(table) if name.startswith(COMPACT)):
+            holders = [video for video in videos if video[f"{table}_part"] == part]
+            held = dataset.read(f"{table}/{part}", ["video_id"])["video_id"]
+            if {*held.unique().to_pylist()} <= {video["video_id"] for video in holders}:
+                continue
+            found = True
+            if holders:
+                _copy_of(session, table, part, holders)
+    if found:
+        if videos:
+            _replace_rows(session, videos, f"{COMPACT}{uuid.uuid4().hex}.parquet")
+        sweep(session)
+
+
+def _copy_of(session: Session, table: str, part: str, holders: list[dict[str, Any]]) -> None:
+    """Publish a merged part with the rows of some videos alone, and let their rows name it."""
+    dataset, name = session.dataset, f"{COMPACT}{uuid.uuid4().hex}.parquet"
+    temporary = session.scratch / name
+    mine = pa.array([video["video_id"] for video in holders])
+    with (
+        dataset.open_part(f"{table}/{part}") as file,
+        part_writer(temporary, pq.read_schema(file)) as writer,
+    ):
+        for batch in read_batches(file):
+            writer.write_batch(batch.filter(pc.is_in(batch.column("video_id"), mine)))
+    dataset.publish(temporary, f"{table}/{name}")
+    for video in holders:
+        video[f"{table}_part"] = name
+
+
 def _tidy(session: Session) -> None:
     """Finish what a killed writer left, unless it can still be resumed."""
     if session.dataset.names(STAGED):

@@ -15,6 +15,11 @@ def absent_id(path: str) -> str:
     return "x" + hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:23]
 
 
+def is_absent(video: str) -> bool:
+    """Whether an id is `absent_id`'s: of a path, not of content."""
+    return video.startswith("x")
+
+
 def clip_id(video: str, start_frame: int, track: int) -> str:
     """A clip's id: its video, its first frame and the number of its track there."""
     return f"{video}-{start_frame:07d}-{track}"

@@ -37,9 +37,13 @@ def read_parquet(
     return table.filter(pc.equal(table[where[0]], where[1])).select(wanted)
 
 
-def read_batches(file: IO[bytes]) -> Iterator[pa.RecordBatch]:
-    """An open file's rows, a batch at a time."""
-    yield from pq.ParquetFile(file).iter_batches(use_threads=False)
+def read_batches(file: IO[bytes], where: tuple[str, str] | None = None) -> Iterator[pa.RecordBatch]:
+    """An open file's rows, a batch at a time; `where` skips row groups without the value."""
+    parquet = pq.ParquetFile(file)
+    groups = [
+        i for i in range(parquet.num_row_groups) if where is None or _may_hold(parquet, i, *where)
+    ]
+    yield from parquet.iter_batches(row_groups=groups, use_threads=False)
 
 
 def _may_hold(parquet: pq.ParquetFile, group: int, column: str, value: str) -> bool:

@@ -45,7 +45,7 @@ def find_runs(roots: Iterable[str], kinds: Sequence[Kind]) -> list[Run]:
     """
     found: dict[tuple[str, str], Run] = {}
     for root in roots:
-        runs = list(_below(root, kinds))
+        runs = runs_below(root, kinds)
         if not runs:
             infos = ", ".join(kind.info_name for kind in kinds)
             raise InputError(
@@ -63,7 +63,11 @@ def find_runs(roots: Iterable[str], kinds: Sequence[Kind]) -> list[Run]:
     ]
 
 
-def _below(root: str, kinds: Sequence[Kind]) -> Iterator[Run]:
+def runs_below(root: str, kinds: Sequence[Kind]) -> list[Run]:
+    """The runs at and below a folder, named by their paths below it; none where there are none.
+
+    Raises InputError as `find_runs` does.
+    """
     try:
         top = RunFolder(root, "")
         there = bool(top.fs.isdir(top.path))
@@ -71,9 +75,11 @@ def _below(root: str, kinds: Sequence[Kind]) -> Iterator[Run]:
         raise InputError(f"--runs {root}: cannot be opened ({_line(error)})") from error
     if not there:
         raise InputError(f"--runs {root}: there is no such folder; give one of {_MAKERS}")
+    found = []
     for kind, folder in _walk(top, kinds, DEPTH):
         below = folder.path[len(top.path) :].strip("/")
-        yield Run(kind.name, below or top.path.rsplit("/", 1)[-1], folder)
+        found.append(Run(kind.name, below or top.path.rsplit("/", 1)[-1], folder))
+    return found
 
 
 def _walk(folder: RunFolder, kinds: Sequence[Kind], depth: int) -> Iterator[tuple[Kind, RunFolder]]:

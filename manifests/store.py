@@ -27,6 +27,7 @@ from manifests.schema import FORMAT_VERSION, TABLES
 
 STAGED = ".staged"
 SCRATCH = ".tmp"
+FORGOTTEN = "forgotten"
 COMPACT = "compact-"
 """Parts that hold many videos begin so; a video's own part goes before them."""
 
@@ -101,6 +102,12 @@ class Dataset:
             rename(temporary, Path(self.path) / _INFO)
         return changes
 
+    def begin_like(self, info: dict[str, Any]) -> None:
+        """Be a new dataset, in a local folder, of the format and recipe of another's `info`."""
+        temporary = Path(self.path) / f"{_INFO}.{uuid.uuid4().hex}"
+        temporary.write_text(json.dumps(info, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        rename(temporary, Path(self.path) / _INFO)
+
     def _make_folder(self, path: Path) -> None:
         try:
             if path.exists():
@@ -115,7 +122,7 @@ class Dataset:
     def _refuse_foreign_folder(path: Path) -> None:
         if not path.is_dir():
             raise InputError(f"{path}: is a file; --dataset needs a folder")
-        known = {*TABLES, "media", STAGED, SCRATCH, LOCK}
+        known = {*TABLES, "media", STAGED, SCRATCH, FORGOTTEN, LOCK}
         names = {entry.name for entry in path.iterdir() if entry.name.split(".")[:2] != _INFO_PARTS}
         if names - known:
             raise InputError(f"{path}: holds other files; give --dataset a new or empty folder")

@@ -6,9 +6,10 @@ import pyarrow.parquet as pq
 
 from manifests.catalog import rows, strays
 from manifests.commit import DATA_TABLES
+from manifests.forgotten import WHOLE, read_forgotten
 from manifests.safe_sql import quoted
 from manifests.schema import COLUMNS
-from manifests.store import SCRATCH, STAGED, Dataset
+from manifests.store import FORGOTTEN, SCRATCH, STAGED, Dataset
 
 # What is wrong -> a query that gives the rows for which it is.
 CHECKS = {
@@ -80,6 +81,33 @@ def faults(dataset: Dataset) -> Iterator[str]:
         yield f"{row['name']}: not so for {row['what']}{mend}"
     yield from _schema_faults(dataset)
     yield from _file_faults(dataset)
+    yield from _forgotten_faults(dataset)
+
+
+def _forgotten_faults(dataset: Dataset) -> Iterator[str]:
+    """Rows of what was forgotten, or that name it."""
+    regions = read_forgotten(dataset)
+    if not regions:
+        return
+    clips = rows(
+        dataset,
+        "SELECT clip_id, video_id, start_frame, frames, crop_x, crop_y, crop_side, duplicate_of "
+        "FROM clips ORDER BY clip_id",
+    )
+    ids = {clip["clip_id"] for clip in clips}
+    left = {row["video_id"] for row in rows(dataset, "SELECT video_id FROM videos")}
+    left = {video for video, found in regions.items() if found == WHOLE} & left
+    for clip in clips:
+        video, other = clip["video_id"], clip["duplicate_of"]
+        if any(region.shows(clip) for region in regions.get(video, ())):
+            left.add(video)
+        if other is not None and other not in ids and other.rsplit("-", 2)[0] in regions:
+            yield f"nothing names what was forgotten: {clip['clip_id']} is a copy of {other}"
+    for video in sorted(left):
+        yield (
+            f"what was forgotten is gone: not so for {video}; run the last `dawn dataset forget` "
+            f"again, or, if it is to stay, delete {FORGOTTEN}/{video}.json"
+        )
 
 
 def _schema_faults(dataset: Dataset) -> Iterator[str]:

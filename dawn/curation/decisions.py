@@ -89,11 +89,12 @@ def _decision(
         "score": None if score is None else float(score),
         "threshold": float(threshold),
         "rule": rule,
-        "verdict": _verdict(score, threshold, rule),
+        "verdict": verdict_of(score, threshold, rule),
     }
 
 
-def _verdict(score: float | None, threshold: float, rule: str) -> Verdict:
+def verdict_of(score: float | None, threshold: float, rule: str) -> Verdict:
+    """What a filter says of a score."""
     if score is None:
         return "not_judged"
     good = score >= threshold if rule == "min" else score <= threshold

@@ -27,6 +27,7 @@ from eval.results.conditions import OTHER_CONDITIONS
 from eval.results.scores import Results
 from eval.statistics.intervals import holm, sign_flip
 from manifests.config import load
+from manifests.counting import count
 
 _BY_NAME = {metric.definition.name: metric for metric in METRICS}
 
@@ -157,10 +158,10 @@ def _judged(entry: GateMetric, result: Comparison, p: float, gate: Gate) -> Find
     else:
         verdict = "INCONCLUSIVE"
         needed = max(result.needed(margin) or 0, gate.min_clips) or None
-        text = f"about {needed} clips would decide"
+        text = f"about {count(needed or 0, 'clip')} would decide"
         if not enough:
-            what = "speakers" if result.groups.by_speaker else "clips"
-            text = f"{result.groups.count} {what} are too few; {text}"
+            what = "speaker" if result.groups.by_speaker else "clip"
+            text = f"too few: {count(result.groups.count, what)}; {text}"
     return Finding(
         kind="metric", name=entry.metric, verdict=verdict, text=text, before=result.before,
         after=result.after, gain=result.gain, low=low, high=high, margin=margin, p=p,
@@ -193,7 +194,7 @@ def _tails(compared: Mapping[str, Comparison], gate: Gate) -> list[Finding]:
             kind="tail",
             name=name,
             verdict="FAIL" if p < gate.tail.alpha else "PASS",
-            text=f"{fell} clips fell by more than {far:.3g}, {rose} rose as far",
+            text=f"{count(fell, 'clip')} fell by more than {far:.3g}, {rose} rose as far",
             margin=far,
             p=p,
             n=result.n,

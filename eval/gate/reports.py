@@ -15,6 +15,7 @@ from eval.report.page import fill
 from eval.results.comparable import other_devices
 from eval.results.conditions import described
 from manifests.config import as_dict
+from manifests.counting import count
 
 _FACTS = ("system", "checkpoint", "protocol_hash", "clip_list_hash", "dataset_hash", "code_version")
 
@@ -47,8 +48,9 @@ def as_markdown(judged: Judgement) -> str:
     lines = [
         f"## {judged.verdict}: {cell(new['system'])} against {cell(old['system'])}",
         "",
-        f"{judged.clips} clips, gate {code(judged.gate.name)} v{judged.gate.version}, protocol "
-        f"{code(old['protocol_hash'])}. Gains are in the metric's unit; positive is better.",
+        f"{count(judged.clips, 'clip')}, gate {code(judged.gate.name)} v{judged.gate.version}, "
+        f"protocol {code(old['protocol_hash'])}. Gains are in the metric's unit; positive is "
+        "better.",
         "",
         f"| | metric | baseline | candidate | gain | {level:g} % interval | margin | clips | |",
         "|---|---|--:|--:|--:|:-:|--:|--:|---|",
@@ -122,7 +124,7 @@ def _line(row: Finding) -> str:
         return row.text
     return (
         f"{row.text}: {number(row.before)} -> {number(row.after)}, gain {plus(row.gain)}, "
-        f"margin {number(row.margin, 3)}, {row.n} clips"
+        f"margin {number(row.margin, 3)}, {count(row.n, 'clip')}"
     )
 
 

@@ -14,6 +14,7 @@ from eval.leaderboard.cells import Cell
 from eval.leaderboard.groups import BOUNDS, Entry
 from eval.report.numbers import cell as md_cell
 from eval.report.numbers import code, finite, number
+from manifests.counting import count
 
 ARROWS = {"higher": "↑", "lower": "↓", "closer": "→ real"}
 _TEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$", "closer": r"$\to$ real"}
@@ -84,7 +85,8 @@ def as_markdown(board: Board) -> str:
         if sheet.apart:
             lines += [*(f"- shown apart: {md_cell(reason)}" for reason in sheet.apart), ""]
         lines += [
-            f"{sheet.facts['clips']} clips, reference {code(sheet.facts['reference'])}, protocol "
+            f"{count(sheet.facts['clips'], 'clip')}, reference "
+            f"{code(sheet.facts['reference'])}, protocol "
             f"{code(sheet.card['name'])} v{sheet.card['version']}, hash "
             f"{code(sheet.protocol_hash)}{_md_caveat(sheet)}. Numbers with 95 % intervals; "
             "**bold**: best; =: a paired test does not show it worse than the best; "
@@ -133,7 +135,7 @@ def as_latex(board: Board) -> str:
         columns = headline(sheet)
         heads = [_tex_head(column) for column in columns]
         caption = (
-            f"{_tex(board.title)}: {sheet.facts['clips']} clips, protocol "
+            f"{_tex(board.title)}: {count(sheet.facts['clips'], 'clip')}, protocol "
             f"{_tex(sheet.card['name'])} ({_tex(sheet.protocol_hash)}). Bold: best; $\\sim$: a "
             f"paired test does not show it worse than the best; {STANDINGS}; $\\dagger$: not all "
             "clips have a number."

@@ -16,6 +16,7 @@ from eval.results.comparable import differences, other_cards
 from eval.results.conditions import OTHER_CONDITIONS, described
 from eval.results.scores import Results
 from manifests.config import diff
+from manifests.counting import count
 
 Kind = Literal[
     "system", "real", "real-split", "reconstruct", "copy-motion", "static", "shuffled-audio"
@@ -159,7 +160,10 @@ def _differences(first: Results, other: Results) -> list[str]:
     whole, half = set(first.clip_ids), set(other.clip_ids)
     if half <= whole and len(half) == len(whole) // 2:
         return []
-    return [f"real-split: {len(half)} clips are not half of the {len(whole)} of the first table"]
+    return [
+        f"real-split: {count(len(half), 'clip')}, which is not half of the {len(whole)} of the "
+        "first table"
+    ]
 
 
 def _entries(members: Sequence[Results], where: Mapping[str, str]) -> list[Entry]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from eval.metrics.interface import Definition, Features, TooFewError
 from eval.protocol.card import ProtocolCard
 from eval.statistics.frechet import Sample, frechet_distance
+from manifests.counting import count
 
 KERNEL_ROWS = 5_000
 """Rows a side from which the kernel distance takes evenly spaced ones only."""
@@ -93,5 +94,6 @@ def _blocks(rows: Features) -> Iterator[tuple[NDArray[np.float64], int]]:
 def _enough(side: str, clips: int, rows: int) -> None:
     if clips < 2 or rows < 2:
         raise TooFewError(
-            f"{clips} {side} clip(s) with {rows} row(s): a distance of sets takes two clips"
+            f"{count(clips, f'{side} clip')} with {count(rows, 'row')}: a distance of sets takes "
+            "two clips"
         )

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from eval.report import charts
 from eval.report.numbers import number, plus
+from manifests.counting import count
 
 
 @cache
@@ -29,6 +30,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "plus": plus, "data": data_block}
+    environment.filters["things"] = count
     environment.globals |= {"charts": charts}
     return environment
 

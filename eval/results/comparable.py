@@ -12,6 +12,7 @@ from eval.protocol.card import deciding
 from eval.results.conditions import described, differing, networks_in
 from eval.results.scores import Results
 from manifests.config import diff
+from manifests.counting import count
 
 _SHOWN = 5
 _TOLERANCE = 1e-3
@@ -117,7 +118,7 @@ def _other_videos(before: Results, after: Results) -> list[str]:
         other |= {before.clip_ids[place] for place in np.flatnonzero(known & gap)}
     if not other:
         return []
-    return [f"the real videos of {len(other)} clips are not the same: {_few(sorted(other))}"]
+    return [f"other real videos for {count(len(other), 'clip')}: {_few(sorted(other))}"]
 
 
 def _few(names: list[str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from manifests.counting import count
 from manifests.errors import InputError
 
 Baseline = Literal["real", "real-split", "static", "shuffled-audio"]
@@ -118,7 +119,9 @@ def _halves(ordered: Sequence[Reference]) -> Pairing:
     """By the hash of the name, so that the halves do not follow the order of recording."""
     mixed = sorted(ordered, key=lambda r: hashlib.sha256(r.name.encode()).hexdigest())
     if len(mixed) < 4:
-        raise InputError(f"--baseline real-split: {len(mixed)} clip(s); two halves take four")
+        raise InputError(
+            f"--baseline real-split: {count(len(mixed), 'clip')}; two halves take four"
+        )
     pairs = [
         PairSpec(clip_id=one.name, video=one.video, reference=other)
         for one, other in zip(mixed[::2], mixed[1::2], strict=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.location import local_path
+from manifests.location import local_path, location
 from pipeline.cli.options import Root, Split
 
 app = typer.Typer(help="Inspect, check and compact a dataset.", no_args_is_help=True)
@@ -51,12 +51,14 @@ def compact(
     Example: [bold]dawn dataset compact data/[/bold]
     """
     from manifests.compact import compact as merge
+    from manifests.counting import count
     from manifests.store import Dataset
     from pipeline.progress import console
 
     result = merge(Dataset(root), rows_per_file)
     console.print(
-        f"merged the parts of {result.videos} videos: {result.before} files are now {result.after}"
+        f"merged the parts of {count(result.videos, 'video')}: {count(result.before, 'file')} "
+        f"before, {result.after:,} now"
     )
 
 
@@ -131,3 +133,99 @@ def sheet(
     from pipeline.dataset.sheet import make_sheet
 
     make_sheet(root, out, where, limit)
+
+
+@app.command()
+def forget(
+    root: Root,
+    speaker: Annotated[
+        list[str] | None,
+        typer.Option(metavar="S", help="A label or an identity, with copies of the clips."),
+    ] = None,
+    video: Annotated[
+        list[str] | None, typer.Option(metavar="V", help="A video_id: all clips of the file.")
+    ] = None,
+    clip: Annotated[list[str] | None, typer.Option(metavar="C", help="A clip_id.")] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER",
+            parser=location,
+            help="Look here for runs that used it, and in the folder that holds ROOT.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would go, and what used it.")
+    ] = False,
+) -> None:
+    """Remove speakers, videos or clips for good: rows, files, derived features.
+
+    Each option can be given several times. What was removed is remembered by content, so that no
+    later ingest brings it back. A killed command is gone on with by the same command.
+    Example: [bold]dawn dataset forget data/ --speaker anna --dry-run[/bold]
+    """
+    from pipeline.dataset.forget import Targets, run_forget
+
+    run_forget(root, Targets(speaker or (), video or (), clip or ()), runs or (), dry_run=dry_run)
+
+
+_NEW = Annotated[
+    Path, typer.Option("--out", metavar="NEW", parser=local_path, help="New folder for it.")
+]
+
+
+@app.command(name="filter")
+def filter_clips(
+    root: Root,
+    where: Annotated[str, typer.Option(metavar="SQL", help="Keep the clips for which this holds.")],
+    out: _NEW,
+) -> None:
+    """Make a new dataset of the clips for which a condition holds.
+
+    Crops on the same disk are hard links: they take no more space.
+    Example: [bold]dawn dataset filter data/ --where "accepted AND face_px > 200" --out big/[/bold]
+    """
+    from pipeline.dataset.subset import make_subset
+
+    make_subset(root, where, out)
+
+
+@app.command()
+def merge(
+    roots: Annotated[
+        list[str],
+        typer.Argument(metavar="ROOT…", parser=location, help="Datasets of one recipe."),
+    ],
+    out: _NEW,
+) -> None:
+    """Make one dataset of several that have the same recipe.
+
+    Equal videos are taken once, copies of an earlier dataset's footage are rejected; somebody who
+    would be in two splits is refused.
+    Example: [bold]dawn dataset merge monday/ tuesday/ --out week/[/bold]
+    """
+    from pipeline.dataset.merging import merge as write
+
+    write(roots, out)
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="A", parser=location, help="A dataset.")],
+    after: Annotated[
+        str,
+        typer.Argument(metavar="B", parser=location, help="The same footage by another recipe."),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=local_path, help="Where the page goes.")
+    ] = Path("dataset-compare"),
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many clips.")] = 200,
+) -> None:
+    """Show what another recipe makes of the same footage: by filter, and clip by clip.
+
+    The page is one file with pictures of the clips that moved; it shows real people.
+    Example: [bold]dawn dataset compare old/ new/ --out changes/[/bold]
+    """
+    from pipeline.dataset.compare import compare as show
+
+    show(before, after, out, limit)

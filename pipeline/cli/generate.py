@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.location import local_path, location
 from pipeline.cli.options import (
@@ -200,8 +201,8 @@ def _generate_one(
     )  # fmt: skip
     made = generate_one(request)
     request.console.print(
-        f"{files.out}: {made.frames} frames of {made.size} pixels, {made.duration_s:.2f} s, made "
-        f"in {made.wall_s:.1f} s (network {made.network_s:.1f}, rendering {made.render_s:.1f}, "
+        f"{files.out}: {count(made.frames, 'frame')} of {made.size} pixels, {made.duration_s:.2f} s, "
+        f"made in {made.wall_s:.1f} s (network {made.network_s:.1f}, rendering {made.render_s:.1f}, "
         f"waiting for the encoder {made.wait_s:.1f}; {made.wall_s / made.duration_s:.1f} times its "
         "length)",
         markup=False,

@@ -15,6 +15,7 @@ import yaml
 from eval.report.numbers import cell, number
 from manifests.catalog import query
 from manifests.config import stable_hash
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.store import Dataset
 from pipeline.dataset.croissant import PARQUET, croissant, file_set
@@ -61,7 +62,8 @@ def make_card(root: str, out: Path, name: str | None) -> None:
     with whole_folder(out, "card", stable_hash([facts.name, facts.recipe]), again=True) as folder:
         write_card(dataset, folder, facts, SPLITS, files, source, columns, {})
     console.print(
-        f"wrote the card of {facts.clips} clips: {out / 'README.md'}, {out / 'croissant.json'}",
+        f"wrote the card of {count(facts.clips, 'clip')}: {out / 'README.md'}, "
+        f"{out / 'croissant.json'}",
         markup=False,
     )
     console.print(
@@ -287,11 +289,6 @@ def _languages(facts: Facts) -> dict[str, list[str]]:
     codes = {value for value, _ in facts.labels["language"] or [] if value is not None}
     plain = sorted(code for code in codes if re.fullmatch(r"[a-z]{2,3}", code))
     return {"language": plain} if plain else {}
-
-
-def count(number_: int, noun: str) -> str:
-    """`1 clip`, `2 clips`."""
-    return f"{number_:,} {noun}" if number_ == 1 else f"{number_:,} {noun}s"
 
 
 def length(hours: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from dawn.weights import sha256
+from manifests.counting import count
 from manifests.schema import CLIPS
 from pipeline.dataset.facts import Facts
 
@@ -102,8 +103,8 @@ def croissant(
         "conformsTo": CONFORMS_TO,
         "name": facts.name,
         "description": (
-            f"{facts.clips} clips of talking heads at 25 fps ({facts.hours:.2f} h, "
-            f"{facts.speakers} speakers), cropped to the face, with sound and measures. "
+            f"{count(facts.clips, 'clip')} of talking heads at 25 fps ({facts.hours:.2f} h, "
+            f"{count(facts.speakers, 'speaker')}), cropped to the face, with sound and measures. "
             f"Made by dawn-pipeline, recipe {facts.recipe_hash}."
         ),
         "keywords": ["talking head", "face", "lip sync", "video", "speech"],

@@ -17,12 +17,13 @@ import pyarrow.compute as pc
 from eval.report.numbers import finite
 from manifests.catalog import query
 from manifests.config import stable_hash
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.parquet import part_writer, read_parquet, write_parquet
 from manifests.safe_sql import quoted
 from manifests.schema import FINGERPRINTS
 from manifests.store import Dataset
-from pipeline.dataset.card import AUDIO, FRAMES, count, dataset_name, write_card
+from pipeline.dataset.card import AUDIO, FRAMES, dataset_name, write_card
 from pipeline.dataset.croissant import PARQUET, file_object, file_set
 from pipeline.dataset.facts import SPLITS, facts_of, where
 from pipeline.dataset.whole_folder import NewFolder, whole_folder
@@ -215,4 +216,4 @@ def _say(out: Path, to: Layout, clips: int) -> None:
     else:
         shards = sorted(path.name for path in out.glob("*.tar"))
         read = f'webdataset.WebDataset("{out / shards[0]}", shardshuffle=False)'
-        console.print(f"read it, {len(shards)} tar files: {read}", markup=False)
+        console.print(f"read it, {count(len(shards), 'tar file')}: {read}", markup=False)

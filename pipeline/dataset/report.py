@@ -15,6 +15,7 @@ from dawn.features.video.encode import read_flac
 from dawn.recipe import IngestConfig
 from manifests.catalog import query, rows
 from manifests.config import load
+from manifests.counting import count
 from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.progress import console
@@ -52,7 +53,7 @@ def print_faults(root: str, *, media: bool) -> int:
         for fault in media_faults(dataset):
             console.print(fault, markup=False)
             found += 1
-    console.print(f"{found} faults" if found else "every invariant holds")
+    console.print(count(found, "fault") if found else "every invariant holds")
     return found
 
 
@@ -61,15 +62,15 @@ def media_faults(dataset: Dataset) -> Iterator[str]:
     sql = "SELECT frames, video_path, sound_path FROM clips ORDER BY clip_id"
     for clip in rows(dataset, sql):
         with TemporaryDirectory() as folder:
-            for name, count in (("video_path", _frames), ("sound_path", _samples)):
+            for name, length_of in (("video_path", _frames), ("sound_path", _samples)):
                 path = str(clip[name])
                 try:
-                    length = count(dataset.local_copy(path, Path(folder)))
+                    length = length_of(dataset.local_copy(path, Path(folder)))
                 except (av.error.FFmpegError, OSError) as error:
                     yield f"media decode: {path} does not ({error.strerror})"
                     continue
                 if length != clip["frames"]:
-                    yield f"media align: {path} holds {length} frames, not {clip['frames']}"
+                    yield f"media align: {path} holds {length:g} frames, not {clip['frames']}"
 
 
 def _identity_faults(dataset: Dataset) -> Iterator[str]:

@@ -19,24 +19,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dawn.curation.decisions import EXPLANATIONS
-from dawn.training.clips import decode_frames
 from eval.report.page import fill
-from manifests.catalog import query, rows
+from manifests.catalog import rows
 from manifests.config import stable_hash
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.parquet import read_parquet
 from manifests.reasons import Quarantine, Rejection
 from manifests.safe_sql import quoted
 from manifests.store import Dataset
-from pipeline.dataset.card import count, dataset_name
+from pipeline.dataset.card import dataset_name
 from pipeline.dataset.contact import PER_SHEET, contact_sheet
+from pipeline.dataset.looks import look_at
+from pipeline.dataset.where import clips_where
 from pipeline.dataset.whole_folder import NewFolder, whole_folder
 from pipeline.progress import Progress, console
 
-_SIDE, _SMALL = 256, 128
-"""Of the pictures, and of each of the three in a row, in px."""
-_LOOKS = (1 / 6, 1 / 2, 5 / 6)
-"""Where in a clip its pictures are taken."""
+_SMALL = 128
+"""Side of each of three pictures in a row, in px."""
 _POINTS = 180
 """Of a curve: about what a screen shows."""
 
@@ -89,7 +89,7 @@ def make_sheet(root: str, out: Path, where: str | None, limit: int) -> None:
     """
     dataset = Dataset(root)
     dataset.info()
-    ids = _chosen(dataset, where)
+    ids = clips_where(dataset, where)
     sources = _sources(dataset) if where is None else []
     if not ids and not sources:
         raise InputError(
@@ -115,18 +115,9 @@ def make_sheet(root: str, out: Path, where: str | None, limit: int) -> None:
         console.print(f"contact sheet: {out / name}", markup=False)
     if len(shown) < len(ids):
         console.print(
-            f"{len(shown)} of {len(ids)} clips; narrow with --where or raise --limit", markup=False
+            f"{len(shown):,} of {count(len(ids), 'clip')}; narrow with --where or raise --limit",
+            markup=False,
         )
-
-
-def _chosen(dataset: Dataset, where: str | None) -> list[str]:
-    """Ids of the clips for which a user's condition holds."""
-    # The line break ends a comment that the condition may end with.
-    condition = f" WHERE ({where}\n)" if where else ""
-    table = query(dataset, f"SELECT clip_id FROM clips{condition} ORDER BY clip_id")  # noqa: S608
-    if table.column_names != ["clip_id"]:
-        raise InputError('--where: give a condition on `clips`, such as "yaw_p95 > 20"')
-    return list(dict.fromkeys(table["clip_id"].to_pylist()))
 
 
 def _clips(dataset: Dataset, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -166,7 +157,7 @@ def _card(
     try:
         source = dataset.local_copy(row["video_path"], scratch)
         folder.make(f"clips/{clip}.mp4", lambda path: path.write_bytes(source.read_bytes()))
-        looks = _looks(source, row["frames"])
+        looks = look_at(source, row["frames"])
         side = looks.shape[0]
         middle = Image.fromarray(looks[:, side : 2 * side])
         strip = Image.fromarray(looks).resize((3 * _SMALL, _SMALL), Image.Resampling.LANCZOS)
@@ -206,16 +197,6 @@ def _judged(decision: dict[str, Any]) -> dict[str, Any]:
         "sign": "≥" if decision["rule"] == "min" else "≤",
         "threshold": float(f"{threshold:.6g}"),
     }
-
-
-def _looks(path: Path, frames: int) -> NDArray[np.uint8]:
-    """Three frames side by side, (256, 768, 3)."""
-    wanted = sorted({min(frames - 1, int(frames * share)) for share in _LOOKS})
-    found = [picture for _, picture in decode_frames(path, wanted, _SIDE)]
-    if not found:
-        raise OSError(0, "it holds no frame")
-    found += [found[-1]] * (len(_LOOKS) - len(found))
-    return np.concatenate(found, axis=1)
 
 
 def _curves(dataset: Dataset, clip: dict[str, Any]) -> list[Curve]:

@@ -12,6 +12,7 @@ from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import SECONDS, footage_kinds, write_footage
 from dawn.synthetic.truth import truth_path
 from manifests.catalog import query, rows
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.store import Dataset
 from pipeline.demo.model import run_model
@@ -67,7 +68,7 @@ def render_footage(folder: Path, executor: Executor) -> None:
     missing = [kind.name for kind in footage_kinds() if not (folder / f"{kind.name}.mp4").exists()]
     if not missing:
         return
-    console.print(f"rendering {len(missing)} sample videos into {folder}", markup=False)
+    console.print(f"rendering {count(len(missing), 'sample video')} into {folder}", markup=False)
     for name in missing:
         executor.submit(name, render_one, folder, name, SECONDS)
     for done, (key, outcome) in enumerate(executor.results(), start=1):

@@ -13,6 +13,7 @@ from eval.protocol.card import ProtocolCard, read_card
 from eval.results.conditions import Conditions
 from eval.results.pairing import BASELINES, Generated, baseline, match
 from eval.results.stored import SET
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.cluster.devices import check_device, told
@@ -139,7 +140,8 @@ def announce(job: Evaluation) -> None:
     """Say what pairs, what does not, and which metrics cannot be measured, before any work."""
     pairing, card = job.pairing, job.conditions.card
     console.print(
-        f"{len(pairing.pairs)} pairs; protocol {card.name} v{card.version}, hash {card.hash}",
+        f"{count(len(pairing.pairs), 'pair')}; protocol {card.name} v{card.version}, "
+        f"hash {card.hash}",
         markup=False,
     )
     for names, what in (

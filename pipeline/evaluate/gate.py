@@ -25,6 +25,7 @@ from eval.results.comparable import (
 )
 from eval.results.conditions import OTHER_CONDITIONS, described
 from eval.results.scores import Results, load_results
+from manifests.counting import count
 from manifests.errors import InputError
 from pipeline.progress import console, errors
 
@@ -134,8 +135,9 @@ def show(judged: Judgement) -> None:
     for line in other_devices({"baseline": judged.baseline, "candidate": judged.candidate}):
         console.print(line, markup=False)
     colour = _COLOURS[judged.verdict]
+    clips = count(judged.clips, "clip")
     names = f"{judged.candidate['system']} against {judged.baseline['system']}"
-    console.print(f"[bold {colour}]{judged.verdict}[/] {escape(names)}, {judged.clips} clips")
+    console.print(f"[bold {colour}]{judged.verdict}[/] {escape(names)}, {clips}")
 
 
 def _next(judged: Judgement, options: RegressOptions) -> None:
@@ -230,6 +232,6 @@ def run_calibrate(folders: Sequence[str]) -> None:
         for line in described(other_conditions(runs[0], run)):
             console.print(f"left out: {run.folder.uri}: {line}", markup=False)
     console.print(
-        f"{len(folders)} results; margin: {FACTOR:g} standard deviations between seeds. "
+        f"{count(len(folders), 'run')}; margin: {FACTOR:g} standard deviations between seeds. "
         "Put the metrics that should decide into a gate file; docs/regression.md says how"
     )

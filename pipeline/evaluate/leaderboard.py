@@ -13,6 +13,7 @@ from eval.leaderboard.groups import Entry, grouped
 from eval.leaderboard.page import as_html
 from eval.protocol.card import read_card
 from eval.results.scores import Results, load_results
+from manifests.counting import count
 from manifests.errors import InputError
 from pipeline.progress import Progress, console
 
@@ -127,8 +128,9 @@ def _report(board: Board, out: Path) -> None:
         ranked = [entry for entry in sheet.entries if entry.ranked]
         shown = sum(column.shown for column in sheet.columns)
         _say(
-            f"table {number}: {len(ranked)} systems, {len(sheet.entries) - len(ranked)} bounds, "
-            f"{shown} metrics, {sheet.facts['clips']} clips"
+            f"table {number}: {count(len(ranked), 'system')}, "
+            f"{count(len(sheet.entries) - len(ranked), 'bound')}, "
+            f"{count(shown, 'metric')}, {count(sheet.facts['clips'], 'clip')}"
         )
         for reason in sheet.apart:
             _say(f"  apart: {reason}")
@@ -156,4 +158,4 @@ def _wins(sheet: Sheet, entry: Entry) -> str:
     cells = [column.cells[place] for column in sheet.columns]
     best = sum(cell is not None and cell.best for cell in cells)
     tied = sum(cell is not None and cell.tied for cell in cells)
-    return f"best in {best} metrics, tied in {tied}"
+    return f"best in {count(best, 'metric')}, tied in {tied}"

@@ -24,6 +24,7 @@ from eval.results.pairing import Pairing, PairSpec
 from eval.results.scores import record_of, standings_of
 from eval.results.stored import INFO, SET, CommittedClip, committed_clips, set_rows
 from manifests.config import diff
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.cluster.tasks import Executor, Failure
@@ -275,7 +276,8 @@ def _nothing_pairs(pairing: Pairing) -> str:
         f"; the first names are {generated[0]!r} and {real[0]!r}" if generated and real else ""
     )
     return (
-        f"no videos could be paired: {len(generated)} videos and {len(real)} real clips have no "
+        f"no videos could be paired: {count(len(generated), 'video')} and "
+        f"{count(len(real), 'real clip')} have no "
         f"name in common{example}; name each video after its clip id or its source file"
     )
 

@@ -11,6 +11,7 @@ from dawn.sampling.provenance import settings_of, with_window
 from dawn.sampling.settings import GenerateConfig
 from dawn.weights import require
 from manifests.config import stable_hash
+from manifests.counting import count
 from manifests.errors import InputError
 from manifests.location import location
 from manifests.runs import RunFolder
@@ -62,7 +63,7 @@ def generate_many(options: ManyOptions, workers: Workers | None = None) -> RunSu
     """
     check_workers(options.workers, options.address)
     plan = plan_run(options)
-    console.print(f"{len(plan.items)} videos to make into {plan.task.root}", markup=False)
+    console.print(f"{count(len(plan.items), 'video')} to make into {plan.task.root}", markup=False)
     started = workers or Later(lambda: start_workers(options, plan.task))
     try:
         summary = generate_run(plan.items, plan.task, plan.info, started, retry=options.retry)

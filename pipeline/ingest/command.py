@@ -11,8 +11,9 @@ from dawn.recipe import IngestConfig, Recipe
 from manifests.catalog import rows
 from manifests.config import load_yaml
 from manifests.content_ids import label
+from manifests.counting import count
 from manifests.reasons import UnreadableVideoError
-from manifests.store import Dataset
+from manifests.store import FORGOTTEN, Dataset
 from pipeline.cluster.devices import check_device, told
 from pipeline.cluster.tasks import OnRay, check_workers
 from pipeline.ingest.asked_splits import refuse_conflicts
@@ -25,6 +26,16 @@ from pipeline.progress import console
 # docs/performance.md.
 SECONDS_PER_MINUTE = 16.0
 BYTES_PER_MINUTE = 8.6e6
+_NAMED = 5
+_NOTHING_DONE = ("unchanged", "forgotten")
+
+_HELD = """
+SELECT count(*) AS clips, count(*) FILTER (accepted) AS accepted,
+       coalesce(sum(duration_s) FILTER (accepted), 0) AS seconds,
+       count(DISTINCT identity) FILTER (accepted) AS identities,
+       (SELECT count(*) FROM videos) AS videos
+FROM clips
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +72,7 @@ def run_ingest(options: IngestOptions) -> None:
     for change in adopt(dataset, recipe, update=options.update_recipe):
         console.print(f"recipe: {change}", markup=False)
     networks = ", ".join(sorted(recipe.weights)) or "none (no weights found)"
-    console.print(f"{len(sources)} sources; optional networks: {networks}", markup=False)
+    console.print(f"{count(len(sources), 'source')}; optional networks: {networks}", markup=False)
     device, share = options.device, options.gpus_per_worker
     if not any(networks_of(recipe)):
         device, share = "cpu", None
@@ -80,7 +91,22 @@ def run_ingest(options: IngestOptions) -> None:
 def report(dataset: Dataset, summary: Summary) -> None:
     """What this run did, why videos are missing, and what to run next."""
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(summary.outcomes.items()))
-    console.print(f"done: {counts or 'nothing to do'}; {summary.clips} clips accepted")
+    new = {outcome for outcome in summary.outcomes if outcome not in _NOTHING_DONE}
+    clips = f"; {count(summary.clips, 'clip')} accepted" if new else "; nothing to do"
+    console.print(f"done: {counts}{clips}")
+    (held,) = rows(dataset, _HELD)
+    console.print(
+        f"the dataset holds {count(held['clips'], 'clip')} of {count(held['videos'], 'video')}: "
+        f"{held['accepted']:,} accepted, {held['seconds'] / 60:.1f} minutes, "
+        f"{count(held['identities'], 'identity', 'identities')}"
+    )
+    if summary.forgotten:
+        names = summary.forgotten[:_NAMED] + ["…"] * (len(summary.forgotten) > _NAMED)
+        console.print(
+            f"left out, for it was forgotten: {', '.join(names)}; to take that back, delete its "
+            f"record in {dataset.uri}/{FORGOTTEN}",
+            markup=False,
+        )
     lost = rows(
         dataset,
         "SELECT status, reason, detail, sources[1] AS source FROM videos WHERE status <> 'ok' "
@@ -119,9 +145,9 @@ def _plan(sources: list[Source], dataset: Dataset, workers: int | None) -> None:
     console.print(table)
     cores = workers or 1
     console.print(
-        f"{len(sources)} sources, {unreadable} of them cannot be opened; "
+        f"{count(len(sources), 'source')}, {unreadable} of them cannot be opened; "
         f"{seconds / 60:.1f} minutes of footage to do: about {seconds / 60 * rate / cores:.0f} s "
-        f"on {cores} core(s) and {seconds / 60 * size / 1e6:.0f} MB (from {basis}). "
+        f"on {count(cores, 'core')} and {seconds / 60 * size / 1e6:.0f} MB (from {basis}). "
         "Nothing was written.",
         markup=False,
     )

@@ -15,20 +15,25 @@ from dawn.recipe import Recipe
 from manifests.catalog import rows
 from manifests.commit import NewParts, commit, finish, forget
 from manifests.content_ids import absent_id, label
+from manifests.counting import count
 from manifests.errors import InputError
+from manifests.forgotten import WHOLE, read_forgotten
 from manifests.reasons import Quarantine
 from manifests.store import Dataset, Session
 from pipeline.cluster.tasks import Executor, Failure
 from pipeline.ingest import steps as steps
 from pipeline.ingest.asked_splits import asks_of
 from pipeline.ingest.judging import Judge
+from pipeline.ingest.removal import blanked, remove_forgotten
 from pipeline.ingest.sources import Source
 from pipeline.ingest.steps import Identified, Quarantined, VideoTask
-from pipeline.progress import Progress
+from pipeline.progress import Progress, tally
 
 GROUP = 512
 """Videos that are judged and committed together."""
 
+_READ = "read"
+"""Of a video that waits to be judged with its group."""
 _TRY_AGAIN = {Quarantine.NOT_FOUND, Quarantine.CHANGED}
 """What may have passed by the next run."""
 
@@ -38,8 +43,10 @@ class Summary:
     """What an ingest did."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
-    """ok, rejected, quarantined, unchanged -> videos."""
+    """ok, rejected, quarantined, unchanged, forgotten -> videos."""
     clips: int = 0
+    forgotten: list[str] = field(default_factory=list)
+    """Sources that are left out: their bytes were forgotten."""
 
 
 @dataclass(slots=True)
@@ -78,11 +85,14 @@ def ingest(
     summary = Summary()
     dataset.ensure(recipe.as_dict())
     with dataset.writing() as session:
+        remove_forgotten(session)
         judge = Judge(dataset, recipe, asks_of(sources, dataset, recipe))
         run = _Run(session, recipe, executor, summary, judge, retry)
         sources = run.with_stale(sources)
         total = sum(_size(source.path) for source in sources)
-        with Progress("ingest", total, items=len(sources) + len(run.behind)) as run.progress:
+        items = len(sources) + len(run.behind)
+        run.progress = Progress("ingest", total, describe=lambda: run.told(items))
+        with run.progress:
             for begin in range(0, max(1, len(sources)), GROUP):
                 last = begin + GROUP >= len(sources)
                 run.ingest_group(sources[begin : begin + GROUP], run.behind if last else [])
@@ -124,9 +134,18 @@ class _Run:
         self._summary, self._judge, self._retry = summary, judge, retry
         self._looks, self._hears = steps.networks_of(recipe)
         self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
+        self._forgotten = read_forgotten(session.dataset)
         self.behind: list[str] = []
         """Videos that an older recipe heard or judged: their files need not be there."""
         self.progress: Progress
+        self._clips_found = 0
+
+    def told(self, items: int) -> str:
+        """How far it is: videos by how they ended, or that are read and wait for the others of
+        their group, and the clips in them.
+        """
+        clips = count(self._clips_found, "clip")
+        return f"{tally(self.progress.counts, items)}, {clips} found"
 
     def with_stale(self, sources: list[Source]) -> list[Source]:
         """The sources, and those of videos that an older recipe extracted; notes who is behind."""
@@ -157,6 +176,8 @@ class _Run:
                 to_judge.append(ready)
         for video, row, new in self._judged(sorted(to_judge, key=lambda v: v.work.video_id)):
             self._commit(video, row, new)
+            if video.facts is not None:
+                self.progress.counts[_READ] -= 1
             self._count(row, video)
 
     def unite(self) -> None:
@@ -189,18 +210,25 @@ class _Run:
                 self._quarantine_absent(source, outcome)
                 continue
             self._drop_absent(source.path)
+            gone = self._forgotten.get(outcome.video_id, ())
+            if gone == WHOLE:
+                self._summary.forgotten.append(label(source.path))
+                self._end("forgotten")
+                self.progress.advance(outcome.size)
+                continue
             known = videos.get(outcome.video_id)
             old = self._committed.get(outcome.video_id)
             labels = source.labels or (known.work.labels if known else _labels(old))
             if known is not None:
                 labels = tuple(sorted({*known.work.labels, *source.labels}, key=repr))
+            labels = blanked(labels, gone)
             path, mtime_ns = source.path, outcome.mtime_ns
             if known is not None:
                 path, mtime_ns = known.work.path, known.work.mtime_ns
             before = known.sources if known else list((old or {}).get("sources", []))
             work = VideoTask(
                 self._session.dataset.uri, str(self._session.scratch), self._recipe,
-                outcome.video_id, path, outcome.size, mtime_ns, labels, self._executor.place,
+                outcome.video_id, path, outcome.size, mtime_ns, labels, self._executor.place, gone,
             )  # fmt: skip
             names = sorted({*before, label(source.path)})
             videos[outcome.video_id] = _Video(work, names, old, bytes_left=outcome.size)
@@ -264,6 +292,8 @@ class _Run:
                 self._submit_finish(video)
         elif step == "finish":
             video.facts, video.audio_staged = outcome, outcome["clips_total"] > 0
+            self._clips_found += outcome["clips_total"]
+            self.progress.count(_READ)
             return video
         else:
             video.audio_staged = True

@@ -27,6 +27,7 @@ from dawn.features.video.encode import read_flac
 from dawn.features.video.probe import VideoInfo, probe
 from dawn.recipe import Recipe
 from manifests.content_ids import clip_id, video_id
+from manifests.forgotten import Region
 from manifests.parquet import part_writer, read_batches
 from manifests.reasons import Quarantine, UnreadableVideoError
 from manifests.schema import FRAMES, VIDEOS, schema
@@ -64,6 +65,8 @@ class VideoTask:
     labels: tuple[Label, ...]
     place: Placement = CPU
     """Where networks run."""
+    forgotten: tuple[Region, ...] = ()
+    """What is not to come back."""
 
     @property
     def key(self) -> str:
@@ -152,8 +155,9 @@ def extract(work: VideoTask, info: dict[str, Any], start: int, stop: int) -> dic
         result = extract_span(
             work.path, VideoInfo(**info), start, stop, work.recipe.config.extract, Path(folder)
         )
-        rows = [_publish(dataset, work, clip) for clip in result.clips]
-        tables = [frames_table(work.video_id, clip) for clip in result.clips]
+        clips = [clip for clip in result.clips if not _is_forgotten(work, clip)]
+        rows = [_publish(dataset, work, clip) for clip in clips]
+        tables = [frames_table(work.video_id, clip) for clip in clips]
         scratch = Path(folder)
         dataset.publish_table(clips_table(rows), f"{name}.clips.parquet", scratch)
         if tables:
@@ -235,6 +239,13 @@ def _features(samples: Any, work: VideoTask) -> Any:  # noqa: ANN401 - float32 a
     from dawn.curation.networks import hubert_features
 
     return hubert_features(samples, work.place)
+
+
+def _is_forgotten(work: VideoTask, clip: Clip) -> bool:
+    square = clip.square
+    place = {"start_frame": clip.start, "frames": clip.frames, "crop_x": square.x}
+    place |= {"crop_y": square.y, "crop_side": square.side}
+    return any(region.shows(place) for region in work.forgotten)
 
 
 def _publish(dataset: Dataset, work: VideoTask, clip: Clip) -> dict[str, object]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 
 from dawn.training.record import METRICS
 from dawn.training.task import TrainingTask
+from manifests.counting import count
 from manifests.parquet import read_parquet
 from manifests.runs import RunFolder
 
@@ -47,7 +48,7 @@ def write_report(run: RunFolder, task: TrainingTask) -> None:
     last = max((row["step"] for row in rows), default=0)
     wall = max((row["wall_s"] for row in rows), default=0.0)
     facts = (
-        f"{last} of {task.config.run.steps} steps in {wall:.0f} s of training. "
+        f"{last} of {count(task.config.run.steps, 'step')} in {wall:.0f} s of training. "
         f"Dataset {task.dataset_hash[:12]}, configuration {task.hash[:12]}."
     )
     page = _PAGE.format(

@@ -72,6 +72,7 @@ def add(
     clips: list[dict[str, Any]] | None = None,
     key: str = "k1",
     old: dict[str, Any] | None = None,
+    decisions: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Commit a video with its clips; returns its row."""
     clips = [clip(video)] if clips is None else clips
@@ -95,7 +96,8 @@ def add(
             media = session.scratch / "media"
             media.write_bytes(b"media")
             dataset.publish(media, path)
-    new = NewParts(clips, [decision(c) for c in clips], staged)
+    said = [decision(c) for c in clips] if decisions is None else decisions
+    new = NewParts(clips, said, staged)
     row = commit(session, row, new, old)
     dataset.delete(".staged")
     return row

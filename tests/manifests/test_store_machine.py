@@ -1,8 +1,9 @@
 """The store as a state machine, held against a plain dictionary.
 
-Commands that ingest, ingest again, change the recipe, quarantine, forget and compact come in any
-order, each of them killed before any change to the files, or not at all. What readers see is always
-what was committed, every row once. The suite takes a few steps, always the same ones. Many more:
+Commands that ingest, ingest again, change the recipe, quarantine, drop, forget and compact come in
+any order, each of them killed before any change to the files, or not at all. What readers see is
+always what was committed, every row once. The suite takes a few steps, always the same ones. Many
+more:
 
     DAWN_STORE_STEPS=10000 pytest -s tests/manifests/test_store_machine.py --timeout 0
 """
@@ -28,11 +29,13 @@ from hypothesis.stateful import (
 )
 
 from manifests.catalog import rows
-from manifests.commit import NewParts, commit, finish, forget
+from manifests.commit import DATA_TABLES, NewParts, commit, finish, forget
 from manifests.compact import compact
 from manifests.errors import InputError
-from manifests.store import STAGED, Dataset, Session
+from manifests.forgotten import WHOLE, Region, remember
+from manifests.store import FORGOTTEN, STAGED, Dataset, Session
 from manifests.validate import faults
+from pipeline.ingest.removal import remove_forgotten
 from tests.manifests.rows import audio_of, clip, decision, frames_of
 
 Row = dict[str, Any]
@@ -66,6 +69,11 @@ class Killer:
 
     def __init__(self, at: int | None) -> None:
         self.count, self.at = 0, at
+
+    @property
+    def struck(self) -> bool:
+        """Whether it has killed."""
+        return self.at is not None and self.count >= self.at
 
     def __call__(self, change: Callable[..., Any]) -> Callable[..., Any]:
         def changed(*arguments: Any, **options: Any) -> Any:
@@ -111,7 +119,7 @@ def clips_of(row: Row) -> list[Row]:
     video, key = row["video_id"], row["extract_key"]
     media = [f"media/{video}/{n}-{key}" for n in range(row["clips_total"])]
     return [
-        clip(video, n, face_px=float(row["bytes"]), video_path=f"{path}.mp4", sound_path=path)
+        clip(video, 10 * n, face_px=float(row["bytes"]), video_path=f"{path}.mp4", sound_path=path)
         for n, path in enumerate(media)
     ]
 
@@ -132,6 +140,15 @@ def seen_of(row: Row) -> list[tuple[Any, ...]]:
             (t, of["clip_id"], i, marked(t, row)) for t in ("frames", "audio") for i in range(4)
         ]
     return sorted(found)
+
+
+def without(seen: list[tuple[Any, ...]], gone: set[str]) -> list[tuple[Any, ...]]:
+    """What readers see of a video that lost clips."""
+    left = [entry for entry in seen if entry[1] not in gone]
+    return sorted(
+        (what, name, number - len(gone), *more) if what == "videos" else (what, name, number, *more)
+        for what, name, number, *more in left
+    )
 
 
 class OnDisk(RuleBasedStateMachine):
@@ -178,13 +195,49 @@ class OnDisk(RuleBasedStateMachine):
         self.recipe = self.dataset.info()["recipe"]
 
     @rule(video=VIDEOS, dies=DIES)
-    def forget(self, video: str, dies: int | None) -> None:
+    def drop(self, video: str, dies: int | None) -> None:
+        """Take out what was said of a file that was not there."""
         with self.may_die(dies), self.dataset.writing() as session:
             for row in rows(self.dataset, f"FROM videos WHERE video_id = '{video}'"):
                 self.after = {name: seen for name, seen in self.model.items() if name != video}
                 forget(session, row)
                 self.model = self.after
             finish(session)
+
+    @rule(video=VIDEOS, number=st.sampled_from([None, 0, 1]), dies=DIES)
+    def forget_for_good(self, video: str, number: int | None, dies: int | None) -> None:
+        """A video, or a clip of it; what a kill left is gone on with. The record is then taken
+        back, so that later steps may ingest it again.
+        """
+        clips = [entry for entry in self.model.get(video, ()) if entry[0] == "clips"]
+        whole = number is None or len(clips) == 1
+        if self.dataset.names(STAGED) or video not in self.model or not (whole or clips):
+            return
+        gone = {clips[number or 0][1]} if not whole else {entry[1] for entry in clips}
+        self.after = {name: seen for name, seen in self.model.items() if name != video}
+        if not whole:
+            self.after[video] = without(self.model[video], gone)
+        after, killer = self.after, Killer(dies)
+        region = Region(start=10 * (number or 0), stop=10 * (number or 0) + 4)
+        with self.may_die(killer=killer), self.dataset.writing() as session:
+            remember(session, {video: WHOLE if whole else [region]})
+            remove_forgotten(session)
+            self.model = after
+        if killer.struck and self.dataset.names(FORGOTTEN):
+            with self.dataset.writing() as session:
+                remove_forgotten(session)
+            self.model = after
+        names = {name for table in DATA_TABLES for name in self.names_in(table)}
+        assert not names & gone or not self.dataset.names(FORGOTTEN), "not in any file"
+        self.dataset.delete(FORGOTTEN)
+
+    def names_in(self, table: str) -> set[str]:
+        """Clips of which a part of a table has rows, seen or not."""
+        return {
+            name
+            for part in self.dataset.names(table)
+            for name in self.dataset.read(f"{table}/{part}", ["clip_id"])["clip_id"].to_pylist()
+        }
 
     @rule(rows_per_file=st.sampled_from([1, 5, 10**6]), dies=DIES)
     def compact(self, rows_per_file: int, dies: int | None) -> None:
@@ -209,9 +262,10 @@ class OnDisk(RuleBasedStateMachine):
         assert self.seen() == self.model
 
     @contextmanager
-    def may_die(self, at: int | None) -> Iterator[None]:
+    def may_die(self, at: int | None = None, killer: Killer | None = None) -> Iterator[None]:
         """Run a command that dies before its n-th change; all of a video is there, or nothing."""
-        self.after, killer = self.model, Killer(at)
+        if killer is None:
+            self.after, killer = self.model, Killer(at)
         try:
             with pytest.MonkeyPatch.context() as patch:
                 for owner, name in self.CHANGES:
@@ -219,7 +273,7 @@ class OnDisk(RuleBasedStateMachine):
                 yield
         except KilledError:
             seen = self.seen()
-            assert seen in (self.model, self.after), f"killed before change {at}"
+            assert seen in (self.model, self.after), f"killed before change {killer.at}"
             self.model = seen
 
     def seen(self) -> Seen:

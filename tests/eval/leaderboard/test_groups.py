@@ -129,7 +129,7 @@ def test_halves_of_other_real_clips_stand_apart(tmp_path: Path) -> None:
     write_results(tmp_path / "half", {"psnr": [20.0]}, baseline="real-split", same_take=False,
                   clips=other)  # fmt: skip
     _, alone = grouped([load_results(str(tmp_path / n)) for n in ("a", "half")])
-    assert alone.apart == ["real-split: 1 clips are not half of the 3 of the first table"]
+    assert alone.apart == ["real-split: 1 clip, which is not half of the 3 of the first table"]
 
 
 def test_whoever_knows_of_other_real_videos_keeps_them_out(tmp_path: Path) -> None:

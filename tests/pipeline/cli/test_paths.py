@@ -31,6 +31,8 @@ NO_PATHS = {
     "checkpoint import": {"size", "face_mask_encoder"},
     "dataset card": {"name"},
     "dataset export": {"split"},
+    "dataset filter": {"where"},
+    "dataset forget": {"speaker", "video", "clip"},
     "dataset sheet": {"where"},
     "config template": {"command", "preset"},
     "config schema": {"command"},

@@ -93,7 +93,7 @@ def test_what_cannot_be_compared_is_refused_with_the_difference(
     assert "adds 1: another" in told
     longer = [{"reference_frames": 50 + (i == 3)} for i in range(40)]
     told = refused(old, candidate(tmp_path, "real", clips=longer), capsys)
-    assert "real videos of 1 clips are not the same: clip0003" in told
+    assert "other real videos for 1 clip: clip0003" in told
     told = refused(old, candidate(tmp_path, "split", same_take=False), capsys)
     assert "own real clip" in told
     told = refused(str(tmp_path / "none"), old, capsys)

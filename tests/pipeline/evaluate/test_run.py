@@ -180,7 +180,7 @@ def test_one_clip_has_no_set_distance(
     )
     row = of_set(run(given))["fvd16_i3d400"]
     assert (row["value"], row["status"], row["n"]) == (None, "unavailable", 1)
-    assert "1 generated clip(s)" in row["reason"]
+    assert "1 generated clip with" in row["reason"]
 
 
 def test_baselines(real: Path, card: str, tmp_path: Path) -> None:

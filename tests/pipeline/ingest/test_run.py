@@ -23,6 +23,7 @@ from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cluster.tasks import Failure, InProcess
 from pipeline.ingest import steps as steps
+from pipeline.ingest.command import report
 from pipeline.ingest.run import Summary, adopt, ingest
 from pipeline.ingest.sources import find_sources
 from tests.conftest import Dawn
@@ -401,3 +402,25 @@ def test_a_fault_in_one_span_ends_the_video_once_and_leaves_nothing(
 
 
 # --- the executor on Ray --------------------------------------------------------------------
+
+
+def test_videos_and_clips_are_counted_as_they_are_read(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not only when their group is committed; and a run with nothing to do says what there is."""
+    monkeypatch.setattr("pipeline.progress._LINE_EVERY_S", 0.0)
+    dataset = Dataset(str(tmp_path / "d"))
+    summary, _ = run(tmp_path / "d", [films])
+    said = capsys.readouterr().out
+    stages = ["1 read, 2 to go", "2 read, 1 to go", "3 read, 0 to go"]
+    assert [said.index(stage) for stage in stages] == sorted(said.index(stage) for stage in stages)
+    assert said.index(stages[-1]) < said.index("1 ok")
+    assert "3 read, 0 to go, 3 clips found" in said
+    assert "read" not in said.splitlines()[-1]
+    report(dataset, summary)
+    held = "the dataset holds 3 clips of 3 videos: 1 accepted, 0.1 minutes, 1 identity"
+    assert held in capsys.readouterr().out
+    report(dataset, run(tmp_path / "d", [films])[0])
+    said = capsys.readouterr().out
+    assert "done: 3 unchanged; nothing to do" in said
+    assert held in said
