@@ -13,12 +13,15 @@ class Beside(Generic[T]):
     """Calls `take` with each item that is put, in order, in a thread of its own.
 
     At most `ahead` items wait, so that memory is bounded. What `take` raises, the caller hears at
-    its next `put` or at `finish`; from then on items are dropped. Use as a context manager: one
+    its next `put` or at `finish`; from then on items are dropped. While no item waits, `idle` is
+    called as long as it says that there is more to do. Use as a context manager: one
     that is left without `finish` drops what waits, and the thread has ended after it.
     """
 
-    def __init__(self, take: Callable[[T], None], ahead: int) -> None:
-        self._take = take
+    def __init__(
+        self, take: Callable[[T], None], ahead: int, idle: Callable[[], bool] | None = None
+    ) -> None:
+        self._take, self._idle = take, idle
         self._items: queue.Queue[T | None] = queue.Queue(ahead)
         self._error: BaseException | None = None
         self._dropping = False
@@ -42,13 +45,19 @@ class Beside(Generic[T]):
             raise self._error
 
     def _run(self) -> None:
-        while (item := self._items.get()) is not None:
+        while True:
             try:
+                if self._idle is not None and self._items.empty():
+                    self._idle = self._idle if self._idle() else None
+                    continue
+                item = self._items.get()
+                if item is None:
+                    return
                 if not self._dropping:
                     self._take(item)
+                del item  # it may hold a device's memory
             except BaseException as error:  # noqa: BLE001 - the caller raises it
-                self._error, self._dropping = error, True
-            del item  # it may hold a device's memory
+                self._error, self._dropping, self._idle = error, True, None
 
     def __enter__(self) -> "Beside[T]":
         return self

@@ -201,9 +201,13 @@ def write_video(
                 on_picture(picture)
                 writer.add(picture)
 
+    def sound() -> bool:
+        with own.of("encode"):
+            return writer.prepare()
+
     with own.of("encode"):
         writer = VideoWriter(out, size, voice.path, voice.seconds, notes)
-    with writer, Beside(encode, ahead=AHEAD) as encoder:
+    with writer, Beside(encode, ahead=AHEAD, idle=sound) as encoder:
         for batch in batches:
             with timer.of("wait"):
                 encoder.put(batch)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections import deque
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -121,6 +122,12 @@ class VideoWriter:
         self._container.mux(self._video.encode(frame))
         self._sound.until(self.frames / FPS + self._lead)
 
+    def prepare(self) -> bool:
+        """Encode a little of the sound ahead, whose pictures are not there yet; whether there was
+        some left.
+        """
+        return self._sound.prepare()
+
     def finish(self) -> None:
         """Write what the encoders still hold, the rest of the sound and the index."""
         self._container.mux(self._video.encode(None))
@@ -154,19 +161,27 @@ class _SoundTrack:
         self._rate, self._layout = rate, layout
         self._blocks = self._source.blocks(rate, channels)
         self._at, self._stop = 0, round(seconds * rate)
-        self._ended = False
+        self._coded: deque[tuple[int, list[Any]]] = deque()
+        """Sample at which a block begins, and its packets."""
+
+    def prepare(self) -> bool:
+        """Encode a block ahead; whether there was one."""
+        block = next(self._blocks, None) if self._at < self._stop else None
+        if block is None:
+            return False
+        begin = self._at
+        self._coded.append((begin, self._encode(block)))
+        return True
 
     def until(self, seconds: float) -> None:
-        """Encode on, at least up to this time."""
-        while not self._ended and self._at < min(self._stop, seconds * self._rate):
-            block = next(self._blocks, None)
-            if block is None:
-                self._ended = True
-            else:
-                self._encode(block)
+        """Write on, at least up to this time."""
+        while self._coded or self.prepare():
+            if self._coded[0][0] >= seconds * self._rate:
+                return
+            self._container.mux(self._coded.popleft()[1])
 
     def finish(self) -> None:
-        """Encode what is left."""
+        """Write what is left."""
         self.until(float("inf"))
         self._container.mux(self._track.encode(None))
 
@@ -174,14 +189,15 @@ class _SoundTrack:
         """Close the source."""
         self._source.__exit__()
 
-    def _encode(self, block: NDArray[np.float32]) -> None:
+    def _encode(self, block: NDArray[np.float32]) -> list[Any]:
         samples = block[:, : self._stop - self._at]
         if not samples.shape[1]:
-            return
+            return []
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples), format="fltp", layout=self._layout
         )
         frame.sample_rate, frame.pts = self._rate, self._at
         frame.time_base = Fraction(1, self._rate)
         self._at += samples.shape[1]
-        self._container.mux(self._track.encode(frame))
+        packets: list[Any] = self._track.encode(frame)
+        return packets

@@ -89,3 +89,37 @@ def test_what_waits_is_dropped_where_the_caller_fails():
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert taken == [0]
+
+
+def test_time_that_nothing_needs_is_used_and_no_other():
+    """One call at a time between items; none while one waits, none once there is no more to do."""
+    done, idled = [], threading.Semaphore(0)
+
+    def idle():
+        done.append("idle")
+        idled.release()
+        return done.count("idle") < 3
+
+    with Beside(done.append, ahead=5, idle=idle) as beside:
+        for _ in range(3):
+            assert idled.acquire(timeout=60)
+        for item in range(3):
+            beside.put(item)
+        beside.finish()
+    assert done == ["idle", "idle", "idle", 0, 1, 2]
+
+
+def test_an_error_of_idle_time_is_heard():
+    failed = threading.Event()
+
+    def idle():
+        failed.set()
+        raise OSError("no sound")
+
+    def put():
+        with Beside(print, ahead=5, idle=idle) as beside:
+            failed.wait()
+            beside.finish()
+
+    with pytest.raises(OSError, match="no sound"):
+        put()

@@ -1,8 +1,10 @@
 """`dawn generate --stream`: the same frames, to a file or a pipe, and what an end leaves behind."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -61,6 +63,18 @@ def test_a_stream_shows_what_the_file_of_its_plan_shows(material, tmp_path, dawn
     assert b"moof" in (tmp_path / "stream.mp4").read_bytes()
     assert b"moof" not in (tmp_path / "file.mp4").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file.mp4", "stream.mp4"]
+
+
+def test_a_named_pipe_takes_it(material, tmp_path, dawn):
+    pipe, received = tmp_path / "pipe.mp4", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
+    reader.start()
+    assert dawn(*words(material, pipe, "--stream")).returncode == 0
+    reader.join()
+    assert pipe.is_fifo()
+    (tmp_path / "out.mp4").write_bytes(received[0])
+    assert len(decoded(tmp_path / "out.mp4")) == 25
 
 
 @pytest.mark.slow

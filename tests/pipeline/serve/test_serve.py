@@ -22,10 +22,12 @@ import uvicorn
 from PIL import Image
 from skimage.data import astronaut
 
+from dawn.sampling.flow import stretches
 from dawn.sampling.settings import stream_config
-from dawn.sampling.talking_head import TalkingHead
+from dawn.sampling.talking_head import Inputs, TalkingHead
+from pipeline.serve import command
 from pipeline.serve.app import make_app
-from pipeline.serve.command import is_loopback
+from pipeline.serve.command import is_loopback, warm
 from pipeline.serve.settings import Limits
 from pipeline.serve.videos import Studio
 from tests.conftest import ROOT, Dawn
@@ -242,6 +244,18 @@ def test_which_addresses_are_this_machine_s_alone(host, local):
     assert is_loopback(host) == local
 
 
+def test_a_gpu_is_warmed_up_by_every_length_of_stretch(model, monkeypatch):
+    monkeypatch.setattr(TalkingHead, "write", lambda self, inputs, out, config: seen.append(inputs))
+    seen: list[Inputs] = []
+    config = stream_config()
+    warm(model, config)
+    plan = stretches(seen[0].voice.frames, config.stretch, config.overlap, config.first_stretch)
+    assert {60, 120, 240} <= {stop - start for start, stop in plan}
+    monkeypatch.undo()
+    monkeypatch.setattr(command, "_WARM_SECONDS", 1)
+    warm(model, stream_config(**PLAN))
+
+
 @pytest.fixture
 def address(model) -> Iterator[str]:
     """A server on a real socket."""
@@ -258,7 +272,7 @@ def address(model) -> Iterator[str]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_documented_requests_work_as_they_stand(address, material, tmp_path):
-    script = "\n".join(command for command in commands("docs/generation.md") if "curl" in command)
+    script = "\n".join(one for one in commands("docs/generation.md") if "curl" in one)
     assert script.count("curl") == 2
     Image.fromarray(astronaut()).save(tmp_path / "face.png")
     shutil.copy(material / "voice.wav", tmp_path)
@@ -314,10 +328,10 @@ def test_a_port_that_is_taken_is_one_line(material, dawn: Dawn):
 
 @pytest.mark.slow
 def test_the_command_serves_and_ends_when_told(material, tmp_path):
-    command = [sys.executable, "-m", "pipeline.cli", "serve", "--checkpoint", material / "model",
+    words = [sys.executable, "-m", "pipeline.cli", "serve", "--checkpoint", material / "model",
                "--port", "0", "--steps", "1", "--device", "cpu"]  # fmt: skip
     process = subprocess.Popen(
-        list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        list(map(str, words)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     line = process.stdout.readline()
