@@ -30,6 +30,7 @@ from benchmarks.models import SIZES, invented_portrait, random_model, write_voic
 from benchmarks.report import Report, arguments, parse
 from dawn.features.rates import FPS
 from dawn.sampling.generate import OnWork, Timer, generate, render_clip
+from dawn.sampling.memory import peak_memory
 from dawn.sampling.model import Model
 from dawn.sampling.portrait import Portrait
 from dawn.sampling.render import Batch
@@ -123,7 +124,7 @@ def measure(
     in seconds: `first_frame_s` (list of `rounds`), its `p50` and `p95`, `first_bytes_s`,
     `steady_rate` (frames a second) and `late` frames of `whole` streams, and of each number of
     concurrent `sessions` the first frames' p50 and p95, the frames a second of all together, and
-    the late ones.
+    the late ones; `peak_bytes` of the process, on a GPU of PyTorch there.
     """
     place = torch.device(device)
     model = model or random_model(preset, place, dtype)
@@ -149,6 +150,7 @@ def measure(
         "steady_rate": float(np.median([steady_rate(times, first) for times in runs])),
         "late": max(late(times) for times in runs),
         "sessions": [concurrently(case, count) for count in sessions],
+        "peak_bytes": peak_memory(place),
     }  # fmt: skip
 
 

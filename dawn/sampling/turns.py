@@ -27,7 +27,8 @@ class Turns:
     """Lets one thread at a time make a batch of pictures.
 
     A turn is the next stretch's denoising with its first batch, or a batch more; so a video that
-    begins waits for the rest of a turn, not of a video. One object for one model's networks.
+    begins waits for the rest of a turn, not of a video. One object for one model's networks. What a
+    video keeps from turn to turn must be its own: others use the networks between.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

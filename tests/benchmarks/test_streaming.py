@@ -47,6 +47,7 @@ def test_generation_and_streaming_are_measured_with_little_installed() -> None:
     assert 0 < found["p50"] <= found["p95"]
     assert found["first_bytes_s"] > 0
     assert found["steady_rate"] > 0
+    assert found["peak_bytes"] > 1e8
     assert [row["count"] for row in found["sessions"]] == [2]
 
 
