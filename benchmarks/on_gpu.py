@@ -127,8 +127,8 @@ def agreement(bench: Bench) -> None:
             for name, out in (("fused", fused), ("plain", plain)):
                 far = float((out - exact).norm() / exact.norm())
                 bench.figure(f"agreement: step, {kind}, {name}", far, "of the norm")
-    same = frame_noise(0, "step", 0, (0, 20), (3, 32, 32))
-    far = float((frame_noise(0, "step", 0, (0, 20), (3, 32, 32), device=bench.device).cpu() - same).abs().max())
+    asked = (0, "step", range(3), range(20), (3, 32, 32))
+    far = float((frame_noise(*asked, device=bench.device).cpu() - frame_noise(*asked)).abs().max())
     bench.figure("agreement: noise", far, "at most")
 
 
@@ -226,7 +226,9 @@ def batch(bench: Bench) -> None:
             generate(model, portrait, voice, config, number, Path(name) / "out.mp4")
         frames, begin = 0, time.perf_counter()
         while not frames or (bench.time_left() > 3 and frames < 3000):
-            frames += generate(model, portrait, voice, config, frames, Path(name) / "out.mp4").frames
+            frames += generate(
+                model, portrait, voice, config, frames, Path(name) / "out.mp4"
+            ).frames
         bench.figure("batch: 8 s clips", frames / (time.perf_counter() - begin), "frames/s")
 
 
@@ -235,17 +237,34 @@ def stream(bench: Bench) -> None:
     from benchmarks.streaming import measure
 
     with tempfile.TemporaryDirectory() as name:
-        small: dict[str, Any] = {"rounds": 2, "whole": 1, "sessions": (1,), "steps": 1, "first_stretch": 9, "stretch": 16}
+        small: dict[str, Any] = {
+            "rounds": 2,
+            "whole": 1,
+            "sessions": (1,),
+            "steps": 1,
+            "first_stretch": 9,
+            "stretch": 16,
+        }
         found = measure(
-            Path(name), 1 if is_smoke() else 16, str(bench.device), "float32" if is_smoke() else "bfloat16",
-            preset=bench.preset, **(small if is_smoke() else {"sessions": (1, 8)}),
+            Path(name),
+            1 if is_smoke() else 16,
+            str(bench.device),
+            "float32" if is_smoke() else "bfloat16",
+            preset=bench.preset,
+            **(small if is_smoke() else {"sessions": (1, 8)}),
         )
     bench.figure("stream: first frame, p50", found["p50"], "s")
     bench.figure("stream: first frame, p95", found["p95"], "s", cold_s=found["cold_first_frame_s"])
     bench.figure("stream: first bytes", found["first_bytes_s"], "s")
     bench.figure("stream: steady rate", found["steady_rate"], "frames/s", late=found["late"])
     for row in found["sessions"]:
-        bench.figure(f"stream: {row['count']} at once, first frame, p95", row["p95"], "s", late=row["late"], frames_per_s=row["frames_per_s"])
+        bench.figure(
+            f"stream: {row['count']} at once, first frame, p95",
+            row["p95"],
+            "s",
+            late=row["late"],
+            frames_per_s=row["frames_per_s"],
+        )
 
 
 def render(bench: Bench) -> None:
@@ -269,19 +288,32 @@ def train(bench: Bench) -> None:
     from benchmarks.train_step import measure_stage
 
     preset = "tiny" if is_smoke() else "128"
-    cases: list[tuple[str, str]] = [(stage, kind) for kind in ("bfloat16", "float32") for stage in ("a2v", "lfg", "pbnet")]
+    cases: list[tuple[str, str]] = [
+        (stage, kind) for kind in ("bfloat16", "float32") for stage in ("a2v", "lfg", "pbnet")
+    ]
     for number, (stage, kind) in enumerate(cases):
         seconds = max(1.0, min(8.0, bench.time_left() / (len(cases) - number) - 6))
         if bench.time_left() < 5:
             return
         with suppress(torch.OutOfMemoryError):
             found = measure_stage(
-                stage, preset, 2 if is_smoke() else None, kind, str(bench.device),
-                0.5 if is_smoke() else seconds, workers=0 if is_smoke() else 12,
+                stage,
+                preset,
+                2 if is_smoke() else None,
+                kind,
+                str(bench.device),
+                0.5 if is_smoke() else seconds,
+                workers=0 if is_smoke() else 12,
             )
             default = kind == "bfloat16"
             case = f"train: {stage} {preset}" + ("" if default else f", {kind}")
-            bench.figure(case, found["samples_per_s"], "samples/s", wait_share=found["wait_share"], batch=found["batch"])
+            bench.figure(
+                case,
+                found["samples_per_s"],
+                "samples/s",
+                wait_share=found["wait_share"],
+                batch=found["batch"],
+            )
             bench.figure(f"{case}, memory", found["peak_mib"], "MiB")
 
 
@@ -305,7 +337,17 @@ def in_processes(names: Iterable[str], seconds: float, device: str) -> list[dict
     for number, name in enumerate(names):
         rest = sum(SECTIONS[other][1] for other in names[number:])
         share = max(10.0, (end - time.monotonic()) * SECTIONS[name][1] / rest)
-        command = [sys.executable, "-m", "benchmarks.on_gpu", "--section", name, "--seconds", str(share), "--device", device]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.on_gpu",
+            "--section",
+            name,
+            "--seconds",
+            str(share),
+            "--device",
+            device,
+        ]
         command += ["--smoke"] if is_smoke() else []
         print(f"== {name}: at most {share:.0f} s", flush=True)
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -337,12 +379,18 @@ def table(figures: list[dict[str, Any]]) -> None:
     for figure in figures:
         value, case = figure["value"], figure["case"]
         goal = GOALS[case].says(value) if case in GOALS and value is not None else ""
-        more = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in figure.items() if k not in known)
+        more = ", ".join(
+            f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}"
+            for k, v in figure.items()
+            if k not in known
+        )
         print(f"| {case} | {value} {figure['unit']} | {goal} | {more} |")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--device", default="cpu" if is_smoke() else "cuda")
@@ -357,8 +405,10 @@ def main() -> None:
         table(in_processes(options.sections, seconds, options.device))
         return
     bench = Bench(
-        torch.device(options.device), "tiny" if is_smoke() else "128",
-        time.monotonic() + options.seconds, Report("on_gpu"),
+        torch.device(options.device),
+        "tiny" if is_smoke() else "128",
+        time.monotonic() + options.seconds,
+        Report("on_gpu"),
     )
     torch.set_num_threads(1 if is_smoke() else torch.get_num_threads())
     SECTIONS[options.section][0](bench)

@@ -55,17 +55,22 @@ class Rotary(nn.Module):
 
     def forward(self, x: Tensor, frame_axis: int) -> Tensor:
         """Rotate `x` (..., D), whose frames lie along `frame_axis`; same shape and dtype."""
-        return rotate(x, self.angles(x.shape[frame_axis], x.dtype), frame_axis)
+        return rotate(x, turns_of(self.angles(x.shape[frame_axis], x.dtype)), frame_axis)
 
 
-def rotate(x: Tensor, angles: Tensor, frame_axis: int) -> Tensor:
-    """Turn pairs of the first features of `x` (..., D) by `angles` (T, dims / 2); same shape."""
-    frames, half = angles.shape
+def turns_of(angles: Tensor) -> Tensor:
+    """The complex numbers of length 1 at these angles."""
+    return torch.polar(torch.ones_like(angles), angles)
+
+
+def rotate(x: Tensor, turns: Tensor, frame_axis: int) -> Tensor:
+    """Turn pairs of the first features of `x` (..., D) by `turns` (T, dims / 2); same shape."""
+    frames, half = turns.shape
     shape = [1] * (x.ndim - 1) + [half]
     shape[frame_axis] = frames
-    turn = torch.polar(torch.ones_like(angles), angles).view(shape)
-    pairs = x[..., : 2 * half].to(angles.dtype).unflatten(-1, (-1, 2))
-    turned = torch.view_as_real(torch.view_as_complex(pairs) * turn).flatten(-2).to(x.dtype)
+    pairs = x[..., : 2 * half].to(turns.real.dtype).unflatten(-1, (-1, 2))
+    turned = torch.view_as_complex(pairs) * turns.view(shape)
+    turned = torch.view_as_real(turned).flatten(-2).to(x.dtype)
     return torch.cat((turned, x[..., 2 * half :]), dim=-1) if 2 * half < x.shape[-1] else turned
 
 

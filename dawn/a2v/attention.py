@@ -11,7 +11,15 @@ from torch import Tensor, nn
 
 from dawn.a2v.frames import ChannelNorm, chunked
 from dawn.a2v.kernels import fused
-from dawn.attention import BiasBlock, RelativeBias, Rotary, attend_in_blocks, bias_blocks, rotate
+from dawn.attention import (
+    BiasBlock,
+    RelativeBias,
+    Rotary,
+    attend_in_blocks,
+    bias_blocks,
+    rotate,
+    turns_of,
+)
 
 FRAMES, PIXELS = 1, 2
 
@@ -43,7 +51,7 @@ class Residual(nn.Module):
         """
         attention, norm = self.attention, self.fn["norm"]
         if fused(x):
-            return attention.added_to(x, norm(x), *context)  # type: ignore[no-any-return]
+            return attention.added_to(x, norm(x), *context)
 
         def update(part: Tensor) -> Tensor:
             result: Tensor = part + attention(norm(part), *context)
@@ -59,8 +67,8 @@ class Frames(NamedTuple):
     """What attention over frames needs beside them; it holds for all denoising steps."""
 
     window: int
-    angles: Tensor
-    """(T, dims / 2): how far pairs of features are turned."""
+    turns: Tensor
+    """(T, dims / 2) complex: how far pairs of features are turned."""
     blocks: list[BiasBlock]
     """For the plain formula."""
     fused: tuple[Tensor, Tensor, Tensor] | None
@@ -88,16 +96,16 @@ class TemporalAttention(nn.Module):
         kernels, dim = fused(weight), self.width // (3 * self.heads)
         if kernels is None or not kernels.takes_width(dim):
             blocks = bias_blocks(relative, frames, window, weight.dtype)
-            return Frames(reach, angles, blocks, None)
-        turns = F.pad(angles, (0, dim // 2 - angles.shape[1]))  # the rest is not turned
+            return Frames(reach, turns_of(angles), blocks, None)
+        padded = F.pad(angles, (0, dim // 2 - angles.shape[1]))  # the rest is not turned
         band = kernels.band_of(relative(reach + kernels.QUERIES - 1, reach).float(), reach)
-        return Frames(reach, angles, [], (band, turns.cos(), turns.sin()))
+        return Frames(reach, turns_of(angles), [], (band, padded.cos(), padded.sin()))
 
     def forward(self, x: Tensor, frames: Frames) -> Tensor:
         """(B, T, P, C), same shape."""
         clips = x.transpose(1, 2).flatten(0, 1)  # (B P) T C: a pixel's frames become neighbours
         qkv = self.to_qkv(clips).unflatten(-1, (3, self.heads, -1))
-        q, k = rotate(qkv[:, :, :2], frames.angles, frame_axis=1).unbind(2)
+        q, k = rotate(qkv[:, :, :2], frames.turns, frame_axis=1).unbind(2)
         q, k, v = (part.transpose(1, 2) for part in (q, k, qkv[:, :, 2]))  # (B P) head T dim
         out = attend_in_blocks(q, k, v, frames.blocks).transpose(1, 2).flatten(-2)
         result: Tensor = self.to_out(out).unflatten(0, (x.shape[0], -1)).transpose(1, 2)

@@ -14,7 +14,7 @@ from dawn.a2v.conditioning import (
     conditions_of,
 )
 from dawn.a2v.config import UNetConfig
-from dawn.a2v.frames import ClipGroupNorm, FrameConv
+from dawn.a2v.frames import ClipGroupNorm, FrameConv, in_place
 from dawn.a2v.kernels import fused
 
 
@@ -43,11 +43,7 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor, scale_shift: Tensor | None = None) -> Tensor:
         """(B, T, H, W, inputs) to outputs; `scale_shift` is (B, 2 * outputs)."""
-        x = self.norm(self.proj(x))
-        if scale_shift is not None:
-            scale, shift = scale_shift[:, None, None, None].chunk(2, dim=-1)
-            x = x.mul_(scale + 1).add_(shift) if in_place() else x * (scale + 1) + shift
-        return F.silu(x, inplace=in_place())
+        return F.silu(self.norm(self.proj(x), scale_shift), inplace=in_place())
 
     def before_activation(
         self, x: Tensor, scale_shift: Tensor | None = None
@@ -120,11 +116,6 @@ class ResBlock(nn.Module):
         out: Tensor = self.block2(hidden)
         skip = self.res_conv(x)
         return out.add_(skip) if in_place() else out + skip
-
-
-def in_place() -> bool:
-    """Whether a block's own intermediate results may be overwritten: no gradient needs them."""
-    return not torch.is_grad_enabled()
 
 
 def activated_linear(inputs: int, outputs: int) -> nn.Sequential:

@@ -99,9 +99,7 @@ class GaussianDiffusion(nn.Module):
         prepared: Prepared = self.denoise_fn.prepare(features, cond, window)
         return prepared
 
-    def guided_noise(
-        self, z: Tensor, prepared: Prepared, times: Tensor, guidance: float
-    ) -> Tensor:
+    def guided_noise(self, z: Tensor, prepared: Prepared, times: Tensor, guidance: float) -> Tensor:
         """Predicted noise with classifier-free guidance: null + guidance * (cond - null).
 
         `prepared` is for this guidance. At guidance 1 nothing is asked without conditions.

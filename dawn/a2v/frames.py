@@ -63,19 +63,31 @@ def frames_of(images: Tensor, like: Tensor) -> Tensor:
 
 
 class ClipGroupNorm(nn.GroupNorm):
-    """Group normalisation whose statistics span a clip: all frames, rows and columns."""
+    """Group normalisation whose statistics span a clip: all frames, rows and columns.
 
-    def forward(self, x: Tensor) -> Tensor:
+    `scale_shift` (B, 2 * C), where it is given, modulates what comes out: times scale + 1, plus
+    shift.
+    """
+
+    def forward(self, x: Tensor, scale_shift: Tensor | None = None) -> Tensor:
         """(B, T, H, W, C), same shape."""
         if x.device.type == "cpu":
             image = x.flatten(1, 2).permute(0, 3, 1, 2)  # one tall picture: the kernel's own layout
             out = F.group_norm(image, self.num_groups, self.weight, self.bias, self.eps)
-            return out.permute(0, 2, 3, 1).contiguous().view_as(x)
+            out = out.permute(0, 2, 3, 1).contiguous().view_as(x)
+            if scale_shift is None:
+                return out
+            scale, shift = scale_shift[:, None, None, None].chunk(2, dim=-1)
+            return out.mul_(scale + 1).add_(shift) if in_place() else out * (scale + 1) + shift
         # a GPU's kernel gives a clip's group to one of its many processors: two reductions instead
         groups = x.view(len(x), -1, self.num_groups, x.shape[-1] // self.num_groups)
         variance, mean = torch.var_mean(groups, (1, 3), correction=0, keepdim=True)
         factor = (variance + self.eps).rsqrt() * self.weight.view(self.num_groups, -1)
-        added = self.bias.view(self.num_groups, -1) - mean * factor
+        added = torch.addcmul(self.bias.view(self.num_groups, -1), mean, factor, value=-1)
+        if scale_shift is not None:
+            scale, shift = scale_shift.view(len(x), 2, 1, *factor.shape[2:]).unbind(1)
+            factor = factor * (scale + 1)
+            added = torch.addcmul(shift, added, scale + 1)
         return torch.addcmul(added.to(x.dtype), groups, factor.to(x.dtype)).view_as(x)
 
     def affine_of(self, x: Tensor, bias: Tensor | None, scale_shift: Tensor | None) -> Tensor:
@@ -87,6 +99,11 @@ class ClipGroupNorm(nn.GroupNorm):
             x, self.num_groups, self.weight, self.bias, self.eps, bias, scale_shift
         )
         return affine
+
+
+def in_place() -> bool:
+    """Whether a block's own intermediate results may be overwritten: no gradient needs them."""
+    return not torch.is_grad_enabled()
 
 
 class ChannelNorm(nn.Module):

@@ -43,9 +43,7 @@ def take_step(
     return of_z0 * z0 + of_noise * noise + of_z * z + of_fresh * fresh
 
 
-def step_for(
-    diffusion: GaussianDiffusion, prepared: Prepared, z: Tensor, guidance: float
-) -> Step:
+def step_for(diffusion: GaussianDiffusion, prepared: Prepared, z: Tensor, guidance: float) -> Step:
     """How to take steps with clips like `z` (B, 3, T, h, w); see `take_step`."""
 
     def plain(z: Tensor, fresh: Tensor, time: Tensor, coefficients: Tensor) -> Tensor:

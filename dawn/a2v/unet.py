@@ -45,7 +45,7 @@ class Prepared:
         for conditions in self.conditions.values():
             found += conditions
         for frames in self.frames.values():
-            found += [frames.angles, *(block.bias for block in frames.blocks)]
+            found += [frames.turns, *(block.bias for block in frames.blocks)]
             found += frames.fused or ()
         return found
 
@@ -67,11 +67,10 @@ class Level(nn.ModuleList):
 
     def forward(self, x: Tensor, shifts: dict[ResBlock, Tensor], prepared: Prepared) -> Tensor:
         """(B, T, H, W, inputs) to outputs, before the resize; `shifts` as `UNet.time_shifts`."""
-        block1, block2, over_pixels, over_time, _ = self
-        for block in (block1, block2):
+        for block in (cast("ResBlock", self[0]), cast("ResBlock", self[1])):
             x = block(x, shifts[block], prepared.conditions[block])
-        x = over_pixels(x)
-        result: Tensor = over_time(x, prepared.frames[over_time.attention])
+        over_pixels, over_time = cast("Residual", self[2]), cast("Residual", self[3])
+        result: Tensor = over_time(over_pixels(x), prepared.frames[over_time.attention])
         return result
 
     def resize(self, x: Tensor) -> Tensor:
@@ -139,6 +138,7 @@ class UNet(nn.Module):
         audio, pose, eyes = cond.to(dtype).split(sizes, dim=-1)
         conditions = (audio, pose, eyes / config.eye_unit)
         blocks = self._conditional_blocks()
+        in_time = [cast("nn.Linear", block.time_mlp[1]) for block in blocks]
         layers = [m for m in self.modules() if isinstance(m, TemporalAttention)]
         relative, length = self.time_rel_pos_bias, cond.shape[1]
         return Prepared(
@@ -146,8 +146,8 @@ class UNet(nn.Module):
             conditions={block: block.prepare(conditions) for block in blocks},
             frames={layer: layer.prepare(relative, length, window) for layer in layers},
             time=(
-                torch.cat([block.time_mlp[1].weight for block in blocks]),
-                torch.cat([block.time_mlp[1].bias for block in blocks]),
+                torch.cat([layer.weight for layer in in_time]),
+                torch.cat([layer.bias for layer in in_time]),
             ),
         )
 
@@ -168,7 +168,7 @@ class UNet(nn.Module):
         for layer in layers:
             time = layer(time)
         blocks = self._conditional_blocks()
-        sizes = [block.time_mlp[1].out_features for block in blocks]
+        sizes = [cast("nn.Linear", block.time_mlp[1]).out_features for block in blocks]
         shifts = F.linear(F.silu(time), *prepared.time).split(sizes, dim=-1)
         return dict(zip(blocks, shifts, strict=True))
 
@@ -176,7 +176,7 @@ class UNet(nn.Module):
         """`forward` with everything prepared that is the same at all times."""
         shifts = self.time_shifts(times, prepared)
 
-        def block(layer: nn.Module, x: Tensor) -> Tensor:
+        def block(layer: ResBlock, x: Tensor) -> Tensor:
             result: Tensor = layer(x, shifts[layer], prepared.conditions[layer])
             return result
 

@@ -94,14 +94,14 @@ def complete(
         first = conventions.normalised_states(states)[own]
         # one draw a frame, the same on every device and for every length
         latent = frame_noise(
-            seed, "pbnet", number, (0, len(audio)), (config.latent_dim,),
+            seed, "pbnet", range(number, number + 1), range(len(audio)), (config.latent_dim,),
             device=model.device, stream=stream,
         )  # fmt: skip
         heard = torch.from_numpy(conventions.normalised_audio(audio))
         out = network.decoder(
             torch.from_numpy(first)[None].to(model.device),
             heard[None].to(model.device),
-            latent[:, None],
+            latent.transpose(0, 1),
             config.window,
         )
         found = np.zeros((len(audio), POSE_DIM + EYE_DIM), np.float32)

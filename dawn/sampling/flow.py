@@ -49,8 +49,11 @@ def work(frames: int, config: GenerateConfig) -> int:
     return config.steps * sum(stop - start for start, stop in plan)
 
 
-Noise = Callable[[Kind, int, tuple[int, int], tuple[int, ...]], Tensor]
+Noise = Callable[[Kind, range, range, tuple[int, ...]], Tensor]
 """`frame_noise` of one video."""
+
+DRAWN_AT_ONCE = 2**22
+"""Numbers: so many that a GPU is not kept waiting for launches, and no more memory than a step."""
 
 
 class _Stretch:
@@ -66,6 +69,7 @@ class _Stretch:
         on_step: Callable[[int], None] | None,
     ) -> None:
         self._noise, self._start, self._stop = noise, start, stop
+        self._fresh: Iterator[Tensor] = iter(())
         self._overlap = overlap
         self._before = before
         """Of each step: the end of the stretch before, (1, 3, overlap, h, w)."""
@@ -76,12 +80,19 @@ class _Stretch:
 
     def first(self, shape: tuple[int, ...]) -> Tensor:
         """The noise to begin with, (1, 3, T, h, w); `shape` is (3, h, w)."""
-        return self._drawn("start", 0, shape)
+        return self._drawn("start", range(1), shape)[0]
 
     def draw(self, z: Tensor) -> Tensor:
         """See Course."""
+        fresh = next(self._fresh, None)
+        if fresh is None:
+            count = max(1, DRAWN_AT_ONCE // z.numel())
+            shape = (z.shape[1], *z.shape[3:])
+            numbers = range(self._draws, self._draws + count)
+            self._fresh = iter(self._drawn("step", numbers, shape))
+            fresh = next(self._fresh)
         self._draws += 1
-        return self._drawn("step", self._draws - 1, (z.shape[1], *z.shape[3:])).to(z.dtype)
+        return fresh.to(z.dtype)
 
     def settle(self, z: Tensor) -> Tensor:
         """See Course."""
@@ -97,9 +108,10 @@ class _Stretch:
             self._on_step(self._stop - self._start)
         return z
 
-    def _drawn(self, kind: Kind, number: int, shape: tuple[int, ...]) -> Tensor:
-        frames = self._noise(kind, number, (self._start, self._stop), shape)
-        return frames.transpose(0, 1)[None].contiguous()
+    def _drawn(self, kind: Kind, numbers: range, shape: tuple[int, ...]) -> Tensor:
+        """(numbers, 1, 3, T, h, w)."""
+        noise = self._noise(kind, numbers, range(self._start, self._stop), shape)
+        return noise.transpose(1, 2).unsqueeze(1).contiguous()
 
 
 @torch.inference_mode()

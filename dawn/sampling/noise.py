@@ -35,33 +35,34 @@ def item_seed(seed: int, item: str) -> int:
 def frame_noise(
     seed: int,
     kind: Kind,
-    number: int,
-    frames: tuple[int, int],
+    numbers: range,
+    frames: range,
     shape: tuple[int, ...],
     *,
     device: torch.device | str = "cpu",
     stream: Stream = "philox",
 ) -> Tensor:
-    """Standard normal noise (stop - start, *shape), float32, of the `frames` [start, stop).
+    """Standard normal noise (numbers, frames, *shape), float32, of consecutive `frames`.
 
-    `kind` and `number` tell the draws of a video apart, such as one for each step. The CPU and a
-    GPU draw the same numbers, but for roundings in the last digit.
+    `kind` and the numbers tell the draws of a video apart, such as one for each step. The CPU and
+    a GPU draw the same numbers, but for roundings in the last digit.
     """
     if stream == "blocks":
-        return _drawn_in_blocks(seed, kind, number, frames, shape).to(device)
-    start, stop = frames
+        draws = [_drawn_in_blocks(seed, kind, number, frames, shape) for number in numbers]
+        return torch.stack(draws).to(device)
     count = math.prod(shape)
-    places = torch.arange(-(-count // 4), device=device)
+    axes = (-(-count // 4), len(frames), len(numbers))
+    places, frame, number = (torch.arange(length, device=device) for length in axes)
     words = philox(
         (
-            places.expand(stop - start, -1),
-            torch.arange(start, stop, device=device)[:, None].expand(-1, len(places)),
-            torch.full((1, 1), number, device=device),
-            torch.full((1, 1), _KINDS.index(kind), device=device),
+            places.expand(axes[::-1]),
+            (frame + frames.start)[:, None].expand(axes[::-1]),
+            (number + numbers.start)[:, None, None],
+            torch.full((1, 1, 1), _KINDS.index(kind), device=device),
         ),
         (seed & WORD, seed >> 32 & WORD),
     )
-    return normal(words).flatten(1)[:, :count].reshape(-1, *shape)
+    return normal(words).flatten(2)[..., :count].reshape(*axes[:0:-1], *shape)
 
 
 def philox(counter: tuple[Tensor, ...], key: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -90,10 +91,10 @@ def normal(words: tuple[Tensor, ...]) -> Tensor:
 
 
 def _drawn_in_blocks(
-    seed: int, kind: Kind, number: int, frames: tuple[int, int], shape: tuple[int, ...]
+    seed: int, kind: Kind, number: int, frames: range, shape: tuple[int, ...]
 ) -> Tensor:
     """Blocks of frames from PyTorch's generator on the CPU, each from its own seed."""
-    start, stop = frames
+    start, stop = frames.start, frames.stop
     draw = kind if kind == "start" else f"{kind} {number}"
     first, last = start // BLOCK, (stop - 1) // BLOCK
     blocks = []

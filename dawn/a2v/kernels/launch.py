@@ -123,9 +123,7 @@ def band_of(by_distance: Tensor, window: int) -> Tensor:
     needed = by_distance[:, reach - window - QUERIES + 1 : reach + window + QUERIES]
     rows = needed.unfold(-1, columns, 1).flip(1)
     padded = triton.cdiv(columns, KEYS) * KEYS
-    band = torch.full(
-        (len(by_distance), QUERIES, padded), BELOW_ANY, device=by_distance.device
-    )
+    band = torch.full((len(by_distance), QUERIES, padded), BELOW_ANY, device=by_distance.device)
     band[..., :columns] = rows
     return band
 

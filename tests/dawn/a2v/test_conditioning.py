@@ -48,6 +48,10 @@ def test_frames_see_their_own_condition_only():
     before = attend_to_conditions(x, conditions_of(attentions, contexts))
     contexts[2] = contexts[2].clone()
     contexts[2][:, 1] += 1
-    changed = (attend_to_conditions(x, conditions_of(attentions, contexts)) - before).abs().amax((0, 2, 3, 4))
+    changed = (
+        (attend_to_conditions(x, conditions_of(attentions, contexts)) - before)
+        .abs()
+        .amax((0, 2, 3, 4))
+    )
     assert changed[1] > 1e-3
     assert changed[[0, 2]].max() == 0

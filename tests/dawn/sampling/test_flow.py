@@ -72,7 +72,7 @@ def test_every_frame_comes_once(frames):
 
 def test_a_short_video_is_plain_sampling():
     ours = motion(Opinion(), 20, replace(CONFIG, eta=0.0))
-    noise = frame_noise(0, "start", 0, (0, 20), (3, 4, 4)).transpose(0, 1)[None]
+    noise = frame_noise(0, "start", range(1), range(20), (3, 4, 4)).transpose(1, 2)
     cond = torch.linspace(-1, 1, 20)[:, None].repeat(1, 4)[None]
     plain = sample(
         Opinion(),
@@ -116,13 +116,17 @@ def test_seeds_and_items_differ():
 @pytest.mark.parametrize("stream", ["philox", "blocks"])
 def test_noise_belongs_to_the_frame(stream):
     def drawn(kind, number, frames, seed=3):
-        return frame_noise(seed, kind, number, frames, (3, 2, 5), stream=stream)
+        numbers = range(number, number + 1)
+        return frame_noise(seed, kind, numbers, frames, (3, 2, 5), stream=stream)[0]
 
-    whole = drawn("start", 0, (0, 5 * BLOCK))
+    every = range(5 * BLOCK)
+    whole = drawn("start", 0, every)
     for start, stop in ((0, 1), (7, 33), (BLOCK, 2 * BLOCK), (BLOCK - 1, BLOCK + 1)):
-        assert torch.equal(drawn("start", 0, (start, stop)), whole[start:stop])
-    others = [drawn("step", 0, (0, 100)), drawn("step", 1, (0, 100)), drawn("pbnet", 0, (0, 100)),
-              drawn("start", 0, (0, 100), seed=4), drawn("start", 0, (0, 100), seed=3 + 2**32)]  # fmt: skip
+        assert torch.equal(drawn("start", 0, range(start, stop)), whole[start:stop])
+    steps = frame_noise(3, "step", range(4), every, (3, 2, 5), stream=stream)
+    assert torch.equal(steps[2], drawn("step", 2, every))
+    others = [drawn("step", 0, every), drawn("step", 1, every), drawn("pbnet", 0, every)]
+    others += [drawn("start", 0, every, seed) for seed in (4, 3 + 2**32)]
     for other in others:
         shared = torch.corrcoef(torch.stack((whole.flatten(), other.flatten())))[0, 1]
         assert abs(shared) < 0.1
@@ -143,7 +147,7 @@ def test_philox_gives_the_published_words():
 
 
 def test_noise_is_standard_normal():
-    drawn = frame_noise(7, "step", 5, (0, 200), (3, 32, 32)).double()
+    drawn = frame_noise(7, "step", range(5, 6), range(200), (3, 32, 32))[0].double()
     assert abs(float(drawn.mean())) < 0.005
     assert abs(float(drawn.std()) - 1) < 0.005
     assert abs(float((drawn**4).mean()) - 3) < 0.05
@@ -156,7 +160,7 @@ def test_noise_is_standard_normal():
 @pytest.mark.gpu
 def test_a_gpu_draws_the_same_noise():
     here, there = (
-        frame_noise(1, "step", 2, (30, 90), (3, 32, 32), device=device)
+        frame_noise(1, "step", range(2, 5), range(30, 90), (3, 32, 32), device=device)
         for device in ("cpu", "cuda")
     )
     assert (here - there.cpu()).abs().max() < 1e-6
