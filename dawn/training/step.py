@@ -46,9 +46,10 @@ class Stepper:
 
     def __init__(self, objective: Objective, settings: RunSettings, place: Place) -> None:
         allow_tf32(settings.tf32, place.device)
-        layout = torch.channels_last if place.cuda else torch.preserve_format
         self.settings, self.place = settings, place
-        self.objective = objective.to(place.device, memory_format=layout)
+        self.objective = objective.to(place.device)
+        if place.cuda:  # convolutions' weights; pictures come in the same layout
+            objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = {key: value.clone() for key, value in self.weights().items()}
         self.optimizer = optimizer_of(objective, settings, fused=place.fused)
         self._parallel = self._shared()
