@@ -95,7 +95,7 @@ def config_of(
 
 def run(stepper: Stepper, batches: Batches, seconds: float) -> dict[str, Any]:
     """Step until the time is over; what was measured of the steps after the first few."""
-    cuda, unread, numbers = stepper.place.cuda, Unread(), {}
+    cuda, unread = stepper.place.cuda, Unread()
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     began, done = time.monotonic(), 0

@@ -40,6 +40,7 @@ NOT_RUN = {
     "source .venv": "the environment is active",
     "dawn train lfg --dataset data/ --out runs/lfg --preset 128": "needs eight GPUs",
     "dawn train a2v --dataset data/ --out runs/a2v --preset 128": "builds on the one above",
+    "dawn train all --dataset data/ --out runs/small --preset small": "needs a GPU",
     "dawn generate --checkpoint official-128": "needs HuBERT-large; test_generate_official.py",
     "ray start --head": "the fixture `cluster` starts one, on free ports",
     "dawn ingest footage/ --dataset data/ --address": "names the cluster of the line above",

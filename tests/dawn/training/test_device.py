@@ -87,9 +87,6 @@ def test_everything_that_a_loss_needs_moves_with_it(stage: str, preset: str) -> 
     assert {value.device.type for value in batch.values()} == {"meta"}
     loss, parts = objective(batch)
     assert {value.device.type for value in (loss, *parts.values())} == {"meta"}
-    loss.backward()
-    gradients = [p.grad for p in objective.network.parameters() if p.requires_grad]
-    assert sum(g is not None for g in gradients) > 0.9 * len(gradients)
 
 
 def test_bytes_and_boxes_are_what_is_copied() -> None:

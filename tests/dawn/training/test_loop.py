@@ -345,13 +345,13 @@ def one_of_two(rank: int, task: TrainingTask, meeting: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["pbnet", "a2v"])
+@pytest.mark.parametrize(("stage", "parts"), [("pbnet", 1), ("a2v", 2)])
 def test_two_processes_take_the_step_that_one_takes(
-    stage: str, dataset: Dataset, flow: str, tmp_path: Path
+    stage: str, parts: int, dataset: Dataset, flow: str, tmp_path: Path
 ) -> None:
-    """tests/pipeline/train has the flow generator, on Ray."""
+    """In parts, too: they meet at the last alone. tests/pipeline/train has LFG, on Ray."""
     run = replace(SHORT, steps=1, batch=4, validate_every=1, ema=0.0)
     Trainer(task_of(stage, dataset, tmp_path / "one", flow, run), quiet).run()
-    two = task_of(stage, dataset, tmp_path / "two", flow, run)
+    two = task_of(stage, dataset, tmp_path / "two", flow, replace(run, accumulate=parts))
     torch.multiprocessing.spawn(one_of_two, (two, str(tmp_path / "meeting")), nprocs=2)
     gradients_agree(tmp_path / "one", tmp_path / "two")
