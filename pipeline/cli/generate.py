@@ -91,6 +91,11 @@ FirstStretch = Annotated[
 ]
 Drive = Annotated[str, _flag(_HOW, "net, still, or real: of --dataset's clip.")]
 Dtype = Annotated[str, _flag(_HOW, "float32, bfloat16 or float16.")]
+Noise = Annotated[str, _flag(_HOW, "philox, or blocks: as before there was a choice.")]
+GpuShare = Annotated[
+    float, _flag(_MANY, "Share of a GPU for each worker: one encodes while another's network runs.",
+                 min=0.01, max=1),
+]  # fmt: skip
 
 
 def generate(
@@ -123,7 +128,9 @@ def generate(
     blink: Drive = "net",
     max_seconds: MaxSeconds = None,
     device: Device = "auto",
+    gpus_per_worker: GpuShare = 0.5,
     dtype: Dtype = "float32",
+    noise: Noise = "philox",
 ) -> None:
     """Make a portrait speak: one video, or every clip of a test set on a cluster.
 
@@ -136,7 +143,8 @@ def generate(
 
     config = (stream_config if stream else config_of)(
         "dawn generate", method=method, steps=steps, guidance=guidance, eta=eta, window=window,
-        stretch=stretch, first_stretch=first_stretch, dtype=dtype, pose=pose, blink=blink,
+        stretch=stretch, first_stretch=first_stretch, dtype=dtype, noise=noise, pose=pose,
+        blink=blink,
     )  # fmt: skip
     check_seconds(max_seconds)
     files = _Files(checkpoint, out, image, audio, pose_from, blink_from, dataset, list_)
@@ -147,6 +155,7 @@ def generate(
         _generate_many(
             files, config, how, split=split, baseline=baseline, system=system, workers=workers,
             address=address, limit=limit, timeout_s=timeout_seconds, retry=retry,
+            gpus_per_worker=gpus_per_worker,
         )  # fmt: skip
     elif baseline is not None:
         raise InputError("--baseline goes with --dataset")
@@ -201,8 +210,8 @@ def _generate_one(
     )  # fmt: skip
     made = generate_one(request)
     request.console.print(
-        f"{files.out}: {count(made.frames, 'frame')} of {made.size} pixels, {made.duration_s:.2f} s, "
-        f"made in {made.wall_s:.1f} s (network {made.network_s:.1f}, rendering {made.render_s:.1f}, "
+        f"{files.out}: {count(made.frames, 'frame')} of {made.size} pixels, "
+        f"{made.duration_s:.2f} s, made in {made.wall_s:.1f} s (network {made.network_s:.1f}, rendering {made.render_s:.1f}, "
         f"waiting for the encoder {made.wait_s:.1f}; {made.wall_s / made.duration_s:.1f} times its "
         "length)",
         markup=False,

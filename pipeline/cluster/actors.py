@@ -4,6 +4,7 @@ Like `pipeline.cluster.tasks.OnRay`, but each worker is a Ray actor that is set 
 that dies is replaced and its job tried again; a job that hangs takes its worker with it.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -76,18 +77,18 @@ class _Running:
 
 
 class OnActors:
-    """Workers as Ray actors of one CPU, or of one GPU each."""
+    """Workers as Ray actors of one CPU each, or of a share of a GPU."""
 
     def __init__(
         self,
         ray: OnRay,
         make: Callable[..., Worker],
         *arguments: object,
-        gpus: bool = False,
+        gpus: float = 0.0,
         timeout_s: float = 3600.0,
         attempts: int = 3,
     ) -> None:
-        """Start the workers. Raises InputError when they cannot be set up."""
+        """Start the workers, each of `gpus` GPUs. Raises InputError when they cannot be set up."""
         import ray as module
 
         self._ray, self._owner = module, ray
@@ -95,7 +96,7 @@ class OnActors:
         self._timeout_s, self._attempts = timeout_s, attempts
         resources = module.cluster_resources()
         self._gpus = gpus
-        count = int(resources.get("GPU", 0)) if gpus else ray.workers
+        count = math.floor(resources.get("GPU", 0) / gpus + 1e-6) if gpus else ray.workers
         if count < 1:
             raise InputError("--device cuda: the cluster has no GPU; use --device cpu")
         self._starting: dict[Any, Any] = {}
@@ -138,7 +139,7 @@ class OnActors:
         self._owner.close()
 
     def _start(self) -> None:
-        options = {"num_gpus": 1} if self._gpus else {"num_cpus": 1}
+        options = {"num_gpus": self._gpus} if self._gpus else {"num_cpus": 1}
         actor = self._ray.remote(_Actor).options(max_restarts=0, **options)
         handle = actor.remote(self._make, self._arguments)
         self._starting[handle.ready.remote()] = handle

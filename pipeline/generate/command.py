@@ -45,6 +45,8 @@ class ManyOptions:
     seed: int = 0
     max_seconds: float | None = None
     device: str = "auto"
+    gpus_per_worker: float = 0.5
+    """While one worker encodes, the other's network runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,9 @@ def start_workers(options: ManyOptions, task: RunTask) -> OnActors:
     ray = OnRay(options.workers, options.address, options.timeout_s)
     try:
         return OnActors(
-            ray, Maker, task, gpus=task.device.startswith("cuda"), timeout_s=options.timeout_s
-        )
+            ray, Maker, task, timeout_s=options.timeout_s,
+            gpus=options.gpus_per_worker if task.device.startswith("cuda") else 0,
+        )  # fmt: skip
     except InputError:
         ray.close()
         raise
