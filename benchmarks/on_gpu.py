@@ -21,7 +21,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,34 +165,40 @@ def random_side(preset: str) -> int:
 
 def step(bench: Bench) -> None:
     """One denoising step by length, precision, and whether it is replayed as a graph."""
-    from dawn.a2v.step import step_for, take_step
-
     side = random_side(bench.preset)
     lengths = [5] if is_smoke() else [200, 40, 100, 400, 1000, 2000]
     for dtype in ("bfloat16", "float32"):
         diffusion = random_model(bench.preset, bench.device, dtype).a2v.diffusion  # type: ignore[arg-type]
-        unet = diffusion.denoise_fn.config
         for frames in lengths:
             if bench.time_left() < 3:
                 return
-            z = torch.randn(1, 3, frames, side, side, device=bench.device)
-            features = torch.randn(1, unet.feature_channels, side, side, device=bench.device)
-            cond = torch.randn(1, frames, unet.cond_dim, device=bench.device)
-            now = torch.tensor([500], device=bench.device)
-            row = torch.tensor([[0.5, 0.4, 0.0, 0.1]], device=bench.device)
             with torch.inference_mode(), suppress(torch.OutOfMemoryError):
-                prepared = diffusion.prepare(features, cond, 40, 1.0)
-                bench.peak()
-                eager = bench.timed(lambda: take_step(diffusion, prepared, 1.0, z, z, now, row))
-                case = f"step: {frames} frames, {dtype}"
-                bench.figure(f"{case}, launched", 1000 * eager, "ms", peak_mib=bench.peak())
-                if bench.device.type == "cuda":
-                    for _ in range(2):  # the second time a graph is captured
-                        graph = step_for(diffusion, prepared, z, 1.0)
-                    replayed = bench.timed(lambda: graph(z, z, now, row))
-                    bench.figure(f"{case}, graph", 1000 * replayed, "ms", peak_mib=bench.peak())
-                    if frames == 200 and dtype == "bfloat16":
-                        profile(bench, lambda: graph(z, z, now, row))
+                time_step(bench, diffusion, side, frames, dtype)
+
+
+def time_step(bench: Bench, diffusion: Any, side: int, frames: int, dtype: str) -> None:  # noqa: ANN401
+    """One length and precision."""
+    from dawn.a2v.step import step_for, take_step
+
+    unet = diffusion.denoise_fn.config
+    z = torch.randn(1, 3, frames, side, side, device=bench.device)
+    features = torch.randn(1, unet.feature_channels, side, side, device=bench.device)
+    cond = torch.randn(1, frames, unet.cond_dim, device=bench.device)
+    now = torch.tensor([500], device=bench.device)
+    row = torch.tensor([[0.5, 0.4, 0.0, 0.1]], device=bench.device)
+    prepared = diffusion.prepare(features, cond, 40, 1.0)
+    bench.peak()
+    eager = bench.timed(lambda: take_step(diffusion, prepared, 1.0, z, z, now, row))
+    case = f"step: {frames} frames, {dtype}"
+    bench.figure(f"{case}, launched", 1000 * eager, "ms", peak_mib=bench.peak())
+    if bench.device.type != "cuda":
+        return
+    step_for(diffusion, prepared, z, 1.0)
+    graph = step_for(diffusion, prepared, z, 1.0)  # the second time one is captured
+    replayed = bench.timed(lambda: graph(z, z, now, row))
+    bench.figure(f"{case}, graph", 1000 * replayed, "ms", peak_mib=bench.peak())
+    if frames == 200 and dtype == "bfloat16":
+        profile(bench, lambda: graph(z, z, now, row))
 
 
 def profile(bench: Bench, function: Callable[[], object]) -> None:
@@ -320,8 +327,13 @@ def render(bench: Bench) -> None:
     for chunk in (4,) if is_smoke() else (1, 16, 64):
         renderer = Renderer(model.lfg, source, chunk)
         bench.peak()
-        took = bench.timed(lambda: list(renderer.batches(motion)), 3)
+        took = bench.timed(partial(_all, renderer, motion), 3)
         bench.figure(f"render: {chunk} at once", frames / took, "frames/s", peak_mib=bench.peak())
+
+
+def _all(renderer: Any, motion: torch.Tensor) -> None:  # noqa: ANN401
+    for _ in renderer.batches(motion):
+        pass
 
 
 def train(bench: Bench) -> None:

@@ -24,7 +24,7 @@ small ones compute less outside the band, large ones are fewer launches."""
 OTHER_QUERY_BLOCK = 64
 
 ALIGNED = 8
-"""Fused attention kernels read biases in vectors: rows lie so many elements apart, or a multiple."""
+"""Fused attention kernels read biases in vectors: rows lie a multiple of so many elements apart."""
 
 
 class Rotary(nn.Module):

@@ -27,6 +27,7 @@ OPTIONAL = {
     "gpu": "GPU",
     "browser": "browser",
     "shared": "real footage and weights",
+    "triton": "fused kernels",
 }
 """Markers of tests that need what a machine may lack; a run without any of them says so."""
 Once = Callable[[str, Callable[[Path], object]], Path]
@@ -37,6 +38,8 @@ torch.set_num_threads(1)
 os.environ.pop("RAY_ADDRESS", None)  # the user's cluster is not for tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other spin
 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process for each run
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels for a GPU run without one
 os.environ.setdefault("RAY_worker_niceness", "0")  # else tests without Ray starve those with it
 
 

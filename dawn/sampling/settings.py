@@ -37,7 +37,7 @@ class GenerateConfig:
     dtype: Precision = "float32"
     """Of the diffusion network's weights; rendering and PBNet stay in float32."""
     noise: Stream = "philox"
-    """Where noise comes from; `blocks` makes the videos that were made before there was a choice."""
+    """Where noise comes from; `blocks` makes videos as they were made before there was a choice."""
     pose: Drive = "net"
     blink: Drive = "net"
 

@@ -211,7 +211,8 @@ def _generate_one(
     made = generate_one(request)
     request.console.print(
         f"{files.out}: {count(made.frames, 'frame')} of {made.size} pixels, "
-        f"{made.duration_s:.2f} s, made in {made.wall_s:.1f} s (network {made.network_s:.1f}, rendering {made.render_s:.1f}, "
+        f"{made.duration_s:.2f} s, made in {made.wall_s:.1f} s (network "
+        f"{made.network_s:.1f}, rendering {made.render_s:.1f}, "
         f"waiting for the encoder {made.wait_s:.1f}; {made.wall_s / made.duration_s:.1f} times its "
         "length)",
         markup=False,

@@ -26,8 +26,9 @@ def fused(x: Tensor) -> Any:  # noqa: ANN401 - the modules cannot be imported ev
 
     They keep nothing for a backward pass, so only what records no gradient uses them.
     """
-    usable = x.is_cuda and not torch.is_grad_enabled() and x.dtype in DTYPES
-    return _kernels() if usable and _allowed.get() else None
+    if not _allowed.get() or torch.is_grad_enabled() or x.dtype not in DTYPES:
+        return None
+    return _kernels() if _on_gpu(x) else None
 
 
 @contextlib.contextmanager
@@ -38,6 +39,10 @@ def without_kernels() -> Iterator[None]:
         yield
     finally:
         _allowed.reset(token)
+
+
+def _on_gpu(x: Tensor) -> bool:
+    return x.is_cuda
 
 
 @functools.cache

@@ -50,7 +50,8 @@ def group_affine(
     """From moments to what group norm multiplies and adds, (clip, 2, channels) float32.
 
     `bias` is what a convolution still has to add to each channel; `scale_shift` (clip, 2,
-    channels), clips so far apart, modulates behind the norm. One program for a group of GROUP channels of a clip.
+    channels), clips so far apart, modulates behind the norm. One program for a group of GROUP
+    channels of a clip.
     """
     group, clip = tl.program_id(0), tl.program_id(1)
     within = tl.arange(0, PADDED)
