@@ -3,8 +3,8 @@
     python -m benchmarks.a2v_step [--frames 40 100 200] [--dtype float32] [--device cpu]
 
 Each length runs in a fresh process, so that its peak is its own. A step is one evaluation of the
-network of random weights at 32 x 32 latents (128 pixels) with the released window, features
-embedded beforehand as in sampling.
+network of random weights at 32 x 32 latents (128 pixels) with the released window, prepared
+beforehand as in sampling.
 """
 
 import argparse
@@ -49,10 +49,10 @@ def measure(options: argparse.Namespace, frames: int) -> Cost:
     times = torch.tensor([500], device=device)
     before, seconds = peak(device), []
     with torch.inference_mode():
-        embedded = unet.embed_features(features)
+        prepared = unet.prepare(features, cond, config.window)
         for _ in range(options.repeats + 1):
             start = time.perf_counter()
-            unet.denoise(z, embedded, cond, times, config.window)
+            unet.denoise(z, prepared, times)
             if device == "cuda":
                 torch.cuda.synchronize()
             seconds.append(time.perf_counter() - start)

@@ -166,7 +166,7 @@ def _aligned(by_distance: Tensor, start: int, stop: int, first: int, last: int) 
     """`toeplitz` (1, H, ·, ·) in rows that fused attention can read; see `ALIGNED`."""
     bias = toeplitz(by_distance, start, stop, first, last)
     keys = last - first
-    rows = F.pad(bias, (0, -keys % ALIGNED))
+    rows = F.pad(bias, (0, -keys % ALIGNED)).contiguous()
     return rows[None, ..., :keys]
 
 

@@ -71,15 +71,21 @@ class ClipGroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor, scale_shift: Tensor | None = None) -> Tensor:
         """(B, T, H, W, C), same shape."""
-        if x.device.type == "cpu":
-            image = x.flatten(1, 2).permute(0, 3, 1, 2)  # one tall picture: the kernel's own layout
-            out = F.group_norm(image, self.num_groups, self.weight, self.bias, self.eps)
-            out = out.permute(0, 2, 3, 1).contiguous().view_as(x)
-            if scale_shift is None:
-                return out
-            scale, shift = scale_shift[:, None, None, None].chunk(2, dim=-1)
-            return out.mul_(scale + 1).add_(shift) if in_place() else out * (scale + 1) + shift
-        # a GPU's kernel gives a clip's group to one of its many processors: two reductions instead
+        by = self.by_kernel if x.device.type == "cpu" else self.by_reductions
+        return by(x, scale_shift)
+
+    def by_kernel(self, x: Tensor, scale_shift: Tensor | None) -> Tensor:
+        """With PyTorch's own kernel, of which a GPU gives a clip's group to one processor."""
+        image = x.flatten(1, 2).permute(0, 3, 1, 2)  # one tall picture: the kernel's own layout
+        out = F.group_norm(image, self.num_groups, self.weight, self.bias, self.eps)
+        out = out.permute(0, 2, 3, 1).contiguous().view_as(x)
+        if scale_shift is None:
+            return out
+        scale, shift = scale_shift[:, None, None, None].chunk(2, dim=-1)
+        return out.mul_(scale + 1).add_(shift) if in_place() else out * (scale + 1) + shift
+
+    def by_reductions(self, x: Tensor, scale_shift: Tensor | None) -> Tensor:
+        """With a reduction, in which all of a GPU takes part, and one pass over `x`."""
         groups = x.view(len(x), -1, self.num_groups, x.shape[-1] // self.num_groups)
         variance, mean = torch.var_mean(groups, (1, 3), correction=0, keepdim=True)
         factor = (variance + self.eps).rsqrt() * self.weight.view(self.num_groups, -1)
