@@ -40,7 +40,7 @@ _LIKE_SIZE = 1.5
 
 _STEADY = 0.85
 """Overlap of the detector's boxes of two looks from which the face moved and changed too little
-for the mesh to look again: carried boxes are then off by 0.01 to 0.03 of the face (r.m.s.)."""
+for the mesh to look again: carried boxes are then off by 0.01 to 0.02 of the face (r.m.s.)."""
 _MOST_CARRIED = 3
 """Looks in succession that the mesh may be spared."""
 
