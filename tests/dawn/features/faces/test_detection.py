@@ -13,7 +13,9 @@ PORTRAIT = data.astronaut()[:300, 100:400]
 
 def looked_at(pictures: list[Picture]) -> tuple[list[int], list[Face]]:
     """At which of the pictures the mesh looked, and the largest face of each."""
-    detector, looks, largest = FaceDetector(0.5), [], []
+    detector = FaceDetector(0.5)
+    looks: list[int] = []
+    largest: list[Face] = []
     before: list[Face] = []
     for k, picture in enumerate(pictures):
 
