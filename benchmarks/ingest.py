@@ -8,12 +8,14 @@ because the machine may be shared; the ratios count, not the seconds.
 
     python -m benchmarks.ingest                    # speed: floor, one worker, two workers
     python -m benchmarks.ingest --memory           # a worker's peak memory: 1 and 10 minutes
+    python -m benchmarks.ingest --scores           # what each score costs, in processor time
     python -m benchmarks.ingest --footage FOLDER   # your own videos instead of rendered ones
 """
 
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -23,8 +25,14 @@ from benchmarks.fresh import fresh, peak_mib
 from benchmarks.inputs import ingest_here, render_people
 from benchmarks.plain_loop import loop_seconds
 from benchmarks.report import Report, arguments, parse
+from dawn.curation.extraction import ExtractConfig, extract_span
+from dawn.curation.networks import measure
 from dawn.features.rates import FPS
+from dawn.features.sound.read import read_sound
+from dawn.features.sound.speech import speech_probability
+from dawn.features.video.decode import read_pictures
 from dawn.features.video.probe import probe
+from dawn.features.video.shots import ShotDetector
 from dawn.recipe import IngestConfig, Recipe
 from manifests.catalog import rows
 from manifests.store import Dataset
@@ -105,6 +113,49 @@ def steps(report: Report, dataset: Dataset, minutes: float) -> None:
     report.figure("dataset", size, "MB/min of footage")
 
 
+def scores(report: Report, path: Path, rounds: int, scratch: Path) -> None:
+    """Processor time of this process that each score takes, the least of some rounds."""
+    prepare_worker()
+    config, info = ExtractConfig(), probe(path)
+    clips = extract_span(path, info, 0, info.frames, config, scratch).clips
+    minutes = info.frames / FPS / 60
+    pictures = [(p.number, p.image) for p in read_pictures(path, info, max_side=192)]
+    sound = read_sound(path, info, 0, info.frames)
+
+    def find_shots() -> None:
+        detector = ShotDetector(config.shots)
+        for number, image in pictures:
+            detector.add(number, image)
+
+    def measured(*networks: str, hands: bool = False) -> Callable[[], None]:
+        def run() -> None:
+            for clip in clips:
+                measure(clip, networks, hands=hands)
+
+        return run
+
+    work: dict[str, Callable[[], object]] = {
+        "shots": find_shots,
+        "speech": lambda: speech_probability(sound),
+        "jump": measured(),
+        "hand": measured(hands=True),
+    }
+    networks = Recipe.resolve(IngestConfig()).weights.keys() - {"hubert"}
+    work |= {name: measured(name) for name in sorted(networks)}
+    print("processor seconds for a minute of footage, by score:")
+    for name, run in work.items():
+        run()  # loads the network
+        least = min(_processor_seconds(run) for _ in range(rounds)) / minutes
+        print(f"  {name:>8}: {least:.2f}")
+        report.figure(f"score {name}", least, "s/min of footage")
+
+
+def _processor_seconds(run: Callable[[], object]) -> float:
+    begin = time.process_time()
+    run()
+    return time.process_time() - begin
+
+
 def ingest_peak(path: Path, root: Path) -> float:
     """The peak, in MiB, of this process once it has ingested a video."""
     prepare_worker()
@@ -130,6 +181,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=6, help="how many are rendered")
     parser.add_argument("--rounds", type=int, default=2, help="turns; the best of each counts")
     parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
+    parser.add_argument("--scores", action="store_true", help="measure each score instead")
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10], help="with --memory")
     options = parse(parser, seconds=2.0, videos=2, rounds=1, minutes=[0.05])
     cv2.setNumThreads(1)
@@ -145,7 +197,10 @@ def main() -> None:
             videos = render_people(Path(folder) / "people", range(options.videos), options.seconds)
         else:
             videos = [source.path for source in find_sources([str(options.footage)])]
-        speed(report, videos, options.rounds)
+        if options.scores or options.smoke:
+            scores(report, videos[0], options.rounds, Path(folder))
+        if not options.scores:
+            speed(report, videos, options.rounds)
 
 
 if __name__ == "__main__":

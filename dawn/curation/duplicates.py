@@ -37,6 +37,7 @@ class KeptFootage:
 
     def __init__(self) -> None:
         self._ids: list[str] = []
+        self._places: dict[str, int] = {}
         self._hashes: list[NDArray[np.uint64]] = []
         self._movements: list[NDArray[np.int16]] = []
         self._bands: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -47,9 +48,15 @@ class KeptFootage:
             return
         for band in _bands(clip["picture_hashes"]):
             self._bands[band].append(len(self._ids))
+        self._places[clip["clip_id"]] = len(self._ids)
         self._ids.append(clip["clip_id"])
         self._hashes.append(_hashes(clip["picture_hashes"]))
         self._movements.append(movement(_curves(clip)))
+
+    def forget(self, clip_ids: Iterable[str]) -> None:
+        """Keep these no longer, if they were."""
+        for clip_id in clip_ids:
+            self._places.pop(clip_id, None)
 
     def most_similar(self, clip: dict[str, Any]) -> tuple[str | None, float]:
         """Id of the kept clip most like this one, and how much, 0 to 1: the smaller of the
@@ -69,7 +76,10 @@ class KeptFootage:
         """Each kept clip with a picture in common, by its score."""
         sharing = {i for band in _bands(hashes.tolist()) for i in self._bands.get(band, ())}
         near = [
-            i for i in sorted(sharing) if nearest_picture(hashes, self._hashes[i]) >= _SAME_PICTURE
+            i
+            for i in sorted(sharing)
+            if self._places.get(self._ids[i]) == i
+            and nearest_picture(hashes, self._hashes[i]) >= _SAME_PICTURE
         ]
         matches = best_matches(curves, [self._movements[i] for i in near])
         return [

@@ -210,6 +210,8 @@ def _analyse(
     looks = _Looks()
     damaged: list[float] = []
     first, last = max(0, start - _CONTEXT), stop + _CONTEXT
+    before: list[Face] = []
+    shots_before = 0
     pictures = read_pictures(
         path, info, first, last, max_side=_SMALL_SIDE, memory=memory, damaged=damaged
     )
@@ -222,7 +224,10 @@ def _analyse(
         looks.sizes[index] = picture.size
         if index % config.faces.detect_every == 0:
             detector = detector or FaceDetector(config.faces.min_confidence)
-            looks.faces.append((index, detector.find(picture.image, picture.whole)))
+            if len(shot_detector.cuts) > shots_before:
+                before, shots_before = [], len(shot_detector.cuts)
+            before = detector.find(picture.image, picture.size[0], picture.whole, before)
+            looks.faces.append((index, before))
     looks.cuts = shot_detector.cuts
     looks.frames = [i for i in looks.frames if i not in shot_detector.unclear]
     looks.damaged = sum(start / FPS <= at < stop / FPS for at in damaged)

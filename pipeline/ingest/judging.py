@@ -4,6 +4,7 @@ Works on rows alone. It knows the clips that are in the dataset, and takes back 
 was said of them: new clips are duplicates of old ones, never the other way round.
 """
 
+from functools import cached_property
 from typing import Any
 
 from dawn.curation.decisions import judge, why_none_passed
@@ -59,12 +60,13 @@ class Judge:
                 found = self.clips_of(work.video_id, part)
             clips += [_extracted(row) | _marks(row, work.labels, sources) for row in found]
         ours = {work.video_id for work, _, _ in videos}
-        kept, identities = self._context(ours)
+        self._kept.forget(c["clip_id"] for c in self._known if c["video_id"] in ours)
+        identities = self._identities(ours)
         assign(clips, identities, self._recipe.config.splits)
         for clip in clips:
             clip["duplicate_score"] = None  # not yet known: every other filter first
             clip["eligible"] = not _fails(judge(clip, self._recipe.config.filters))
-        mark_duplicates(clips, kept, self._recipe.config.filters.max_duplicate)
+        mark_duplicates(clips, self._kept, self._recipe.config.filters.max_duplicate)
         result: dict[str, tuple[Rows, Rows]] = {video: ([], []) for video in ours}
         for clip in sorted(clips, key=lambda clip: str(clip["clip_id"])):
             decisions = judge(clip, self._recipe.config.filters)
@@ -130,21 +132,28 @@ class Judge:
             "split_key": self._recipe.split_key(),
         }
 
-    def _context(self, ours: set[str]) -> tuple[KeptFootage, Identities]:
-        """What new clips are held against. Splits outlive a change of filters, and identities
-        of videos that are judged again stay theirs, so that nobody changes sides unasked.
+    @cached_property
+    def _kept(self) -> KeptFootage:
+        """What new clips may be copies of: what is accepted. Each group adds its own."""
+        kept = KeptFootage()
+        for clip in self._known:
+            if clip["accepted"] and clip["current"]:
+                kept.add(clip)
+        return kept
+
+    def _identities(self, ours: set[str]) -> Identities:
+        """Who is in which split. Splits outlive a change of filters, and identities of videos
+        that are judged again stay theirs, so that nobody changes sides unasked.
         """
-        kept, identities = KeptFootage(), Identities()
+        identities = Identities()
         for clip in self._known:
             mine = clip["video_id"] in ours
             if clip["split_key"] == self._recipe.split_key():
                 who = clip["identity"], clip["split"], clip["embedding"]
                 identities.add(*who, settled=clip["settled"] and not mine)
-            if clip["accepted"] and clip["current"] and not mine:
-                kept.add(clip)
         for identity, split in self._asks.splits.items():
             identities.splits.setdefault(identity, split)
-        return kept, identities
+        return identities
 
     def _key_of(self, labels: Rows) -> str:
         marks = tuple(Label.from_row(mark) for mark in labels)

@@ -33,6 +33,12 @@ MESH_TO_68: tuple[int, ...] = (
 )
 
 
+_CODED = np.dtype(
+    {"names": ["x", "y", "z"], "formats": ["<f4"] * 3, "offsets": [3, 8, 13], "itemsize": 17}
+)
+"""A landmark as protobuf codes it: its length, then each number after its tag."""
+
+
 class Landmarker(Protocol):
     """Finds one face's landmarks in pictures of one track, one after another."""
 
@@ -51,7 +57,7 @@ class Landmarker(Protocol):
 class FaceMesh:
     """MediaPipe's face mesh with irises. `still` looks at each picture afresh; without it the
     mesh follows the face from frame to frame, which is steadier and faster. `coarse` leaves out the
-    irises and the finer eyes and lips: 468 points at half the cost.
+    irises and the finer eyes and lips: 468 points.
     """
 
     def __init__(
@@ -72,8 +78,7 @@ class FaceMesh:
         if not faces:
             return None
         height, width = image.shape[:2]
-        points = np.array([(p.x, p.y, p.z) for p in faces[0].landmark], dtype=np.float32)
-        return points * np.array([width, height, width], dtype=np.float32)
+        return _points(faces[0]) * np.array([width, height, width], dtype=np.float32)
 
     def forget(self) -> None:
         """Lose the face that was followed: the next picture is looked at afresh."""
@@ -93,6 +98,17 @@ class FaceMesh:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _points(face: Any) -> NDArray[np.float32]:  # noqa: ANN401 - a protobuf message
+    """x, y, z of each landmark, (N, 3). Read from the message's bytes: asking it for one number at
+    a time takes a tenth of the mesh's own time.
+    """
+    coded = face.SerializeToString()
+    if len(coded) != len(face.landmark) * _CODED.itemsize:
+        raise RuntimeError("MediaPipe codes landmarks otherwise than its version 0.10.21")
+    wire = np.frombuffer(coded, _CODED)
+    return np.stack([wire["x"], wire["y"], wire["z"]], axis=1)
 
 
 MEDIAPIPE = "mediapipe"

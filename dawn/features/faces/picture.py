@@ -68,7 +68,7 @@ def face_square(picture: NDArray[np.uint8]) -> tuple[Square, int] | None:
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(
             np.uint8, copy=False
         )
-    faces = FaceDetector(0.5).find(small, lambda: picture)
+    faces = FaceDetector(0.5).find(small, width, lambda: picture)
     if not faces:
         return None
     sure = [face for face in faces if face.confirmed] or faces

@@ -89,24 +89,25 @@ def head_pose(landmarks: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDAr
     """
     pose = np.full((len(landmarks), 7), np.nan, np.float32)
     head = np.full((len(landmarks), 3), np.nan, np.float32)
-    for t, points in enumerate(landmarks):
-        if np.isfinite(points).all():
-            pose[t], head[t] = _fit(points.astype(np.float64))
+    known = np.isfinite(landmarks).all(axis=(1, 2))
+    if known.any():
+        pose[known], head[known] = _fit(landmarks[known].astype(np.float64))
     return pose, head
 
 
 def _fit(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    target = points[_INDEX] * (1, -1, -1)  # to y up, z toward the viewer
+    target = points[:, _INDEX] * (1, -1, -1)  # to y up, z toward the viewer
     scale, rotation, shift = similarity(_TEMPLATE, target, _WEIGHTS)
-    yaw = np.degrees(np.arcsin(np.clip(rotation[2, 0], -1, 1)))
-    pitch = np.degrees(np.arctan2(rotation[2, 1], rotation[2, 2]))
-    roll = np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0]))
-    origin = scale * rotation @ _ORIGIN_CM + shift
-    x, y = origin[0], -origin[1]
-    left, top, side = roi_120(points)
+    yaw = np.degrees(np.arcsin(np.clip(rotation[:, 2, 0], -1, 1)))
+    pitch = np.degrees(np.arctan2(rotation[:, 2, 1], rotation[:, 2, 2]))
+    roll = np.degrees(np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0]))
+    origin = scale[:, None, None] * rotation @ _ORIGIN_CM + shift
+    x, y = origin[:, 0], -origin[:, 1]
+    left, top, side = np.transpose([roi_120(face) for face in points])
     to_120 = CROP_120 / side
     crop = (scale * to_120 / _UNITS_PER_CM, (x - left) * to_120, CROP_120 - (y - top) * to_120)
-    return np.array([yaw, pitch, roll, *crop, 0.0]), np.array([x, y, scale])
+    pose = np.stack([yaw, pitch, roll, *crop, np.zeros(len(points))], axis=1)
+    return pose, np.stack([x, y, scale], axis=1)
 
 
 def roi_120(points: NDArray[np.float64]) -> tuple[float, float, float]:

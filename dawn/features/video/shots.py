@@ -29,6 +29,9 @@ _TRANSITIONS = (6, 12, 24)
 _DARK = 32
 """Brightness (0-255) below which hue and saturation are noise."""
 
+_LIT = 0.01
+"""Share of a picture that is not black."""
+
 _SURE = 0.3
 """Phase correlation's response from which two pictures are the same scene, moved."""
 
@@ -59,9 +62,9 @@ class ShotDetector:
 
     def __init__(self, config: ShotConfig) -> None:
         self._config = config
-        self._picture: NDArray[np.int16] | None = None
+        self._picture: NDArray[np.uint8] | None = None
         self._changes: deque[tuple[int, float]] = deque(maxlen=2 * _NEIGHBOURS + 1)
-        self._recent: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=max(_TRANSITIONS) + 1)
+        self._recent: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=max(_TRANSITIONS) + 1)
         self._last_cut: int | None = None
         self.cuts: list[int] = []
         self.unclear: set[int] = set()
@@ -69,9 +72,10 @@ class ShotDetector:
     def add(self, index: int, image: NDArray[np.uint8]) -> None:
         """Look at one RGB frame (H, W, 3)."""
         small = cv2.resize(image, (96, 72), interpolation=cv2.INTER_LINEAR)
-        picture = cv2.cvtColor(small, cv2.COLOR_RGB2HSV).astype(np.int16)
-        picture[..., :2][picture[..., 2] < _DARK] = 0
-        change = 0.0 if self._picture is None else float(np.abs(picture - self._picture).mean())
+        hue, saturation, value = cv2.split(cv2.cvtColor(small, cv2.COLOR_RGB2HSV))
+        light = cv2.compare(value, _DARK, cv2.CMP_GE)
+        picture: NDArray[np.uint8] = cv2.merge([hue & light, saturation & light, value])
+        change = 0.0 if self._picture is None else _mean_change(picture, self._picture)
         if self._picture is not None and change >= self._config.min_content_change:
             change = min(change, _unexplained(self._picture, picture))
         self._picture = picture
@@ -82,6 +86,8 @@ class ShotDetector:
             self._config.min_shot_frames
         ):
             self._judge()
+        if np.count_nonzero(value >= self._config.black) < _LIT * value.size:
+            self.unclear.add(index)
         self._blend(index, small)
 
     def _judge(self) -> None:
@@ -94,35 +100,39 @@ class ShotDetector:
             self.cuts.append(index)
 
     def _blend(self, index: int, small: NDArray[np.uint8]) -> None:
-        """Is the frame black, or the last of a transition?"""
+        """Is the frame the last of a transition?"""
         config = self._config
-        self._recent.append((index, small.astype(np.float32)))
-        if np.percentile(small.max(axis=2), 99) < config.black:
-            self.unclear.add(index)
         if config.max_blend_error is None:
             return
-        pictures = [picture for _, picture in self._recent]
+        self._recent.append((index, small))
         for length in _TRANSITIONS:
-            if len(pictures) <= length:
+            if len(self._recent) <= length:
                 continue
-            window = pictures[-length - 1 :]
-            if (
-                np.abs(window[-1] - window[0]).mean() >= config.min_blend_change
-                and blend_error(window) <= config.max_blend_error
-            ):
-                self.unclear.update(i for i, _ in list(self._recent)[-length - 1 :])
+            if _mean_change(small, self._recent[-length - 1][1]) < config.min_blend_change:
+                continue
+            window = list(self._recent)[-length - 1 :]
+            if blend_error([picture for _, picture in window]) <= config.max_blend_error:
+                self.unclear.update(i for i, _ in window)
 
 
-def blend_error(window: Sequence[NDArray[np.float32]]) -> float:
+def _mean_change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    return float(cv2.norm(a, b, cv2.NORM_L1)) / a.size
+
+
+def blend_error(window: Sequence[NDArray[np.uint8]]) -> float:
     """How far the pictures between the first and the last are from mixtures of the two: the largest
     remainder at a quarter, a half and three quarters, over the difference of the two; infinite
     where the mixture does not go steadily from one to the other.
     """
-    first, whole = window[0], window[-1] - window[0]
+    last = len(window) - 1
+    first, *middle, end = (
+        window[round(part * last)].astype(np.float32) for part in (0, 0.25, 0.5, 0.75, 1)
+    )
+    whole = end - first
     energy = float((whole * whole).sum()) + 1e-6
     shares, errors = [0.1], []
-    for part in (0.25, 0.5, 0.75):
-        change = window[round(part * (len(window) - 1))] - first
+    for picture in middle:
+        change = picture - first
         share = float((change * whole).sum()) / energy
         shares.append(share)
         errors.append(float(np.sqrt(((change - share * whole) ** 2).sum() / energy)))
@@ -130,7 +140,7 @@ def blend_error(window: Sequence[NDArray[np.float32]]) -> float:
     return max(errors) if steady else math.inf
 
 
-def _unexplained(before: NDArray[np.int16], after: NDArray[np.int16]) -> float:
+def _unexplained(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
     """Mean change that remains when the earlier picture is moved as the camera may have."""
     values = [np.ascontiguousarray(p[..., 2], np.float32) for p in (before, after)]
     shift, sure = cv2.phaseCorrelate(values[0], values[1], _hann())
@@ -139,7 +149,7 @@ def _unexplained(before: NDArray[np.int16], after: NDArray[np.int16]) -> float:
         return math.inf
     here = after[max(0, y) : 72 + min(0, y), max(0, x) : 96 + min(0, x)]
     there = before[max(0, -y) : 72 + min(0, -y), max(0, -x) : 96 + min(0, -x)]
-    return float(np.abs(here - there).mean())
+    return float(cv2.absdiff(here, there).mean())
 
 
 @lru_cache(maxsize=1)

@@ -137,6 +137,18 @@ def test_scores_do_not_depend_on_the_company() -> None:
         assert kept.most_similar(query) == expected
 
 
+def test_what_is_no_longer_kept_is_like_none_until_it_is_kept_again() -> None:
+    clip, copy = footage(1), footage(1, cut=slice(20, None))
+    kept = KeptFootage()
+    kept.add(clip)
+    _, score = kept.most_similar(copy)
+    assert score > THRESHOLD
+    kept.forget([clip["clip_id"], "another"])
+    assert kept.most_similar(copy) == (None, 0.0)
+    kept.add(clip)
+    assert kept.most_similar(copy) == (clip["clip_id"], score)
+
+
 def test_a_dropped_clip_takes_no_good_copy_with_it() -> None:
     large, small = footage(1, eligible=False), footage(1, noise=1.0, face_px=50.0)
     mark_duplicates([large, small], KeptFootage(), THRESHOLD)

@@ -5,7 +5,7 @@ import psutil
 from skimage import data
 
 from dawn.features.faces.detection import FaceDetector
-from dawn.features.faces.landmarks import FaceMesh, borrow, give_back
+from dawn.features.faces.landmarks import FaceMesh, borrow, give_back, mediapipe_solutions
 
 FACE = data.astronaut()[:300, 100:400]
 MOVING = [np.roll(FACE, shift, axis=1) for shift in range(0, 40, 4)]
@@ -26,6 +26,16 @@ def test_a_reused_mesh_is_as_good_as_new() -> None:
         assert points is not None
         assert np.array_equal(found, points)
     give_back(again)
+
+
+def test_points_are_those_of_mediapipes_message() -> None:
+    with mediapipe_solutions().face_mesh.FaceMesh(max_num_faces=1, refine_landmarks=True) as mesh:
+        (face,) = mesh.process(FACE).multi_face_landmarks
+    with FaceMesh() as ours:
+        points = ours.detect(FACE)
+    assert points is not None
+    expected = np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32)
+    assert np.array_equal(points, expected * np.float32(300))
 
 
 def test_without_forgetting_it_would_not_be() -> None:
