@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from manifests.atomic_write import only_writer, publish_file
+from manifests.atomic_write import only_writer_at, publish_file
 from manifests.config import diff
 from manifests.errors import InputError
 from manifests.file_names import is_hidden
@@ -215,15 +215,13 @@ class RunFolder:
     def writing(self) -> Iterator[None]:
         """Hold the folder as its only writer, swept of what a killed one left.
 
-        Workers that write for the holder do not take the lock. Object stores have no lock: start
-        one writer at a time there. Raises InputError while another process holds it.
+        Workers that write for the holder do not take the lock. Raises InputError while another
+        process holds it.
         """
-        if not self.local:
-            yield
-            return
-        self._make()
-        with only_writer(Path(self.path)):
-            for left in Path(self.path).glob(f"{_SCRATCH}*"):
+        if self.local:
+            self._make()
+        with only_writer_at(self.fs, self.local, self.path, self.uri):
+            for left in Path(self.path).glob(f"{_SCRATCH}*") if self.local else ():
                 shutil.rmtree(left, ignore_errors=True)
             yield
 
