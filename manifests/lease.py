@@ -138,12 +138,12 @@ class Lease:
 
 def _creates_once(fs: AbstractFileSystem) -> bool:
     """Whether `pipe_file(…, mode="create")` is one request, of which only one can succeed."""
-    own = type(fs)._pipe_file if getattr(fs, "async_impl", False) else type(fs).pipe_file  # noqa: SLF001
+    own = type(fs)._pipe_file if getattr(fs, "async_impl", False) else type(fs).pipe_file
     return own is not AbstractFileSystem.pipe_file and "mode" in inspect.signature(own).parameters
 
 
 def _machine() -> str:
-    """Names this machine since its start, and the container: process numbers mean the same there."""
+    """Names this machine since its start, and the container: where a process number means one."""
     parts = [Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")]
     try:
         return f"{parts[0].read_text().strip()} {parts[1].readlink()}"

@@ -274,12 +274,16 @@ class RunFolder:
 
     def parts(self, table: str) -> list[str]:
         """Sorted paths of the table's parts."""
+        found = (name for name in self.names(table) if not is_hidden(name))
+        return sorted(self.at(f"{table}/{name}") for name in found if name.endswith(".parquet"))
+
+    def names(self, folder: str) -> set[str]:
+        """Of the entries of a folder inside it; none where it is not there."""
         try:
-            found = self.fs.ls(self.at(table), detail=False, refresh=True)
+            entries = self.fs.ls(self.at(folder), detail=False, refresh=True)
         except FileNotFoundError:
-            return []
-        names = (name for name in found if not is_hidden(name.rsplit("/", 1)[-1]))
-        return sorted(name for name in names if name.endswith(".parquet"))
+            return set()
+        return {entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries}
 
     def batches(self, table: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The table part by part, for what is larger than memory."""

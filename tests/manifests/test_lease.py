@@ -41,12 +41,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "_SETTLE_S", 0.0)
 
 
-@pytest.mark.parametrize(
-    "hold", [lambda root: Dataset(root).writing(), lambda root: RunFolder(root, "run.json").writing()]
-)  # fmt: skip
+def run_folder(root: str) -> RunFolder:
+    return RunFolder(root, "run.json")
+
+
+@pytest.mark.parametrize("kind", [Dataset, run_folder])
 def test_a_second_writer_on_an_object_store_is_told_who_holds_it(
-    root: str, hold: Callable[[str], Any]
+    root: str, kind: Callable[[str], Dataset | RunFolder]
 ) -> None:
+    def hold(root: str) -> Any:
+        return kind(root).writing()
+
     with hold(root), pytest.raises(InputError, match=r"another dawn command .*process \d+ on "):  # noqa: SIM117
         with hold(root):
             pass
@@ -111,7 +116,7 @@ def test_of_two_that_clear_the_same_dead_lock_away_one_is_refused(
         """While this one waits, the other one writes its own name."""
         fs, path = lock_of(root)
         if b"elsewhere" not in fs.cat_file(path):
-            left(root, beat=time.time(), token="of the other")
+            left(root, beat=time.time(), pid=2)
 
     monkeypatch.setattr(lease.time, "sleep", other_was_as_quick)
     with pytest.raises(InputError, match="another dawn command"), Dataset(root).writing():
@@ -135,7 +140,7 @@ def test_a_holder_whose_lock_was_taken_commits_nothing_more_and_leaves_it(
         noticed.wait()
         with pytest.raises(InputError, match="lost its hold of the folder"):
             held.require()
-    assert json.loads(fs.cat_file(path))["token"] == "another"
+    assert json.loads(fs.cat_file(path))["host"] == "elsewhere"
 
 
 def test_a_holder_renews_its_lock(root: str, quick: None) -> None:
