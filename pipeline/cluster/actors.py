@@ -225,7 +225,8 @@ class OnActors:
         if running.overdue:
             return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
         if fault is not None:
-            require_ray()
+            if fault is Fault.NODE:
+                require_ray()
             running.tries -= 1
             running.losses += 1
             if running.losses > RETRIES:

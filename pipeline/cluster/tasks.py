@@ -294,7 +294,8 @@ class OnRay:
 
     def _after_fault(self, fault: Fault, job: "_Job") -> Any:  # noqa: ANN401 - as _next
         """A machine failed a job: to be tried elsewhere, later, with less beside it."""
-        require_ray()
+        if fault is Fault.NODE:
+            require_ray()
         job.tries -= 1
         job.losses += 1
         if job.losses > RETRIES:

@@ -81,8 +81,8 @@ def _require_there(folder: RunFolder, made: list[Item]) -> None:
     lost = [i for i, n in names.items() if f"{n}.parquet" not in rows or f"{n}.mp4" not in videos]
     if lost:
         raise InputError(
-            f"{folder.uri}: {len(lost)} of {count(len(made), 'video')} that workers made are not "
-            f"there, such as {lost[0]}; give a folder that all nodes share, or an s3:// address"
+            f"{folder.uri}: {len(lost)} of {count(len(made), 'video')} that workers made cannot be "
+            f"found there, such as {lost[0]}; give a folder that all nodes share, or an s3:// address"
         )
 
 
