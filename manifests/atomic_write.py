@@ -2,13 +2,14 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
 from filelock import FileLock, Timeout
 
 from manifests.errors import InputError
+from manifests.lease import Lease
 
 LOCK = ".lock"
 
@@ -30,6 +31,25 @@ def only_writer(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def only_writer_at(
+    fs: fsspec.AbstractFileSystem, local: bool, path: str, uri: str
+) -> Iterator[Callable[[], None]]:
+    """The same of a folder on any file system, a `manifests.lease` where it is not local. Gives
+    what raises InputError once the hold is lost, which a local lock never is.
+    """
+    if local:
+        with only_writer(Path(path)):
+            yield _held
+        return
+    with Lease(fs, f"{path}/{LOCK}", uri).held() as lease:
+        yield lease.require
+
+
+def _held() -> None:
+    """The kernel sees to it."""
 
 
 def publish_file(fs: fsspec.AbstractFileSystem, local: bool, temporary: Path, target: str) -> None:

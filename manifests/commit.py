@@ -34,6 +34,7 @@ def commit(
     `row` carries the keys that name the parts; `old` is the row that is replaced, if any. The
     row goes last: until it is there, nothing has happened; once it is, the old parts are litter.
     """
+    session.require_hold()
     dataset, video = session.dataset, row["video_id"]
     row = dict.fromkeys(column.name for column in VIDEOS) | row
     extract, audio = row["extract_key"][:8], (row["audio_key"] or "")[:8]

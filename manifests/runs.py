@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from manifests.atomic_write import only_writer, publish_file
+from manifests.atomic_write import only_writer_at, publish_file
 from manifests.config import diff
 from manifests.errors import InputError
 from manifests.file_names import is_hidden
@@ -215,15 +215,13 @@ class RunFolder:
     def writing(self) -> Iterator[None]:
         """Hold the folder as its only writer, swept of what a killed one left.
 
-        Workers that write for the holder do not take the lock. Object stores have no lock: start
-        one writer at a time there. Raises InputError while another process holds it.
+        Workers that write for the holder do not take the lock. Raises InputError while another
+        process holds it.
         """
-        if not self.local:
-            yield
-            return
-        self._make()
-        with only_writer(Path(self.path)):
-            for left in Path(self.path).glob(f"{_SCRATCH}*"):
+        if self.local:
+            self._make()
+        with only_writer_at(self.fs, self.local, self.path, self.uri):
+            for left in Path(self.path).glob(f"{_SCRATCH}*") if self.local else ():
                 shutil.rmtree(left, ignore_errors=True)
             yield
 
@@ -276,12 +274,16 @@ class RunFolder:
 
     def parts(self, table: str) -> list[str]:
         """Sorted paths of the table's parts."""
+        found = (name for name in self.names(table) if not is_hidden(name))
+        return sorted(self.at(f"{table}/{name}") for name in found if name.endswith(".parquet"))
+
+    def names(self, folder: str) -> set[str]:
+        """Of the entries of a folder inside it; none where it is not there."""
         try:
-            found = self.fs.ls(self.at(table), detail=False, refresh=True)
+            entries = self.fs.ls(self.at(folder), detail=False, refresh=True)
         except FileNotFoundError:
-            return []
-        names = (name for name in found if not is_hidden(name.rsplit("/", 1)[-1]))
-        return sorted(name for name in names if name.endswith(".parquet"))
+            return set()
+        return {entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries}
 
     def batches(self, table: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The table part by part, for what is larger than memory."""

@@ -12,13 +12,13 @@ import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
 
-from manifests.atomic_write import LOCK, only_writer, publish_file, rename
+from manifests.atomic_write import LOCK, only_writer_at, publish_file, rename
 from manifests.config import diff, stable_hash
 from manifests.errors import InputError
 from manifests.location import Place
@@ -91,12 +91,12 @@ class Dataset:
                 return []
         info = {"format": FORMAT_VERSION, "recipe": recipe, "recipe_hash": stable_hash(recipe)}
         text = json.dumps(info, indent=2, sort_keys=True) + "\n"
-        if not self.local:
-            self.fs.pipe_file(self._at(_INFO), text.encode())
-            return changes
-        if not changes:
+        if self.local and not changes:
             self._make_folder(Path(self.path))
         with self._locked():  # whoever writes now does so by the recipe that is there
+            if not self.local:
+                self.fs.pipe_file(self._at(_INFO), text.encode())
+                return changes
             temporary = Path(self.path) / f"{_INFO}.{uuid.uuid4().hex}"
             temporary.write_text(text, encoding="utf-8")
             rename(temporary, Path(self.path) / _INFO)
@@ -188,11 +188,8 @@ class Dataset:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator["Session"]:
-        """Hold the dataset for writing. Raises InputError while another process does.
-
-        Object stores have no lock: start one writer at a time there.
-        """
-        with self._locked():
+        """Hold the dataset for writing. Raises InputError while another process does."""
+        with self._locked() as require_hold:
             left = self.names(SCRATCH)
             name = f"{SCRATCH}/{uuid.uuid4().hex}"
             scratch = Path(self._at(name)) if self.local else Path(tempfile.mkdtemp())
@@ -203,22 +200,32 @@ class Dataset:
                 self.delete(f"{SCRATCH}/{old}")
             for half in Path(self.path).glob(f"{_INFO}.*") if self.local else ():
                 half.unlink()
-            yield Session(self, scratch, unclean=bool(left))
+            yield Session(self, scratch, bool(left), require_hold)
             # Not in a `finally`: a run that ends by an error leaves its trace, so that the next
             # one sweeps.
             shutil.rmtree(scratch, ignore_errors=True)
             self.delete(SCRATCH)
 
-    def _locked(self) -> contextlib.AbstractContextManager[None]:
-        return only_writer(Path(self.path)) if self.local else contextlib.nullcontext()
+    def _locked(self) -> contextlib.AbstractContextManager[Callable[[], None]]:
+        return only_writer_at(self.fs, self.local, self.path, self.uri)
 
 
 class Session:
-    """A dataset held for writing, with a scratch folder on the same disk."""
+    """A dataset held for writing, with a scratch folder: on the same disk, or for object stores of
+    this process alone.
+    """
 
-    def __init__(self, dataset: Dataset, scratch: Path, unclean: bool) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        scratch: Path,
+        unclean: bool,
+        require_hold: Callable[[], None] = lambda: None,
+    ) -> None:
         self.dataset = dataset
         self.scratch = scratch
+        self.require_hold = require_hold
+        """Raises InputError when another writes now; asked before each commit."""
         self.unclean = unclean
         """Things may be left that no row names: from a writer that was killed, or in merged parts
         that lost a video. A sweep is due."""

@@ -12,6 +12,8 @@ from time import monotonic
 from typing import Any, Protocol
 
 from manifests.errors import InputError
+from pipeline.cluster.faults import RETRIES, Fault, fault_of, told
+from pipeline.cluster.shared import NotSharedError, Sight, see
 from pipeline.cluster.tasks import Failure, OnRay, prepare_worker, require_ray
 
 
@@ -28,6 +30,11 @@ class Workers(Protocol):
     def results(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """Do the jobs."""
 
+    def expect(self, sights: tuple[Sight, ...]) -> None:
+        """Have every worker see these first. Raises InputError, as `results` may, where one does
+        not.
+        """
+
     def close(self) -> None:
         """Give back what was started."""
 
@@ -43,6 +50,10 @@ class OneHere:
         for job in jobs:
             yield job, self._worker.do(job)
 
+    def expect(self, sights: tuple[Sight, ...]) -> None:
+        """See Workers."""
+        see(sights)
+
     def close(self) -> None:
         """See Workers."""
 
@@ -53,12 +64,18 @@ class Later:
     def __init__(self, start: Callable[[], Workers]) -> None:
         self._start = start
         self._started: Workers | None = None
+        self._sights: tuple[Sight, ...] = ()
+
+    def expect(self, sights: tuple[Sight, ...]) -> None:
+        """See Workers."""
+        self._sights = sights
 
     def results(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """See Workers."""
         waiting = list(jobs)
         if waiting:
             self._started = self._started or self._start()
+            self._started.expect(self._sights)
             yield from self._started.results(waiting)
 
     def close(self) -> None:
@@ -73,6 +90,7 @@ class _Running:
     actor: Any
     tries: int
     began: float
+    losses: int
     overdue: bool = False
 
 
@@ -100,6 +118,7 @@ class OnActors:
         if count < 1:
             raise InputError("--device cuda: the cluster has no GPU; use --device cpu")
         self._starting: dict[Any, Any] = {}
+        self._nodes: dict[Any, str] = {}
         self._idle: list[Any] = []
         self._running: dict[Any, _Running] = {}
         self._failed_starts = 0
@@ -109,13 +128,13 @@ class OnActors:
 
     def results(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """See Workers."""
-        waiting = deque((job, 0) for job in jobs)
+        waiting = deque((job, 0, 0) for job in jobs)
         while waiting or self._running:
             while waiting and self._idle:
-                job, tries = waiting.popleft()
+                job, tries, losses = waiting.popleft()
                 actor = self._idle.pop(0)
-                reference = actor.do.remote(job)
-                self._running[reference] = _Running(job, actor, tries + 1, monotonic())
+                reference = actor.do.remote(job, self._owner.sights)
+                self._running[reference] = _Running(job, actor, tries + 1, monotonic(), losses)
             if not self._running:
                 self._wait_for_workers(for_one=True)
                 continue
@@ -124,11 +143,15 @@ class OnActors:
                 running = self._running.pop(reference)
                 outcome = self._outcome(reference, running)
                 if outcome is None:
-                    waiting.appendleft((running.job, running.tries))
+                    waiting.append((running.job, running.tries, running.losses))
                 else:
                     yield running.job, outcome
             self._stop_overdue()
             self._wait_for_workers(for_one=False)
+
+    def expect(self, sights: tuple[Sight, ...]) -> None:
+        """See Workers."""
+        self._owner.expect(sights)
 
     def close(self) -> None:
         """Stop the workers and what started them."""
@@ -158,7 +181,7 @@ class OnActors:
         for reference in done:
             actor = self._starting.pop(reference)
             try:
-                self._ray.get(reference)
+                self._nodes[actor] = self._ray.get(reference)
             except self._ray.exceptions.RayError as error:
                 self._start_again(error)
                 continue
@@ -184,19 +207,31 @@ class OnActors:
             result = self._ray.get(reference)
         except errors.RayTaskError as error:
             if isinstance(error, errors.RayActorError):
-                return self._after_death(running)
+                return self._after_death(running, error)
+            if isinstance(error.cause, NotSharedError):
+                raise error.cause from None
             self._idle.append(running.actor)
             return Failure("error", str(error.cause))
-        except errors.RayError:
-            return self._after_death(running)
+        except errors.RayError as error:
+            return self._after_death(running, error)
         self._idle.append(running.actor)
         return result
 
-    def _after_death(self, running: _Running) -> Failure | None:
+    def _after_death(self, running: _Running, error: Exception) -> Failure | None:
         self._ray.kill(running.actor)  # it may hang half dead
-        self._start()
+        fault = None if running.overdue else fault_of(error, self._nodes.pop(running.actor, None))
+        if fault is not Fault.MEMORY or not (self._idle or self._starting or self._running):
+            self._start()  # but where memory is short one worker fewer goes on
         if running.overdue:
             return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
+        if fault is not None:
+            if fault is Fault.NODE:
+                require_ray()
+            running.tries -= 1
+            running.losses += 1
+            if running.losses > RETRIES:
+                return Failure("node", told(fault, running.losses))
+            return None
         if running.tries < self._attempts:
             return None
         require_ray()
@@ -220,10 +255,13 @@ class _Actor:
         torch.set_num_threads(1)
         self._worker = make(*arguments)
 
-    def ready(self) -> bool:
-        """Answers once the worker is set up."""
-        return True
+    def ready(self) -> str:
+        """Answers once the worker is set up: on which node, as Ray numbers them."""
+        import ray
 
-    def do(self, job: Any) -> Any:  # noqa: ANN401 - any job, any result
+        return str(ray.get_runtime_context().get_node_id())
+
+    def do(self, job: Any, sights: tuple[Sight, ...]) -> Any:  # noqa: ANN401 - any job, any result
         """See Worker."""
+        see(sights)
         return self._worker.do(job)

@@ -10,14 +10,15 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
-from enum import Enum
-from time import monotonic
+from dataclasses import dataclass, field
+from time import monotonic, sleep
 from typing import Any, Literal, Protocol
 
 from dawn.device import CPU, Placement, pick_device
 from manifests.errors import InputError
 from pipeline.cluster.devices import VISIBLE, check_device, on_cluster, placed, visible
+from pipeline.cluster.faults import BACK_OFF_S, RETRIES, Fault, fault_of, living_nodes, told
+from pipeline.cluster.shared import NotSharedError, Sight, check_nodes, see
 from pipeline.cluster.terminal import leave_terminal, processes_without_terminal
 
 
@@ -25,7 +26,8 @@ from pipeline.cluster.terminal import leave_terminal, processes_without_terminal
 class Failure:
     """Why a job gave no result."""
 
-    kind: Literal["timeout", "crash", "error"]
+    kind: Literal["timeout", "crash", "error", "node"]
+    """`node`: its machines failed it, which is no fault of the job."""
     detail: str
 
 
@@ -44,6 +46,11 @@ class Executor(Protocol):
         self, key: Hashable, job: Callable[..., Any], *arguments: object, networks: bool = False
     ) -> None:
         """Queue a job. One that runs `networks` takes the share of a GPU that `place` says."""
+
+    def expect(self, sights: tuple[Sight, ...]) -> None:
+        """Have every worker see these first. Raises InputError, as `results` may, where one does
+        not.
+        """
 
     def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
         """Forget the queued jobs whose keys are unwanted; those that run go on."""
@@ -74,6 +81,10 @@ class InProcess:
         """See Executor."""
         self._jobs.append((key, job, arguments))
 
+    def expect(self, sights: tuple[Sight, ...]) -> None:
+        """See Executor."""
+        see(sights)
+
     def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
         """See Executor."""
         self._jobs = deque(job for job in self._jobs if not unwanted(job[0]))
@@ -94,10 +105,19 @@ class OnDemand:
     def __init__(self, start: Callable[[], Executor]) -> None:
         self._start = start
         self._started: Executor | None = None
+        self._sights: tuple[Sight, ...] = ()
 
     def _executor(self) -> Executor:
-        self._started = self._started or self._start()
+        if self._started is None:
+            self._started = self._start()
+            self._started.expect(self._sights)
         return self._started
+
+    def expect(self, sights: tuple[Sight, ...]) -> None:
+        """See Executor."""
+        self._sights = sights
+        if self._started is not None:
+            self._started.expect(sights)
 
     @property
     def workers(self) -> int:
@@ -170,7 +190,16 @@ class OnRay:
         self.workers = workers or max(1, total)
         self._timeout_s, self._attempts = timeout_s, attempts
         self._waiting: deque[_Job] = deque()
+        self._again: list[_Job] = []
         self._running: dict[Any, _Job] = {}
+        self._at_once = self.workers
+        self.sights: tuple[Sight, ...] = ()
+
+    def expect(self, sights: tuple[Sight, ...]) -> None:
+        """See Executor. Nodes that are there look now, those that join before their first job."""
+        self.sights = sights
+        if not self._started:  # what was started here is this machine
+            check_nodes(sights)
 
     def submit(
         self, key: Hashable, job: Callable[..., Any], *arguments: object, networks: bool = False
@@ -182,22 +211,25 @@ class OnRay:
     def withdraw(self, unwanted: Callable[[Any], bool]) -> None:
         """See Executor."""
         self._waiting = deque(job for job in self._waiting if not unwanted(job.key))
+        self._again = [job for job in self._again if not unwanted(job.key)]
 
     def results(self) -> Iterator[tuple[Hashable, Any]]:
         """See Executor."""
-        while self._waiting or self._running:
-            while self._waiting and len(self._running) < self.workers:
-                self._start_job(self._waiting.popleft())
+        while self._waiting or self._again or self._running:
+            self._start_jobs()
+            if not self._running:
+                sleep(0.2)  # all wait to be tried again
+                continue
             ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=1.0)
             for stream in ready:
                 job = self._running[stream]
                 outcome = self._next(stream, job)
-                if outcome is _Signal.BEGUN:
-                    job.begun = monotonic()
+                if isinstance(outcome, _Begun):
+                    job.begun, job.node = monotonic(), outcome.node
                     continue
                 del self._running[stream]
-                if outcome is _Signal.RETRY:
-                    self._waiting.appendleft(job)
+                if outcome is _RETRY:
+                    self._again.append(job)
                 else:
                     yield job.key, outcome
             self._stop_overdue()
@@ -213,12 +245,30 @@ class OnRay:
         if self._started:
             self._ray.shutdown()
 
+    def _start_jobs(self) -> None:
+        """Fill the room there is; a job that is to be alone waits for all others to end."""
+        due = [job for job in self._again if job.due <= monotonic()]
+        for job in (job for job in due if not job.alone):
+            self._again.remove(job)
+            self._waiting.appendleft(job)
+        while self._waiting and len(self._running) < self._at_once:
+            self._start_job(self._waiting.popleft())
+        if due and not self._running:
+            self._again.remove(due[0])
+            self._start_job(due[0])
+
     def _start_job(self, job: "_Job") -> None:
         job.tries += 1
-        job.begun = None
-        share = {"num_gpus": job.gpus} if job.gpus else {}
-        task = _task().options(num_cpus=1, max_retries=0, num_returns="streaming", **share)
-        self._running[task.remote(job.function, job.arguments)] = job
+        job.begun = job.node = None
+        options: dict[str, Any] = {"num_gpus": job.gpus} if job.gpus else {}
+        others = [n for n in living_nodes() if n not in job.failed_by] if job.failed_by else []
+        if others:
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+            node = others[job.losses % len(others)]
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=True)
+        task = _task().options(num_cpus=1, max_retries=0, num_returns="streaming", **options)
+        self._running[task.remote(job.function, job.arguments, self.sights)] = job
 
     def _next(self, stream: Any, job: "_Job") -> Any:  # noqa: ANN401 - any result
         """What a job has sent: that it began, then its result."""
@@ -226,14 +276,36 @@ class OnRay:
         try:
             return self._ray.get(next(stream))
         except errors.RayTaskError as error:
+            if isinstance(error.cause, NotSharedError):
+                raise error.cause from None
             return Failure("error", str(error.cause))
         except errors.RayError as error:
             if job.overdue:
                 return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
+            fault = fault_of(error, job.node)
+            if fault is not None:
+                return self._after_fault(fault, job)
             if job.tries < self._attempts:
-                return _Signal.RETRY
+                # Only what dies alone is to blame: others may have taken the memory.
+                job.alone = job.tries == self._attempts - 1
+                return _RETRY
             require_ray()  # else Ray itself is dying, which is no fault of the job
             return Failure("crash", f"{type(error).__name__} at each of {job.tries} attempts")
+
+    def _after_fault(self, fault: Fault, job: "_Job") -> Any:  # noqa: ANN401 - as _next
+        """A machine failed a job: to be tried elsewhere, later, with less beside it."""
+        if fault is Fault.NODE:
+            require_ray()
+        job.tries -= 1
+        job.losses += 1
+        if job.losses > RETRIES:
+            return Failure("node", told(fault, job.losses))
+        job.failed_by |= {job.node} if job.node else set()
+        if fault is Fault.MEMORY:
+            self._at_once = max(1, self._at_once - 1)
+            job.alone = job.losses == RETRIES
+        job.due = monotonic() + BACK_OFF_S * 2 ** (job.losses - 1)
+        return _RETRY
 
     def _stop_overdue(self) -> None:
         now = monotonic()
@@ -255,13 +327,26 @@ class _Job:
     begun: float | None = None
     """When a worker said that it began; None while Ray has it in a queue."""
     overdue: bool = False
+    node: str | None = None
+    """Where it began, as Ray numbers nodes."""
+    losses: int = 0
+    """Tries that its machines failed; they are not among `tries`."""
+    failed_by: set[str] = field(default_factory=set)
+    due: float = 0.0
+    """When it may be tried again."""
+    alone: bool = False
+    """Whether nothing else of this command may run beside it."""
 
 
-class _Signal(Enum):
-    """What comes in a result's place."""
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What a job sends before its result: on which node it began."""
 
-    BEGUN = "begun"
-    RETRY = "retry"
+    node: str
+
+
+_RETRY = object()
+"""In a result's place."""
 
 
 _CALLS = 500
@@ -278,10 +363,15 @@ def _task() -> Any:  # noqa: ANN401 - Ray's remote functions are untyped
     return ray.remote(max_calls=_CALLS)(_call)
 
 
-def _call(function: Callable[..., Any], arguments: tuple[object, ...]) -> Iterator[Any]:
+def _call(
+    function: Callable[..., Any], arguments: tuple[object, ...], sights: tuple[Sight, ...]
+) -> Iterator[Any]:
     """In the worker: prepare it, say that the job begins, then give its result."""
+    import ray
+
     prepare_worker()
-    yield _Signal.BEGUN
+    see(sights)
+    yield _Begun(ray.get_runtime_context().get_node_id())
     yield function(*arguments)
 
 

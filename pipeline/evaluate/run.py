@@ -26,7 +26,8 @@ from eval.results.stored import INFO, SET, CommittedClip, committed_clips, set_r
 from manifests.config import diff
 from manifests.counting import count
 from manifests.errors import InputError
-from manifests.runs import RunFolder
+from manifests.runs import RunFolder, item_name
+from pipeline.cluster.shared import sights_of
 from pipeline.cluster.tasks import Executor, Failure
 from pipeline.evaluate.worker import ClipTask, evaluate_clip, give_up, spec_inputs
 from pipeline.progress import Progress
@@ -75,7 +76,8 @@ def evaluate(job: Evaluation, folder: RunFolder, executor: Executor) -> Summary:
     """
     prepare(job, folder)
     summary = Summary()
-    with folder.writing():
+    with folder.writing(), sights_of(folder) as sights:
+        executor.expect(sights)
         told = info(job, folder.info())
         folder.write_info(told)
         folder.write_text("protocol.yaml", _protocol_text(told["protocol"]))
@@ -164,9 +166,13 @@ def _measure(
             keep=keep,
         )
         executor.submit(spec.clip_id, evaluate_clip, works[spec.clip_id], networks=networks)
+    said: list[str] = []
     with Progress("evaluate", len(works), items=len(works)) as progress:
         for key, outcome in executor.results():
             name = str(key)
+            said.append(name)
+            if isinstance(outcome, Failure) and outcome.kind == "node":
+                raise InputError(f"{name}: {outcome.detail}")
             if isinstance(outcome, Failure):
                 give_up(works[name], Reason.WORKER)
                 summary.outcomes["failed"] += 1
@@ -183,7 +189,19 @@ def _measure(
             if outcome.detail:
                 summary.details.append(f"{name}: {outcome.detail}")
             progress.count(outcome.status, 1)
+    _require_there(folder, said)
     return told
+
+
+def _require_there(folder: RunFolder, said: list[str]) -> None:
+    """See that what workers say they measured can be read here. Raises InputError."""
+    there = folder.names("clips")
+    lost = sorted(name for name in said if f"{item_name(name)}.parquet" not in there)
+    if lost:
+        raise InputError(
+            f"{folder.uri}: what workers measured of {len(lost)} of {count(len(said), 'clip')} is "
+            f"not there, such as {lost[0]}; give a folder that all nodes share, or an s3:// address"
+        )
 
 
 def _with_devices(

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from manifests.config import stable_hash
+from manifests.counting import count
 from manifests.errors import InputError
-from manifests.runs import RunFolder
+from manifests.runs import RunFolder, item_name
 from pipeline.cluster.actors import Workers
+from pipeline.cluster.shared import sights_of, sights_of_dataset
 from pipeline.cluster.tasks import Failure
 from pipeline.generate.items import Item
 from pipeline.generate.remaining import remaining
@@ -40,15 +42,20 @@ def generate_run(
     is being written to, OSError when the disk is full.
     """
     folder = RunFolder(task.root, RUN_INFO)
-    with folder.writing():
+    with folder.writing(), sights_of(folder) as sights:
         folder.ensure(info, FIXED)
+        workers.expect((*sights, *sights_of_dataset(task.dataset)))
         todo = remaining(items, folder, retry=retry)
         weights = {item.name: max(1, item.frames) for item in todo}
         progress = Progress("generate", sum(weights.values()), items=len(items))
         progress.counts["already done"] = len(items) - len(todo)
+        made: list[Item] = []
         with progress:
             for item, outcome in workers.results(todo):
-                progress.count(_ended(folder, task, item, outcome), weights[item.name])
+                status = _ended(folder, task, item, outcome)
+                made += [item] if status == "ok" else []
+                progress.count(status, weights[item.name])
+        _require_there(folder, made)
     return RunSummary(progress.counts)
 
 
@@ -56,12 +63,27 @@ def _ended(folder: RunFolder, task: RunTask, item: Item, outcome: Any) -> str:  
     """The item's status; writes the row of one whose worker could not."""
     if not isinstance(outcome, Failure):
         return str(outcome)
+    if outcome.kind == "node":
+        raise InputError(f"{item.name}: {outcome.detail}")
     if outcome.kind == "error" and "No space left" in outcome.detail:
         raise InputError(f"{folder.uri}: no space left on the disk; free some, then run it again")
     reason = {"timeout": "timeout", "crash": "worker_crashed", "error": "internal_error"}
     row = first_row(task, item) | failure(reason[outcome.kind], outcome.detail)
     folder.write("generations", item.name, [row])
     return "failed"
+
+
+def _require_there(folder: RunFolder, made: list[Item]) -> None:
+    """See that what workers say they made can be read here. Raises InputError."""
+    rows = {part.rsplit("/", 1)[-1] for part in folder.parts("generations")}
+    videos = folder.names("videos")
+    names = {item.name: item_name(item.name) for item in made}
+    lost = [i for i, n in names.items() if f"{n}.parquet" not in rows or f"{n}.mp4" not in videos]
+    if lost:
+        raise InputError(
+            f"{folder.uri}: {len(lost)} of {count(len(made), 'video')} that workers made cannot be "
+            f"found there, such as {lost[0]}; give a folder that all nodes share, or an s3:// address"
+        )
 
 
 def run_info(task: RunTask, settings: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401

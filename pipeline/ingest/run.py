@@ -20,6 +20,7 @@ from manifests.errors import InputError
 from manifests.forgotten import WHOLE, read_forgotten
 from manifests.reasons import Quarantine
 from manifests.store import Dataset, Session
+from pipeline.cluster.shared import sights_of
 from pipeline.cluster.tasks import Executor, Failure
 from pipeline.ingest import steps as steps
 from pipeline.ingest.asked_splits import asks_of
@@ -84,7 +85,8 @@ def ingest(
     """
     summary = Summary()
     dataset.ensure(recipe.as_dict())
-    with dataset.writing() as session:
+    with dataset.writing() as session, sights_of(session) as sights:
+        executor.expect(sights)
         remove_forgotten(session)
         judge = Judge(dataset, recipe, asks_of(sources, dataset, recipe))
         run = _Run(session, recipe, executor, summary, judge, retry)
@@ -132,6 +134,7 @@ class _Run:
     ) -> None:
         self._session, self._recipe, self._executor = session, recipe, executor
         self._summary, self._judge, self._retry = summary, judge, retry
+        self._scratch = str(session.scratch) if session.dataset.local else None
         self._looks, self._hears = steps.networks_of(recipe)
         self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
         self._forgotten = read_forgotten(session.dataset)
@@ -193,7 +196,7 @@ class _Run:
         """A video as its row has it; nothing of its file is looked at."""
         old = self._committed[video]
         work = VideoTask(
-            self._session.dataset.uri, str(self._session.scratch), self._recipe,
+            self._session.dataset.uri, self._scratch, self._recipe,
             video, Path(old["sources"][0]), old["bytes"], 0, _labels(old), self._executor.place,
         )  # fmt: skip
         return _Video(work, old["sources"], old)
@@ -227,7 +230,7 @@ class _Run:
                 path, mtime_ns = known.work.path, known.work.mtime_ns
             before = known.sources if known else list((old or {}).get("sources", []))
             work = VideoTask(
-                self._session.dataset.uri, str(self._session.scratch), self._recipe,
+                self._session.dataset.uri, self._scratch, self._recipe,
                 outcome.video_id, path, outcome.size, mtime_ns, labels, self._executor.place, gone,
             )  # fmt: skip
             names = sorted({*before, label(source.path)})
@@ -270,7 +273,7 @@ class _Run:
         step, video = key[0], videos[key[1]]
         if video.ended:
             return None
-        outcome = _failed(outcome, step)
+        outcome = _failed(outcome, step, video.work.path)
         if isinstance(outcome, Quarantined):
             self._quarantine(video, outcome)
         elif step == "prepare":
@@ -361,7 +364,7 @@ class _Run:
 
     def _quarantine_absent(self, source: Source, outcome: Any) -> None:  # noqa: ANN401 - a failure
         """A source whose bytes cannot be read is known by its path."""
-        why = _failed(outcome, "identify")
+        why = _failed(outcome, "identify", source.path)
         name = label(source.path)
         row = {
             "video_id": absent_id(name),
@@ -395,10 +398,14 @@ class _Run:
         self.progress.advance(size)
 
 
-def _failed(outcome: Any, step: str) -> Any:  # noqa: ANN401 - any job's result
-    """A job's result, with what befell its process as a quarantine. Our own faults stop the run."""
+def _failed(outcome: Any, step: str, path: Path) -> Any:  # noqa: ANN401 - any job's result
+    """A job's result, with what befell its process as a quarantine. Our own faults stop the run,
+    and those of the machines.
+    """
     if not isinstance(outcome, Failure):
         return outcome
+    if outcome.kind == "node":
+        raise InputError(f"{path}: {step}: {outcome.detail}")
     if outcome.kind == "error":
         raise InputError(f"{step} failed: {outcome.detail}; free or mend it, then run again")
     reason = Quarantine.TIMEOUT if outcome.kind == "timeout" else Quarantine.WORKER_CRASHED

@@ -56,7 +56,8 @@ class VideoTask:
     """What every step of one video needs to know."""
 
     root: str
-    scratch: str
+    scratch: str | None
+    """A folder on the dataset's disk; None: workers make theirs on the node they run on."""
     recipe: Recipe
     video_id: str
     path: Path
@@ -77,6 +78,10 @@ class VideoTask:
     def stage(self) -> str:
         """The folder in which this video's results wait."""
         return f"{STAGED}/{self.video_id}-{self.key}"
+
+    def workplace(self) -> tempfile.TemporaryDirectory[str]:
+        """A folder of the step that calls, on the node that it runs on, gone when it ends."""
+        return tempfile.TemporaryDirectory(prefix="dawn-", dir=self.scratch)
 
 
 def networks_of(recipe: Recipe) -> tuple[bool, bool]:
@@ -151,7 +156,7 @@ def extract(work: VideoTask, info: dict[str, Any], start: int, stop: int) -> dic
     name = f"{work.stage}/span-{start:07d}"
     if dataset.has(f"{name}.json"):
         return dict(json.loads(dataset.fs.cat_file(f"{dataset.path}/{name}.json"))["seconds"])
-    with tempfile.TemporaryDirectory(dir=work.scratch) as folder:
+    with work.workplace() as folder:
         result = extract_span(
             work.path, VideoInfo(**info), start, stop, work.recipe.config.extract, Path(folder)
         )
@@ -193,7 +198,8 @@ def finish(work: VideoTask, info: dict[str, Any], parts: list[tuple[int, int]]) 
     if rows:
         _join_frames(dataset, work, names)
         stage_audio(work, [(row["clip_id"], row["sound_path"]) for row in rows])
-    dataset.publish_table(clips_table(rows), f"{work.stage}/clips.parquet", Path(work.scratch))
+    with work.workplace() as folder:
+        dataset.publish_table(clips_table(rows), f"{work.stage}/clips.parquet", Path(folder))
     return {
         **{column.name: info[column.name] for column in VIDEOS if column.name in info},
         "clock_restarts": len(info["stretches"]) - 1,
@@ -209,7 +215,7 @@ def stage_audio(work: VideoTask, sounds: list[tuple[str, str]]) -> None:
     _require(work, networks_of(work.recipe)[1])
     dataset = Dataset(work.root)
     target = f"{work.stage}/audio-{work.recipe.audio_key(work.key)}.parquet"
-    with tempfile.TemporaryDirectory(dir=work.scratch) as folder:
+    with work.workplace() as folder:
         temporary = Path(folder) / "audio.parquet"
         tables = (
             _audio_of(work, clip, dataset.local_copy(path, Path(folder)))
@@ -263,7 +269,7 @@ def _publish(dataset: Dataset, work: VideoTask, clip: Clip) -> dict[str, object]
 
 def _join_frames(dataset: Dataset, work: VideoTask, names: list[str]) -> None:
     """Concatenate the spans' frames, one row group after the other."""
-    with tempfile.TemporaryDirectory(dir=work.scratch) as folder:
+    with work.workplace() as folder:
         temporary = Path(folder) / "frames.parquet"
         with part_writer(temporary, schema(FRAMES)) as writer:
             for name in names:

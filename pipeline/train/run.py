@@ -18,6 +18,7 @@ from dawn.training.step import Place
 from dawn.training.task import TrainingTask
 from manifests.errors import InputError
 from manifests.runs import RunFolder
+from pipeline.cluster.shared import Sight, check_nodes, see, sights_of, sights_of_dataset
 from pipeline.cluster.tasks import join_or_start, prepare_worker
 from pipeline.train.board import NewsBoard
 from pipeline.train.news import TrainingNews
@@ -43,13 +44,13 @@ def train(task: TrainingTask, resources: Resources, *, resume: bool) -> RunFolde
     cannot go on (the loss is no number, too many clips cannot be read, the disk is full).
     """
     run = RunFolder(task.out, INFO)
-    with run.writing():
+    with run.writing(), sights_of(run) as sights:
         step = _adopt(run, task, resume)
         if step < task.config.run.steps:
             news = TrainingNews(task, step)
             with news.progress:
                 if resources.workers:
-                    _on_ray(task, resources, news.show)
+                    _on_ray(task, resources, news.show, (*sights, *sights_of_dataset(task.dataset)))
                 else:
                     _here(task, news.show)
         Checkpoints(run).finish(task.stage)
@@ -100,7 +101,10 @@ def _clear(run: RunFolder) -> None:
 
 
 def _on_ray(
-    task: TrainingTask, resources: Resources, show: Callable[[dict[str, Any]], None]
+    task: TrainingTask,
+    resources: Resources,
+    show: Callable[[dict[str, Any]], None],
+    sights: tuple[Sight, ...],
 ) -> None:
     import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -115,13 +119,15 @@ def _on_ray(
     started = join_or_start(resources.address, None)
     try:
         _check_cluster(workers, gpus)
+        if not started:
+            check_nodes(sights)
         logging.getLogger("ray.train").setLevel(logging.ERROR)
         board = ray.remote(NewsBoard).options(num_cpus=0).remote()
         watcher = _Watcher(board, show)
         with tempfile.TemporaryDirectory(prefix="dawn-ray-") as storage, watcher:
             trainer = TorchTrainer(
                 _work,
-                train_loop_config={"task": task, "board": board},
+                train_loop_config={"task": task, "board": board, "sights": sights},
                 scaling_config=ScalingConfig(
                     num_workers=workers,
                     use_gpu=gpus > 0,
@@ -180,6 +186,7 @@ def _work(config: dict[str, Any]) -> None:
         torch.set_num_threads(1)
     place = Place(context.get_world_rank(), context.get_world_size(), device)
     try:
+        see(config["sights"])
         Trainer(config["task"], lambda news: board.post.remote(news), place).run()
     except (InputError, ClipError) as error:
         ray.get(board.post.remote({"fatal": str(error)}))

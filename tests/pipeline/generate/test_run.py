@@ -125,6 +125,35 @@ def test_ray_is_not_started_where_nothing_is_left_to_make(run, dataset, model, m
     assert generate_many(options(model, dataset, run)).counts == {"already done": 3}
 
 
+def test_videos_that_workers_put_elsewhere_are_not_made(dataset, tmp_path):
+    wanted = options(None, dataset, tmp_path / "out", baseline="static", limit=1)
+    lost = replace(plan_run(wanted).task, root=str(tmp_path / "lost"))
+    with pytest.raises(InputError, match=r"out: 1 of 1 video that workers made cannot be found"):
+        generate_many(wanted, OneHere(Maker, lost))
+
+
+@pytest.mark.ray
+def test_workers_make_nothing_in_a_folder_that_they_do_not_share(
+    dataset, tmp_path, monkeypatch, ray_session
+):
+    monkeypatch.chdir(tmp_path)
+    wanted = options(None, dataset, "/proc/self/cwd/out", baseline="static", limit=1)
+    with pytest.raises(InputError, match=r"cwd/out: node .* does not share this folder"):
+        generate_many(wanted)
+    assert run_rows(tmp_path / "out") == []
+
+
+def test_an_item_is_not_recorded_for_its_machine_s_fault(dataset, tmp_path):
+    class Lost(OneHere):
+        def results(self, jobs):
+            return ((job, Failure("node", "its node was lost")) for job in jobs)
+
+    wanted = options(None, dataset, tmp_path / "out", baseline="static", limit=1)
+    with pytest.raises(InputError, match="its node was lost"):
+        generate_many(wanted, Lost(Maker, plan_run(wanted).task))
+    assert run_rows(tmp_path / "out") == []
+
+
 def test_what_is_there_is_not_made_again(run, dataset, model, tmp_path):
     root = shutil.copytree(run, tmp_path / "again")
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*.parquet")}

@@ -1,0 +1,49 @@
+"""Whose fault it is that a job's process died: the job's, or that of the machine under it."""
+
+from enum import Enum
+
+RETRIES = 5
+"""Of a job that its machine failed, each after twice the pause of the one before."""
+
+BACK_OFF_S = 2.0
+
+
+class Fault(Enum):
+    """What befell the machine, as people are told it."""
+
+    MEMORY = "its node ran out of memory"
+    DISK = "its node had no room on the disk"
+    NODE = "its node was lost"
+
+
+def fault_of(error: Exception, node: str | None) -> Fault | None:
+    """What befell the machine when Ray reports `error` of a process on `node` (None: of one that
+    did not begin); None where the process died on a node that lives on.
+    """
+    from ray import exceptions as errors
+
+    if isinstance(error, errors.OutOfMemoryError) or "due to the node running low on memory" in str(
+        error
+    ):
+        return Fault.MEMORY
+    if isinstance(error, errors.OutOfDiskError | errors.ObjectStoreFullError):
+        return Fault.DISK
+    lost = errors.NodeDiedError | errors.LocalRayletDiedError | errors.ObjectLostError
+    if isinstance(error, lost) or (node is not None and node not in living_nodes()):
+        return Fault.NODE
+    return None
+
+
+def living_nodes() -> list[str]:
+    """The nodes that do work, as Ray numbers them."""
+    import ray
+
+    return [n["NodeID"] for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
+
+
+def told(fault: Fault, attempts: int) -> str:
+    """Of a job that its machines failed at each attempt."""
+    return (
+        f"{fault.value} at each of {attempts} attempts; nothing was recorded of it: give the nodes "
+        "more room, or fewer --workers, then run the same command again"
+    )
