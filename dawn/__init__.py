@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from dawn.training.clip_dataset import ClipDataset
 
 
-def load(model: "str | Path", device: str = "auto", dtype: str = "float32") -> "TalkingHead":
+def load(model: "str | Path", device: str = "auto", dtype: str = "auto") -> "TalkingHead":
     """Load a model folder: the three networks, of a checkpoint of ours or an imported one.
 
-    `device` is auto, cpu or cuda, `dtype` float32, bfloat16 or float16. Raises InputError when
-    the folder does not hold networks that fit together.
+    `device` is auto, cpu or cuda, `dtype` auto (bfloat16 on a GPU), float32, bfloat16 or float16.
+    Raises InputError when the folder does not hold networks that fit together.
     """
     from dawn.sampling.talking_head import TalkingHead
 

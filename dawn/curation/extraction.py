@@ -32,7 +32,7 @@ from dawn.features.video.fingerprint import hash_frames, motion_curves, picture_
 from dawn.features.video.probe import Limits, VideoInfo
 from dawn.features.video.shots import ShotConfig, ShotDetector, shots
 
-VERSION = 2
+VERSION = 3
 """Raised when the same video and configuration would give other results."""
 
 _CONTEXT = 25

@@ -31,7 +31,7 @@ from dawn.sampling.model import Model, find_model, load_model
 from dawn.sampling.portrait import Portrait, find_portrait
 from dawn.sampling.provenance import settings_of
 from dawn.sampling.render import Batch
-from dawn.sampling.settings import GenerateConfig, config_of, stream_config
+from dawn.sampling.settings import GenerateConfig, config_of, precision_on, stream_config
 from dawn.sampling.stream import Frame, frames_of
 from dawn.sampling.turns import Turns
 from dawn.sampling.voice import Voice, read_voice
@@ -80,11 +80,11 @@ class Video:
 class TalkingHead:
     """The three networks of a model folder; they are loaded when the first video is made."""
 
-    def __init__(self, model: str | Path, device: str = "auto", dtype: str = "float32") -> None:
+    def __init__(self, model: str | Path, device: str = "auto", dtype: str = "auto") -> None:
         """Raises InputError when the folder does not hold networks that fit together."""
         self.folder = find_model(local_path(model))
         self.device = pick_device(device)
-        self._config = config_of(dtype=dtype)
+        self._config = config_of(dtype=precision_on(self.device, dtype))
         self._model: Model | None = None
         self._loading, self._turns = threading.Lock(), Turns()
 

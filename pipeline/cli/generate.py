@@ -90,7 +90,7 @@ FirstStretch = Annotated[
     int | None, _flag(_HOW, "Frames of the first stretch; default: --stretch, of a stream 60.")
 ]
 Drive = Annotated[str, _flag(_HOW, "net, still, or real: of --dataset's clip.")]
-Dtype = Annotated[str, _flag(_HOW, "float32, bfloat16 or float16.")]
+Dtype = Annotated[str, _flag(_HOW, "float32, bfloat16 or float16; auto: bfloat16 on a GPU.")]
 Noise = Annotated[str, _flag(_HOW, "philox, or blocks: as before there was a choice.")]
 GpuShare = Annotated[
     float, _flag(_MANY, "Share of a GPU for each worker: one encodes while another's network runs.",
@@ -129,7 +129,7 @@ def generate(
     max_seconds: MaxSeconds = None,
     device: Device = "auto",
     gpus_per_worker: GpuShare = 0.5,
-    dtype: Dtype = "float32",
+    dtype: Dtype = "auto",
     noise: Noise = "philox",
 ) -> None:
     """Make a portrait speak: one video, or every clip of a test set on a cluster.
@@ -139,7 +139,10 @@ def generate(
     Example: [bold]dawn generate --checkpoint run/model --image face.png --audio voice.wav --out
     talking.mp4[/bold]
     """
-    from dawn.sampling.settings import config_of, stream_config
+    from dawn.device import pick_device
+    from dawn.sampling.settings import config_of, precision_on, stream_config
+
+    dtype = precision_on(pick_device(device), dtype)
 
     config = (stream_config if stream else config_of)(
         "dawn generate", method=method, steps=steps, guidance=guidance, eta=eta, window=window,

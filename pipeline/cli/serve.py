@@ -27,7 +27,9 @@ def serve(
     ] = None,
     stretch: Annotated[int, typer.Option(help="Frames denoised at once.")] = 240,
     device: Device = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="float32, bfloat16 or float16; auto: bfloat16 on a GPU.")
+    ] = "auto",
 ) -> None:
     """Make portraits speak over HTTP: videos are sent while they are made.
 
@@ -35,12 +37,14 @@ def serve(
 
     Example: [bold]dawn serve --checkpoint run/model --port 8000[/bold]
     """
-    from dawn.sampling.settings import stream_config
+    from dawn.device import pick_device
+    from dawn.sampling.settings import precision_on, stream_config
     from pipeline.serve.command import Serve
     from pipeline.serve.command import serve as run
     from pipeline.serve.settings import Limits
 
     limits = Limits(max_seconds=max_seconds, videos=videos, waiting=waiting)
+    dtype = precision_on(pick_device(device), dtype)
     config = stream_config(
         "dawn serve", steps=steps, first_stretch=first_stretch, stretch=stretch, dtype=dtype
     )

@@ -82,7 +82,8 @@ def _require_there(folder: RunFolder, made: list[Item]) -> None:
     if lost:
         raise InputError(
             f"{folder.uri}: {len(lost)} of {count(len(made), 'video')} that workers made cannot be "
-            f"found there, such as {lost[0]}; give a folder that all nodes share, or an s3:// address"
+            f"found there, such as {lost[0]}; give a folder that all nodes share, or an s3:// "
+            "address"
         )
 
 

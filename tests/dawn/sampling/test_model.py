@@ -14,6 +14,7 @@ from dawn.sampling.conventions import STATE_HIGH, conventions_of
 from dawn.sampling.drive import Changes, changes_from, complete, still
 from dawn.sampling.model import find_lfg, find_model, load_model
 from dawn.sampling.portrait import Portrait
+from dawn.sampling.settings import precision_on
 from manifests.errors import InputError
 from tests.models import PBNET_MEL, write_model, write_network
 
@@ -151,3 +152,11 @@ def test_changes_begin_at_zero_and_go_back_and_forth():
     states = np.arange(4, dtype=np.float32)[:, None] + 7
     assert changes_from(states, 9)[:, 0].tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
     assert changes_from(states[:1], 3)[:, 0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("device", "asked", "expected"),
+    [("cpu", "auto", "float32"), ("cuda", "auto", "bfloat16"), ("cuda", "float32", "float32")],
+)
+def test_a_gpu_computes_in_bfloat16_unless_told_otherwise(device, asked, expected):
+    assert precision_on(torch.device(device), asked) == expected
