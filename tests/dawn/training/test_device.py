@@ -21,7 +21,6 @@ from dawn.training.stage import Statistics
 from dawn.training.stages import stage_named, stages
 from dawn.training.states import RELEASE_RANGE
 from dawn.training.step import Place, Stepper, Unread
-from tests.meta import no_values  # noqa: F401 - a fixture
 
 CASES = [(s, p) for s, stage in stages().items() for p in stage.presets() if p != "paper"]
 ROWS = [ClipRow("made", 60, 64, "", "", "")]
@@ -75,7 +74,6 @@ def reached(value: object, seen: set[int]) -> Iterator[Tensor]:
         yield from reached(value.__dict__, seen)
 
 
-@pytest.mark.usefixtures("no_values")
 @pytest.mark.parametrize(("stage", "preset"), CASES)
 def test_everything_that_a_loss_needs_moves_with_it(stage: str, preset: str) -> None:
     config = config_of(stage, preset, 2, "float32", {})
@@ -133,7 +131,7 @@ SMALLER = {
     "pbnet": {"frames": 20},
     "a2v": {
         "clips": {"frames_min": 3, "frames_max": 3}, "flow_weight": 0.15, "picture_begin": 0.0,
-        "network": {"diffusion": {"predicts": "noise"}}, "checkpoint_blocks": "all",
+        "checkpoint_blocks": "all",
     },
 }  # fmt: skip
 
