@@ -1,6 +1,7 @@
 """What all tests share: material beside the checkout, rendered footage, one Ray, one dataset."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -33,6 +34,9 @@ OPTIONAL = {
 Once = Callable[[str, Callable[[Path], object]], Path]
 Dawn = Callable[..., subprocess.CompletedProcess[str]]
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # run in a shell's background: commands that tests stop with Ctrl-C would not hear it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 cv2.setNumThreads(1)
 torch.set_num_threads(1)
 os.environ.pop("RAY_ADDRESS", None)  # the user's cluster is not for tests
