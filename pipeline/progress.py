@@ -31,12 +31,15 @@ class Progress:
         total: float,
         *,
         items: int | None = None,
-        describe: Callable[[], str] | None = None,
+        describe: Callable[[Counter[str]], str] | None = None,
         done: float = 0.0,
         eta: bool = True,
         output: Console = console,
     ) -> None:
-        """`items` are counted by outcome; `eta` off: `describe` says how long it takes."""
+        """`items` are counted by outcome; `eta` off: `describe` says how long it takes.
+
+        `describe` is given the counts, and asked at once.
+        """
         self.counts: Counter[str] = Counter()
         self._title, self._total, self._done = title, max(total, 1e-9), done
         self._items, self._describe, self._eta = items, describe, eta
@@ -90,7 +93,7 @@ class Progress:
 
     def _text(self) -> str:
         if self._describe is not None:
-            return self._describe()
+            return self._describe(self.counts)
         return "" if self._items is None else tally(self.counts, self._items)
 
     def _show(self) -> None:

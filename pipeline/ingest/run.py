@@ -5,8 +5,10 @@ order; the judge (duplicates, identities, splits) then sees the whole group at o
 that the result does not depend on who finished first.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +95,7 @@ def ingest(
         sources = run.with_stale(sources)
         total = sum(_size(source.path) for source in sources)
         items = len(sources) + len(run.behind)
-        run.progress = Progress("ingest", total, describe=lambda: run.told(items))
+        run.progress = Progress("ingest", total, describe=partial(run.told, items))
         with run.progress:
             for begin in range(0, max(1, len(sources)), GROUP):
                 last = begin + GROUP >= len(sources)
@@ -143,12 +145,12 @@ class _Run:
         self.progress: Progress
         self._clips_found = 0
 
-    def told(self, items: int) -> str:
+    def told(self, items: int, counts: Counter[str]) -> str:
         """How far it is: videos by how they ended, or that are read and wait for the others of
         their group, and the clips in them.
         """
         clips = count(self._clips_found, "clip")
-        return f"{tally(self.progress.counts, items)}, {clips} found"
+        return f"{tally(counts, items)}, {clips} found"
 
     def with_stale(self, sources: list[Source]) -> list[Source]:
         """The sources, and those of videos that an older recipe extracted; notes who is behind."""

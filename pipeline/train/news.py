@@ -15,7 +15,7 @@ class TrainingNews:
         self._name, self._latest = task.stage, "starting"
         steps = task.config.run.steps
         self.progress = Progress(
-            self._name, steps, describe=lambda: self._latest, done=step, eta=False, output=output
+            self._name, steps, describe=lambda _: self._latest, done=step, eta=False, output=output
         )
 
     def show(self, news: dict[str, Any]) -> None:

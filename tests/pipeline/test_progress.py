@@ -35,7 +35,7 @@ def test_lines_say_how_far_it_is_and_how_long_it_takes() -> None:
 
 def test_a_bar_has_the_same_counts_and_markup_in_names_does_no_harm() -> None:
     output = Console(file=io.StringIO(), width=200, force_terminal=True)
-    shown = Progress("make", 60, describe=lambda: "clip [/bold] of two", output=output)
+    shown = Progress("make", 60, describe=lambda _: "clip [/bold] of two", output=output)
     with shown:
         shown.reach(60)
     assert isinstance(output.file, io.StringIO)
