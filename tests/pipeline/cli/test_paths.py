@@ -22,7 +22,7 @@ NO_PATHS = {
     "evaluate": {"baseline", "metrics", "system", "trust_weights", "address", "device"},
     "query": {"sql", "output"},
     "generate": {"split", "baseline", "system", "address", "method", "pose", "blink", "device",
-                 "dtype"},
+                 "dtype", "noise"},
     "serve": {"host", "device", "dtype"},
     "leaderboard": {"title", "gallery_metric"},
     "regress": {"report"},

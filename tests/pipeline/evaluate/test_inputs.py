@@ -26,7 +26,7 @@ def test_nothing_that_pairs_is_an_error(real: Path, card: str, tmp_path: Path) -
     write_film(videos / "other.mkv", drift(12))
     job = plan(options(tmp_path / "out", card, real, videos=videos))
     with pytest.raises(
-        InputError, match=r"no videos could be paired: 1 videos and 3 real.*'other'.*'clip0'"
+        InputError, match=r"no videos could be paired: 1 video and 3 real.*'other'.*'clip0'"
     ):
         evaluate(job, results_folder(str(tmp_path / "out")), InProcess())
     odd = Path(os.fsdecode(os.fsencode(videos) + b"/\xff.mp4"))
