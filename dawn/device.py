@@ -112,6 +112,17 @@ def _total_memory(device: str) -> int:
     return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
 
 
+def free_memory(device: "torch.device") -> int | None:
+    """A GPU's bytes that are free to this process, what PyTorch holds unused included."""
+    import torch
+
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(free + unused)
+
+
 def device_name(device: str) -> str:
     """For records: `cpu`, or `cuda` with the card's name."""
     if device == "cpu":

@@ -5,7 +5,6 @@ Every spatial operation of the network ignores time, so frames are flattened int
 last, pixels are rows: 1x1 convolutions, projections and norms need no transposition.
 """
 
-import sys
 from collections.abc import Callable
 
 import torch
@@ -13,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.a2v.kernels import fused
+from dawn.device import free_memory
 
 CACHED_ELEMENTS = 2**20
 """Elements that a sliced operation holds in its largest temporary on a CPU (4 MiB in float32)."""
@@ -127,20 +127,13 @@ class ChannelNorm(nn.Module):
         return F.layer_norm(x, x.shape[-1:], self.gamma.flatten(), eps=EPSILON)
 
 
-def slice_elements(device: str, free_bytes: int, element_bytes: int) -> int:
-    """How many elements a sliced operation may hold in its largest temporary on such a device."""
-    if device == "cpu":
+def slice_elements(free: int | None, element_bytes: int) -> int:
+    """How many elements a sliced operation may hold in its largest temporary, `free` being a GPU's
+    free bytes; None: a CPU.
+    """
+    if free is None:
         return CACHED_ELEMENTS
-    return max(CACHED_ELEMENTS, free_bytes // (FREE_SHARE * element_bytes))
-
-
-def free_bytes(device: torch.device) -> int:
-    """What PyTorch may still take on `device`; without end where it cannot be asked."""
-    if device.type != "cuda":
-        return sys.maxsize
-    free, _ = torch.cuda.mem_get_info(device)
-    held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(free + held)
+    return max(CACHED_ELEMENTS, free // (FREE_SHARE * element_bytes))
 
 
 def chunked(function: Callable[..., Tensor], dim: int, width: int, *tensors: Tensor) -> Tensor:
@@ -151,12 +144,11 @@ def chunked(function: Callable[..., Tensor], dim: int, width: int, *tensors: Ten
     The result keeps `dim`. While gradients are recorded everything is kept anyway, so nothing is
     sliced.
     """
-    if torch.is_grad_enabled():
-        return function(*tensors)
     x = tensors[0]
+    if torch.is_grad_enabled() or x.is_meta:
+        return function(*tensors)
     length = x.shape[dim]
-    free = free_bytes(x.device)
-    step = max(1, slice_elements(x.device.type, free, x.element_size()) // width)
+    step = max(1, slice_elements(free_memory(x.device), x.element_size()) // width)
     if step >= length:
         return function(*tensors)
     parts = zip(*(tensor.split(step, dim) for tensor in tensors), strict=True)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dawn.a2v.model import flow_and_occlusion
+from dawn.device import free_memory
 from dawn.lfg.model import LFG
-from dawn.sampling.memory import free_memory
 
 CPU_FRAMES = 16
 """Rendered at once on a CPU: more do not fit its caches."""

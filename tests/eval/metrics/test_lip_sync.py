@@ -211,7 +211,7 @@ def test_several_pictures_have_the_boxes_of_each_as_the_package_finds_them(
     weights: dict[str, Path], tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    state = torch.load(weights["s3fd"])
+    state = torch.load(weights["s3fd"], weights_only=True)
     for name, tensor in state.items():
         if name.startswith("vgg") and tensor.dim() == 4:
             torch.nn.init.kaiming_normal_(tensor, nonlinearity="relu")
