@@ -16,7 +16,8 @@ from manifests.counting import count
 from manifests.errors import InputError
 from manifests.store import Dataset
 from pipeline.demo.model import run_model
-from pipeline.cluster.tasks import Executor, Failure, OnRay, check_workers
+from pipeline.cluster.start import check_workers
+from pipeline.cluster.tasks import Executor, Failure, OnRay
 from pipeline.ingest.run import adopt, ingest
 from pipeline.progress import console
 from pipeline.query import show
