@@ -83,6 +83,8 @@ class LFGTraining:
     do not tell, no motion can show. The guess is of the training alone."""
     blink_share: float = 0.0
     """Pairs of which one frame is drawn from those with closed eyes; others are drawn evenly."""
+    still_share: float = 0.0
+    """Pairs of a frame with itself: what does not move is to stay as it is in the source."""
     warp_affine: float = 0.05
     warp_spline: float = 0.005
     swap_share: float = 0.5
@@ -90,7 +92,7 @@ class LFGTraining:
     jitter: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("blink_share", "swap_share"):
+        for name in ("blink_share", "still_share", "swap_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0 … 1, got {getattr(self, name)}")
 
