@@ -116,7 +116,8 @@ def save(
 ) -> Card:
     """Write `state` as `name` into `directory`, replacing what is there; returns its card.
 
-    Tensors keep their types; what the network's settings give may be missing. Raises InputError when `state` is not a complete state of the network of `config`.
+    Tensors keep their types; what the network's settings give may be missing. Raises InputError
+    when `state` is not a complete state of the network of `config`.
     """
     check_state(_tables(config) | dict(state), config, name)
     directory.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,11 @@ _ONE, _MANY, _HOW = "One video", "Many videos", "How"
 
 Checkpoint = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", parser=local_path, help="Model: a folder with lfg, pbnet and a2v."),
+    typer.Option(
+        metavar="DIR",
+        parser=local_path,
+        help="Model: a folder with lfg, pbnet and a2v. Default: the small one of the package.",
+    ),
 ]
 
 
@@ -136,8 +140,7 @@ def generate(
 
     A run over many videos is resumable: repeat the same command.
 
-    Example: [bold]dawn generate --checkpoint run/model --image face.png --audio voice.wav --out
-    talking.mp4[/bold]
+    Example: [bold]dawn generate --image face.png --audio voice.wav --out talking.mp4[/bold]
     """
     from dawn.device import pick_device
     from dawn.sampling.settings import config_of, precision_on, stream_config
@@ -150,6 +153,8 @@ def generate(
         blink=blink,
     )  # fmt: skip
     check_seconds(max_seconds)
+    if checkpoint is None and baseline is None:
+        checkpoint = _shipped(out)
     files = _Files(checkpoint, out, image, audio, pose_from, blink_from, dataset, list_)
     how: dict[str, Any] = {"seed": seed, "max_seconds": max_seconds, "device": device}
     if files.many():
@@ -164,6 +169,14 @@ def generate(
         raise InputError("--baseline goes with --dataset")
     else:
         _generate_one(files, config, how, stream=stream)
+
+
+def _shipped(out: str | None) -> Path:
+    """The package's own model; says so, not where the video goes."""
+    from dawn.pretrained import EXPECT, SMALL
+
+    typer.echo(EXPECT, err=out == "-")
+    return SMALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +216,7 @@ def _generate_one(
     files: _Files, config: "GenerateConfig", how: dict[str, Any], *, stream: bool
 ) -> None:
     if files.checkpoint is None or files.image is None or files.audio is None:
-        raise InputError("give --checkpoint, --image and --audio")
+        raise InputError("give --image and --audio")
     from pipeline.generate.single import STANDARD_OUTPUT, Single, generate_one
 
     request = Single(
