@@ -40,6 +40,9 @@ class RunSettings:
     """What the bulk of LFG's and A2V's networks computes in; weights and losses stay float32."""
     tf32: bool = True
     """Whether a GPU may round the factors of float32 products to ten bits, as it does quickly."""
+    graph: bool = False
+    """Whether a GPU replays a step forward and backward as one graph, where steps are alike; one
+    worker's steps, not accumulated. Numbers stay; not yet measured on a card."""
     validate_every: int = 500
     validation_clips: int = 16
     save_every_s: float = 600.0

@@ -99,6 +99,9 @@ class LFGObjective(Objective):
                 yield from (part for part in block.children() if isinstance(part, nn.Conv2d))
         yield self.network.generator.final
 
+    def phase(self) -> None:
+        """See Objective: it is the same from the first step to the last."""
+
     def prepared(self, batch: Sample) -> Sample:
         """ "source" and "driving" (B, 3, S, S) in 0 … 1, "mouth" and "eyes" (B, 1, S, S) of the
         driving frame; the rest of a batch as it is.
