@@ -355,6 +355,8 @@ def train(bench: Bench) -> None:
         cases += [(", graph", stage, "small", "float32", graph) for stage in ("a2v", "lfg")]
         cases += [("", stage, "small", "float32", {}) for stage in ("a2v", "lfg", "pbnet")]
         cases += [(", float32", stage, preset, "float32", {}) for stage in ("a2v", "lfg")]
+    else:
+        cases = [case for case in cases if case[4] is not graph]  # there is none to replay
     for number, (name, stage, kind, precision, changes) in enumerate(cases):
         share = bench.time_left() / (len(cases) - number)
         if share < 1:

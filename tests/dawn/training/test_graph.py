@@ -1,4 +1,4 @@
-"""What a GPU replays as one graph, traced on the CPU: other numbers go through the same operations."""
+"""What a GPU replays as one graph, traced here: other numbers go through the same operations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
