@@ -243,7 +243,7 @@ class _WithoutCompiler(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: object,  # noqa: ARG002 - PyTorch's signature
+        types: object,
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - what the function gives
