@@ -175,7 +175,8 @@ def mediapipe_solutions() -> Any:  # noqa: ANN401 - an untyped module
     """`mediapipe.solutions`, imported late (it takes seconds) and quietly."""
     os.environ.setdefault("GLOG_minloglevel", "3")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with warnings.catch_warnings(), _later("matplotlib.pyplot"):  # of which MediaPipe only draws
+    # Of these MediaPipe draws and records; the second looks for its library with a compiler.
+    with warnings.catch_warnings(), _later("matplotlib.pyplot"), _later("sounddevice"):
         warnings.simplefilter("ignore")
         import mediapipe as mp
     return mp.solutions
