@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from dawn.a2v.config import A2VConfig
 from dawn.a2v.model import A2V
@@ -255,8 +256,30 @@ def _tables(config: Config) -> dict[str, Tensor]:
 
 def blueprint(config: Config) -> nn.Module:
     """The network of `config` with names and shapes but no storage."""
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutCompiler():
         return build(config)
+
+
+class _WithoutCompiler(TorchFunctionMode):
+    """Where there is no storage PyTorch would make these by its compiler, which takes seconds to
+    import: ranges are made on the CPU, and nothing is drawn at random.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - what the function gives
+        given = kwargs or {}
+        if func is torch.arange:
+            return func(*args, **{"device": "cpu", **given})
+        if func is torch.randn:
+            return torch.empty(*args, **given)
+        if func is nn.init.normal_:
+            return given["tensor"]
+        return func(*args, **given)
 
 
 def check_state(state: Mapping[str, Any], config: Config, where: str) -> None:
