@@ -8,11 +8,13 @@ from typing import Any
 from eval.leaderboard import queries
 from eval.leaderboard.cells import BY_NAME, Cell, Difference, cell_of, measured, ranked
 from eval.leaderboard.distributions import Distribution, Slices, distributions, slices
+from eval.leaderboard.featured import Featured, featured
 from eval.leaderboard.floor import Floor, floor
 from eval.leaderboard.gallery import Picked, choose_metric, gallery
 from eval.leaderboard.groups import BOUNDS, Entry, Group
 from eval.leaderboard.overview import Drift, Failures, Speed, drift, failures, same_curves, speed
 from eval.leaderboard.published import PublishedTable, published_tables
+from eval.leaderboard.summary import Measured, Summary, summarise
 from eval.metrics.catalogue import is_set
 from eval.metrics.interface import Definition, Status
 from eval.metrics.set_distances import SetDistance
@@ -20,6 +22,7 @@ from eval.results.comparable import other_devices
 from eval.results.scores import Results, apart
 from eval.statistics.intervals import FEW_SPEAKERS
 from eval.statistics.intervals import groups as drawn_together
+from manifests.counting import count
 from manifests.errors import InputError
 
 Progress = Callable[[str], None]
@@ -82,6 +85,9 @@ class Sheet:
     drift_width_s: float
     speed: list[Speed]
     failures: list[Failures]
+    summary: Summary
+    featured: Featured | None
+    """One clip by every system beside the real one; None where no videos are shown."""
     gallery: list[Picked]
     gallery_metric: str | None
     missing: list[tuple[str, str]]
@@ -147,6 +153,8 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
     alike = same_curves(entries, group.main)
     width, curves = drift(alike)
     there = {entry.kind for entry in entries}
+    facts = _facts(group.main.results)
+    summary = summarise(entries, [_measured(column) for column in columns], _sure(facts))
     return Sheet(
         entries=entries,
         main=group.main,
@@ -155,12 +163,14 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
         devices=other_devices({entry.name: entry.results.info for entry in entries}),
         card=dict(group.main.results.info["protocol"]["card"]),
         protocol_hash=group.protocol,
-        facts=_facts(group.main.results),
+        facts=facts,
         columns=columns,
         drift=curves,
         drift_width_s=width,
         speed=speed(entries, settings.price_per_hour),
         failures=failures(entries),
+        summary=summary,
+        featured=_featured(entries, metric, summary) if settings.gallery else None,
         gallery=gallery(entries, metric, settings.gallery) if metric else [],
         gallery_metric=metric,
         missing=[(kind, what) for kind, what in BOUNDS.items() if kind not in there],
@@ -171,6 +181,20 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
             "failures": queries.failures(entries),
         },
     )
+
+
+def _measured(column: Column) -> Measured:
+    return Measured(
+        definition=column.definition, cells=column.cells, differences=column.differences
+    )
+
+
+def _featured(entries: Sequence[Entry], metric: str | None, summary: Summary) -> Featured | None:
+    order = {placing.system: place for place, placing in enumerate(summary.placings)}
+    by_rank = sorted(
+        entries, key=lambda entry: (not entry.ranked, order.get(entry.name, len(order)))
+    )
+    return featured(by_rank, metric) if metric else None
 
 
 def _column(name: str, group: Group) -> Column:
@@ -234,6 +258,14 @@ def _facts(results: Results) -> dict[str, Any]:
         "caveat": _caveat(results.speakers),
         "seconds": sum(seconds),
     }
+
+
+def _sure(facts: Mapping[str, Any]) -> str:
+    """What the numbers rest on, in one sentence."""
+    clips = count(facts["clips"], "clip")
+    of = f" of {count(facts['speakers'], 'speaker')}" if facts["speakers"] else ""
+    caveat = f"; {facts['caveat']}" if facts["caveat"] else ""
+    return f"Measured on {clips}{of}; bars are 95 % intervals{caveat}."
 
 
 def _caveat(speakers: Sequence[str | None]) -> str | None:

@@ -3,15 +3,24 @@
 import math
 import shlex
 from collections.abc import Sequence
-from typing import get_args
+from typing import NamedTuple, get_args
 
-from eval.leaderboard.board import Board, Sheet
+from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell, cost
-from eval.leaderboard.groups import BOUNDS
+from eval.leaderboard.groups import BOUNDS, Kind
 from eval.leaderboard.overview import meaning
 from eval.leaderboard.packed import clip_data
 from eval.metrics.interface import Family
 from eval.report.page import fill
+
+
+class Band(NamedTuple):
+    """A bound's number and interval in a chart."""
+
+    kind: Kind
+    value: float
+    low: float
+    high: float
 
 
 def as_html(board: Board, remake: Sequence[str] = ()) -> str:
@@ -26,6 +35,10 @@ def as_html(board: Board, remake: Sequence[str] = ()) -> str:
         families=_families,
         row_of=_row_of,
         cost=_cost,
+        by_rank=_by_rank,
+        bands=_bands,
+        column_of=_column_of,
+        joined=_joined,
         meaning=meaning,
         command=shlex.join,
         remake=shlex.join(remake),
@@ -42,6 +55,39 @@ def _families(sheet: Sheet) -> list[str]:
 
 def _row_of(sheet: Sheet, system: str) -> int:
     return [entry.name for entry in sheet.entries].index(system)
+
+
+def _column_of(sheet: Sheet, name: str) -> Column:
+    return next(column for column in sheet.columns if column.definition.name == name)
+
+
+def _by_rank(sheet: Sheet, column: Column) -> list[int]:
+    """Rows of systems with a number, the best first."""
+    order = [
+        (cost(column.definition.name, cell), place)
+        for place, cell in enumerate(column.cells)
+        if cell is not None and cell.value is not None and sheet.entries[place].ranked
+    ]
+    return [place for _, place in sorted(order, key=lambda pair: (math.isnan(pair[0]), pair))]
+
+
+def _bands(sheet: Sheet, column: Column) -> list[Band]:
+    """What bounds a measure's chart: of each bound its interval, or its number alone; what
+    systems are to be near to, where no row of real clips is there.
+    """
+    found = []
+    for place, cell in enumerate(column.cells):
+        kind = sheet.entries[place].kind
+        if kind == "system" or cell is None or cell.value is None:
+            continue
+        low, high = (cell.value if b is None else b for b in (cell.low, cell.high))
+        found.append(Band(kind, cell.value, low, high))
+    return found
+
+
+def _joined(column: Column) -> str:
+    """All queries of a measure as one text."""
+    return "\n\n".join(f"-- {' '.join(what.split())}\n{sql};" for what, sql in column.queries)
 
 
 def _cost(name: str, cell: Cell) -> str:

@@ -7,16 +7,17 @@ script runs only because its hash is named there, so that markup that slipped in
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from eval.report import charts
-from eval.report.numbers import number, plus
+from eval.report.numbers import number, p_value, plus
 from manifests.counting import count
 
 
@@ -30,7 +31,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "plus": plus, "data": data_block}
-    environment.filters["things"] = count
+    environment.filters |= {"things": count, "ticks": ticks, "p_value": p_value}
     environment.globals |= {"charts": charts}
     return environment
 
@@ -68,6 +69,16 @@ def fill(
 
 def _text(name: str) -> str:
     return (files("eval.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def ticks(text: str) -> Markup:
+    """Text with what stands between backticks as code; the rest is escaped."""
+    parts = re.split(r"`([^`]+)`", text)
+    marked = [
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    ]
+    return Markup("").join(marked)
 
 
 def data_block(value: Any) -> Markup:  # noqa: ANN401 - any JSON value

@@ -10,6 +10,7 @@ from eval.leaderboard.board import Board, BoardSettings, Sheet, make_board
 from eval.leaderboard.cells import measured
 from eval.leaderboard.exports import EXPORTS
 from eval.leaderboard.groups import Entry, grouped
+from eval.leaderboard.names import folder_names, public_command
 from eval.leaderboard.page import as_html
 from eval.protocol.card import read_card
 from eval.results.scores import Results, load_results
@@ -41,7 +42,7 @@ def run_leaderboard(options: LeaderboardOptions) -> Path:
     steps = sum(len(measured(group.entries)) + 1 for group in groups)
     with Progress("compare", steps) as progress:
         board = make_board(groups, options.settings, lambda _: progress.advance(1))
-    _write(options.out / PAGE, as_html(board, options.command))
+    _write(options.out / PAGE, as_html(board, public_command(options.command)))
     for name, writer in EXPORTS.values():
         _write(options.out / name, writer(board))
     _report(board, options.out)
@@ -86,9 +87,9 @@ def _load(folders: Sequence[str]) -> tuple[list[Results], dict[str, str]]:
         results = load_results(folder)
         if results.folder.uri in where:
             raise InputError(f"{folder}: is given twice")
-        where[results.folder.uri] = folder.rstrip("/") or folder
+        where[results.folder.uri] = folder
         found.append(results)
-    return found, where
+    return found, dict(zip(where, folder_names(list(where.values())), strict=True))
 
 
 def _under(protocol: str, found: Sequence[Results]) -> list[Results]:

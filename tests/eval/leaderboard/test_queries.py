@@ -31,6 +31,12 @@ def sheet(board: Board) -> dict[str, Any]:
     return json.loads(as_json(board))["sheets"][0]
 
 
+@pytest.fixture(autouse=True)
+def beside_results(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queries name the results folders and no path: they run from where these are."""
+    monkeypatch.chdir(folders[0].parent)
+
+
 def ask(sql: str) -> list[dict[str, Any]]:
     with duckdb.connect() as connection:
         connection.sql("SELECT setseed(0.5)").fetchall()

@@ -47,7 +47,7 @@ def test_makes_page_and_exports_and_says_where(
     said = capsys.readouterr().out.replace("\n", "")
     assert (out / "index.html").absolute().as_uri() in said
     assert HOSTILE in said
-    assert f"dawn leaderboard {folders[0]}" in (out / "index.html").read_text()
+    assert f"dawn leaderboard {Path(folders[0]).name}" in (out / "index.html").read_text()
 
 
 def test_the_same_results_give_the_same_numbers(tmp_path: Path) -> None:
