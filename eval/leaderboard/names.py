@@ -85,7 +85,7 @@ def speaker_names(results: Results) -> dict[str, str]:
 
 def _several(names: Sequence[str]) -> str:
     more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more}" if more > 0 else "")
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _sources(results: Results) -> Mapping[str, str]:

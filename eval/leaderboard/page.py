@@ -3,24 +3,16 @@
 import math
 import shlex
 from collections.abc import Sequence
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell, cost
-from eval.leaderboard.groups import BOUNDS, Kind
+from eval.leaderboard.chart import bands, by_rank, column_of
+from eval.leaderboard.groups import BOUNDS
 from eval.leaderboard.overview import meaning
 from eval.leaderboard.packed import clip_data
 from eval.metrics.interface import Family
 from eval.report.page import fill
-
-
-class Band(NamedTuple):
-    """A bound's number and interval in a chart."""
-
-    kind: Kind
-    value: float
-    low: float
-    high: float
 
 
 def as_html(board: Board, remake: Sequence[str] = ()) -> str:
@@ -35,9 +27,9 @@ def as_html(board: Board, remake: Sequence[str] = ()) -> str:
         families=_families,
         row_of=_row_of,
         cost=_cost,
-        by_rank=_by_rank,
-        bands=_bands,
-        column_of=_column_of,
+        by_rank=by_rank,
+        bands=bands,
+        column_of=column_of,
         joined=_joined,
         meaning=meaning,
         command=shlex.join,
@@ -55,34 +47,6 @@ def _families(sheet: Sheet) -> list[str]:
 
 def _row_of(sheet: Sheet, system: str) -> int:
     return [entry.name for entry in sheet.entries].index(system)
-
-
-def _column_of(sheet: Sheet, name: str) -> Column:
-    return next(column for column in sheet.columns if column.definition.name == name)
-
-
-def _by_rank(sheet: Sheet, column: Column) -> list[int]:
-    """Rows of systems with a number, the best first."""
-    order = [
-        (cost(column.definition.name, cell), place)
-        for place, cell in enumerate(column.cells)
-        if cell is not None and cell.value is not None and sheet.entries[place].ranked
-    ]
-    return [place for _, place in sorted(order, key=lambda pair: (math.isnan(pair[0]), pair))]
-
-
-def _bands(sheet: Sheet, column: Column) -> list[Band]:
-    """What bounds a measure's chart: of each bound its interval, or its number alone; what
-    systems are to be near to, where no row of real clips is there.
-    """
-    found = []
-    for place, cell in enumerate(column.cells):
-        kind = sheet.entries[place].kind
-        if kind == "system" or cell is None or cell.value is None:
-            continue
-        low, high = (cell.value if b is None else b for b in (cell.low, cell.high))
-        found.append(Band(kind, cell.value, low, high))
-    return found
 
 
 def _joined(column: Column) -> str:

@@ -1,4 +1,4 @@
-"""A generated clip and the real one, or one clip alone, as a small video that a page holds inside."""
+"""A generated clip and the real one, or one alone, as a small video that a page holds inside."""
 
 import base64
 import tempfile
