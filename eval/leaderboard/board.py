@@ -1,12 +1,13 @@
 """A leaderboard as data: what every page and export is written from."""
 
 import datetime
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from eval.leaderboard import queries
-from eval.leaderboard.cells import BY_NAME, Cell, Difference, cell_of, measured, ranked
+from eval.leaderboard.cells import ALPHA, BY_NAME, Cell, Difference, cell_of, measured, ranked
 from eval.leaderboard.distributions import Distribution, Slices, distributions, slices
 from eval.leaderboard.featured import Featured, featured
 from eval.leaderboard.floor import Floor, floor
@@ -154,7 +155,7 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
     width, curves = drift(alike)
     there = {entry.kind for entry in entries}
     facts = _facts(group.main.results)
-    summary = summarise(entries, [_measured(column) for column in columns], _sure(facts))
+    summary = summarise(entries, [_measured(column) for column in columns], _sure(facts, group))
     return Sheet(
         entries=entries,
         main=group.main,
@@ -260,11 +261,22 @@ def _facts(results: Results) -> dict[str, Any]:
     }
 
 
-def _sure(facts: Mapping[str, Any]) -> str:
-    """What the numbers rest on, in one sentence."""
+def _sure(facts: Mapping[str, Any], group: Group) -> str:
+    """What the numbers rest on, in one sentence; that nothing can be shown, where that is so: the
+    paired test flips the sign of each speaker, and so has a least p value.
+    """
     clips = count(facts["clips"], "clip")
     of = f" of {count(facts['speakers'], 'speaker')}" if facts["speakers"] else ""
     caveat = f"; {facts['caveat']}" if facts["caveat"] else ""
+    there = drawn_together(group.main.results.speakers)
+    tests = max(1, sum(entry.ranked for entry in group.entries) - 1)
+    needed = math.floor(math.log2(2 * tests / ALPHA)) + 1
+    if there.count < needed:
+        who = "speaker" if there.by_speaker else "clip"
+        caveat += (
+            f"; with so few no paired test can show a difference, which takes "
+            f"{count(needed, who)} or more"
+        )
     return f"Measured on {clips}{of}; bars are 95 % intervals{caveat}."
 
 

@@ -7,13 +7,14 @@ correction over the measures.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 
 from eval.leaderboard.cells import ALPHA, Cell, Difference, compare
 from eval.leaderboard.groups import Entry, Kind
-from eval.metrics.interface import Definition
+from eval.metrics.interface import Definition, Family
 from eval.report.numbers import number, plus
 from eval.statistics.intervals import holm
 from manifests.counting import count
@@ -38,8 +39,12 @@ class Placing:
     """Titles of measures on which it alone is best: the paired tests show every other one worse."""
     shared: int
     """Measures on which it is best or not shown to be worse."""
+    ahead: int
+    """Measures on which its number is the best, whatever the tests say."""
     of: int
     """Measures on which it has a rank."""
+    place: int = 0
+    """Over all; equal mean ranks share a place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +95,11 @@ def main_measures(measures: Sequence[Measured]) -> list[Measured]:
     told = [m for m in measures if any(c is not None and c.value is not None for c in m.cells)]
     quality = [m for m in told if m.definition.family != "Speed and coverage"]
     headline = [m for m in quality if m.definition.headline]
-    return headline if len(headline) >= 3 else quality
+    families = list(get_args(Family))
+    return sorted(
+        headline if len(headline) >= 3 else quality,
+        key=lambda m: families.index(m.definition.family),
+    )
 
 
 def summarise(entries: Sequence[Entry], measures: Sequence[Measured], sure: str) -> Summary:
@@ -118,7 +127,7 @@ def _placings(entries: Sequence[Entry], measures: Sequence[Measured]) -> list[Pl
     systems = [place for place, entry in enumerate(entries) if entry.ranked]
     found = []
     for place in systems:
-        ranks, best, shared = [], [], 0
+        ranks, best, shared, ahead = [], [], 0, 0
         for measure in measures:
             cell = measure.cells[place]
             if cell is None or cell.rank is None:
@@ -126,15 +135,19 @@ def _placings(entries: Sequence[Entry], measures: Sequence[Measured]) -> list[Pl
             ranks.append(cell.rank)
             firsts = [s for s in systems if (c := measure.cells[s]) is not None and c.rank == 1]
             shared += place in firsts
+            ahead += cell.best
             if firsts == [place] and cell.best:
                 best.append(measure.definition.title)
         mean = float(np.mean(ranks)) if ranks else float("inf")
         found.append(
             Placing(
-                system=entries[place].name, mean_rank=mean, best=best, shared=shared, of=len(ranks)
+                system=entries[place].name, mean_rank=mean, best=best, shared=shared, ahead=ahead,
+                of=len(ranks),
             )
-        )
-    return sorted(found, key=lambda placing: (placing.mean_rank, -len(placing.best)))
+        )  # fmt: skip
+    found.sort(key=lambda placing: (placing.mean_rank, -placing.ahead))
+    means = [placing.mean_rank for placing in found]
+    return [replace(placing, place=1 + means.index(placing.mean_rank)) for placing in found]
 
 
 def _against(entry: Entry, entries: Sequence[Entry], measures: Sequence[Measured]) -> list[Against]:
@@ -221,7 +234,9 @@ def _of_systems(placings: Sequence[Placing], measures: Sequence[Measured]) -> li
     equal = [p.system for p in placings if p.mean_rank == first.mean_rank]
     many = count(len(measures), "main measure")
     if len(equal) > 1:
-        said = [f"No system leads: {_list(equal)} have the same mean rank over {many}."]
+        said = [f"No system is shown to lead: {_list(equal)} share the first place over {many}."]
+        if first.ahead > max(p.ahead for p in placings[1:]):
+            said.append(f"By its numbers alone {first.system} is ahead on {first.ahead}.")
     else:
         where = f"best or not shown worse than the best on {first.shared} of {many}"
         alone = f", alone on {_titles(first.best)}" if first.best else ""
@@ -236,17 +251,20 @@ def _of_bounds(against: Sequence[Against]) -> list[str]:
     if not against:
         return []
     kind = against[0].kind
-    said = []
+    alike: dict[str, list[str]] = {}
     for found in [one for one in against if one.kind == kind][:_NAMED]:
         total = len(found.better) + len(found.worse) + len(found.undecided)
         many = f"{len(found.better) or 'none'} of {count(total, 'measure')}"
-        text = f"{found.system} beats {found.bound} on {many}"
+        text = f"shown to beat {found.bound} on {many}"
         if found.worse:
-            text += f" and is worse on {_titles(found.worse)}"
+            text += f" and worse on {_titles(found.worse)}"
         elif found.undecided and found.better:
             text += f", not on {_titles(found.undecided)}"
-        said.append(f"{text}.")
-    return said
+        alike.setdefault(text, []).append(found.system)
+    return [
+        f"{_list(systems)} {'is' if len(systems) == 1 else 'are'} {text}."
+        for text, systems in alike.items()
+    ]
 
 
 def _titles(titles: Sequence[str]) -> str:

@@ -159,11 +159,10 @@
   const addBar = (video) => {
     const play = make("button", { type: "button", className: "plain", textContent: "▶" });
     const seek = make("input", { type: "range", min: 0, max: 1000, value: 0, ariaLabel: "Position" });
-    const sound = make("button", { type: "button", className: "plain" });
+    const sound = make("button", { type: "button", className: "chip", textContent: "Sound" });
     const show = () => {
       play.textContent = video.paused ? "▶" : "❚❚";
       play.setAttribute("aria-label", video.paused ? "Play" : "Pause");
-      sound.textContent = video.muted ? "Sound off" : "Sound on";
       sound.setAttribute("aria-pressed", String(!video.muted));
     };
     const toggle = () => video.paused ? video.play() : video.pause();

@@ -25,7 +25,11 @@ def folders(tmp_path: Path) -> list[str]:
     found = []
     for place, name in enumerate(("one", "two")):
         clips = [
-            {"clip_id": f"c{i}", "video": str(video), "reference": str(video if i else video.parent)}
+            {
+                "clip_id": f"c{i}",
+                "video": str(video),
+                "reference": str(video if i else video.parent),
+            }
             for i in range(CLIPS)
         ]
         clips[1] |= {"video": str(secret / "gone.mp4")}
@@ -45,16 +49,15 @@ def folders(tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize("to", ["page", "hf-space", "model-card"])
 def test_no_output_names_a_path(tmp_path: Path, folders: list[str], to: str) -> None:
     out = tmp_path / "out"
-    options = LeaderboardOptions(
-        results=tuple(folders), out=out, command=("dawn", "leaderboard", *folders, "--out", str(out)),
-        to=to,  # type: ignore[arg-type]
-    )  # fmt: skip
-    run_leaderboard(options)
+    command = ("dawn", "leaderboard", *folders, "--out", str(out))
+    run_leaderboard(
+        LeaderboardOptions(results=tuple(folders), out=out, command=command, to=to)  # type: ignore[arg-type]
+    )
     files = [file for file in out.rglob("*") if file.is_file()]
     assert len(files) == {"page": 7, "hf-space": 8, "model-card": 4}[to]
     for file in files:
         content = file.read_bytes()
-        for path in (b"secret-project", str(tmp_path).encode(), b"/tmp/", b"/home/", b"\\Users\\"):  # noqa: S108
+        for path in (b"secret-project", str(tmp_path).encode(), b"/tmp/", b"/home/", b"\\Users\\"):
             assert path not in content, file
 
 
