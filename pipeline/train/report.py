@@ -140,7 +140,6 @@ def curve(name: str, training: Points, validation: Points) -> str:
     label = html.escape(name)
     said = f"{known[-1][1]:.4g}" if len(known) == 1 else f"{known[0][1]:.4g} to {known[-1][1]:.4g}"
     kinds = [k for k, points in zip(("training", "validation"), lines, strict=True) if points]
-    ends = f"step {first}" if first == last else f"step {first}"
     right = "" if first == last else (
         f'<text x="{_WIDTH - 8}" y="{_HEIGHT - 6}" text-anchor="end">{last}</text>'
     )  # fmt: skip
@@ -152,7 +151,7 @@ def curve(name: str, training: Points, validation: Points) -> str:
         f'aria-label="{label}: {said}">'
         f'<path d="M{_MARGIN} 8V{_HEIGHT - 22}H{_WIDTH - 8}"/>{marks}'
         f'<text x="2" y="{top:.0f}">{high:.3g}</text>{bottom}'
-        f'<text x="{_MARGIN}" y="{_HEIGHT - 6}">{ends}</text>{right}'
+        f'<text x="{_MARGIN}" y="{_HEIGHT - 6}">step {first}</text>{right}'
         "</svg></figure>"
     )
 
