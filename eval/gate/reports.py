@@ -52,12 +52,13 @@ def as_markdown(judged: Judgement) -> str:
         f"protocol {code(old['protocol_hash'])}. Gains are in the metric's unit; positive is "
         "better.",
         "",
-        f"| | metric | real | baseline | candidate | gain | {level:g} % interval | margin | clips | |",
+        "| | metric | real | baseline | candidate | gain "
+        f"| {level:g} % interval | margin | clips | |",
         "|---|---|--:|--:|--:|--:|:-:|--:|--:|---|",
     ]
     lines += [
-        f"| {row.verdict} | `{row.name}` | {number(row.real)} | {number(row.before)} | {number(row.after)} "
-        f"| {plus(row.gain)} | {_between(row.low, row.high)} | {number(row.margin, 3)} "
+        f"| {row.verdict} | `{row.name}` | {number(row.real)} | {number(row.before)} "
+        f"| {number(row.after)} | {plus(row.gain)} | {_between(row.low, row.high)} | {number(row.margin, 3)} "
         f"| {row.n} | {cell(row.text)} |"
         for row in judged.findings
         if row.kind == "metric"
@@ -73,8 +74,8 @@ def as_markdown(judged: Judgement) -> str:
         lines += ["| metric | real | baseline | candidate | gain | 95 % interval | clips |"]
         lines += ["|---|--:|--:|--:|--:|:-:|--:|"]
         lines += [
-            f"| `{row.name}` | {number(row.real)} | {number(row.before)} | {number(row.after)} | {plus(row.gain)} "
-            f"| {_between(row.low, row.high)} | {row.n} |"
+            f"| `{row.name}` | {number(row.real)} | {number(row.before)} | {number(row.after)} "
+            f"| {plus(row.gain)} | {_between(row.low, row.high)} | {row.n} |"
             for row in judged.watched
         ]
         lines += ["", "</details>"]

@@ -42,18 +42,21 @@ def fill(
     script: str | None = None,
     styles: Sequence[str] = ("style.css",),
     beside: bool = False,
+    posts: bool = False,
     **values: Any,  # noqa: ANN401 - what the template names
 ) -> str:
     """The page of a template in eval/report/templates, with style sheets and a script of that
-    folder inside. With `beside`, it may show pictures and videos that lie beside it.
+    folder inside. With `beside`, it may show pictures and videos that lie beside it; with `posts`,
+    send answers to where it came from.
     """
     code = _text(script) if script else ""
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii")
     scripts = f"'sha256-{digest}'" if script else "'none'"
     media = "'self' file: data:" if beside else "data:"  # 'self' of a file is not one everywhere
+    connect = "connect-src 'self'; " if posts else ""
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; img-src {media}; media-src {media}; "
-        f"script-src {scripts}; base-uri 'none'; form-action 'none'"
+        f"script-src {scripts}; {connect}base-uri 'none'; form-action 'none'"
     )
     return (
         _environment()

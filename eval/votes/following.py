@@ -30,8 +30,9 @@ class Following:
     high: float
     votes: int
     correlation: float | None
-    """Spearman's, of the systems' numbers and their strengths; None of fewer than three systems, and
-    of subgroups."""
+    """Spearman's, of the systems' numbers and their strengths; None of fewer than three systems,
+    and of subgroups.
+    """
     correlation_low: float | None
     correlation_high: float | None
 
