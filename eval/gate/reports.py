@@ -58,8 +58,8 @@ def as_markdown(judged: Judgement) -> str:
     ]
     lines += [
         f"| {row.verdict} | `{row.name}` | {number(row.real)} | {number(row.before)} "
-        f"| {number(row.after)} | {plus(row.gain)} | {_between(row.low, row.high)} | {number(row.margin, 3)} "
-        f"| {row.n} | {cell(row.text)} |"
+        f"| {number(row.after)} | {plus(row.gain)} | {_between(row.low, row.high)} "
+        f"| {number(row.margin, 3)} | {row.n} | {cell(row.text)} |"
         for row in judged.findings
         if row.kind == "metric"
     ]

@@ -3,7 +3,7 @@
 import datetime
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eval.leaderboard import queries
@@ -23,6 +23,9 @@ from eval.results.comparable import other_devices
 from eval.results.scores import Results, apart
 from eval.statistics.intervals import FEW_SPEAKERS
 from eval.statistics.intervals import groups as drawn_together
+from eval.votes.report import VoteReport
+from eval.votes.report import report as vote_report
+from eval.votes.table import Counted
 from manifests.counting import count
 from manifests.errors import InputError
 
@@ -89,6 +92,8 @@ class Sheet:
     summary: Summary
     featured: Featured | None
     """One clip by every system beside the real one; None where no videos are shown."""
+    votes: VoteReport | None
+    """What people said of its systems; None where nobody was asked."""
     gallery: list[Picked]
     gallery_metric: str | None
     missing: list[tuple[str, str]]
@@ -125,9 +130,13 @@ class BoardSettings:
 
 
 def make_board(
-    groups: Sequence[Group], settings: BoardSettings, progress: Progress = lambda _: None
+    groups: Sequence[Group],
+    settings: BoardSettings,
+    progress: Progress = lambda _: None,
+    votes: Counted | None = None,
 ) -> Board:
-    """All numbers of all groups; `progress` is told what is being worked on.
+    """All numbers of all groups, and votes on their systems; `progress` is told what is being
+    worked on.
 
     Raises InputError for a gallery metric that does not exist.
     """
@@ -137,13 +146,15 @@ def make_board(
     return Board(
         title=settings.title,
         made_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        sheets=[_sheet(group, settings, progress) for group in groups],
+        sheets=[_sheet(group, settings, progress, votes) for group in groups],
         published=published_tables(),
         price_per_hour=settings.price_per_hour,
     )
 
 
-def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
+def _sheet(
+    group: Group, settings: BoardSettings, progress: Progress, votes: Counted | None
+) -> Sheet:
     entries = group.entries
     columns = []
     for name in measured(entries):
@@ -171,6 +182,7 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
         speed=speed(entries, settings.price_per_hour),
         failures=failures(entries),
         summary=summary,
+        votes=_votes(entries, votes) if votes is not None else None,
         featured=_featured(entries, metric, summary) if settings.gallery else None,
         gallery=gallery(entries, metric, settings.gallery) if metric else [],
         gallery_metric=metric,
@@ -188,6 +200,13 @@ def _measured(column: Column) -> Measured:
     return Measured(
         definition=column.definition, cells=column.cells, differences=column.differences
     )
+
+
+def _votes(entries: Sequence[Entry], votes: Counted) -> VoteReport | None:
+    """Of the systems of a sheet, on any clips; None where no two of them were compared."""
+    of = {entry.name: entry.results for entry in entries if entry.ranked}
+    rows = [row for row in votes.rows if row["a"] in of and row["b"] in of]
+    return vote_report(replace(votes, rows=rows), of) if rows else None
 
 
 def _featured(entries: Sequence[Entry], metric: str | None, summary: Summary) -> Featured | None:

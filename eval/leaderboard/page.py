@@ -13,6 +13,8 @@ from eval.leaderboard.overview import meaning
 from eval.leaderboard.packed import clip_data
 from eval.metrics.interface import Family
 from eval.report.page import fill
+from eval.votes.following import Following
+from eval.votes.report import sentences
 
 
 def as_html(board: Board, remake: Sequence[str] = ()) -> str:
@@ -31,6 +33,8 @@ def as_html(board: Board, remake: Sequence[str] = ()) -> str:
         bands=bands,
         column_of=column_of,
         joined=_joined,
+        vote_sentences=sentences,
+        followed=_followed,
         meaning=meaning,
         command=shlex.join,
         remake=shlex.join(remake),
@@ -47,6 +51,12 @@ def _families(sheet: Sheet) -> list[str]:
 
 def _row_of(sheet: Sheet, system: str) -> int:
     return [entry.name for entry in sheet.entries].index(system)
+
+
+def _followed(sheet: Sheet, metric: str) -> Following | None:
+    """How a measure follows people, over all clips."""
+    rows = sheet.votes.main.following if sheet.votes else []
+    return next((row for row in rows if row.metric == metric and row.subgroup == "all"), None)
 
 
 def _joined(column: Column) -> str:

@@ -64,6 +64,10 @@ class Question:
     pairs: list[Pair]
     following: list[Following]
 
+    def of(self, system: str) -> Standing | None:
+        """A system's standing, where it was voted on."""
+        return next((row for row in self.standings if row.system == system), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteReport:
@@ -71,6 +75,12 @@ class VoteReport:
 
     counted: Counted
     questions: list[Question]
+
+    @property
+    def main(self) -> Question:
+        """The question that stands for all: `overall`, else the last one."""
+        asked = {question.question: question for question in self.questions}
+        return asked.get("overall", self.questions[-1])
 
 
 def report(found: Counted, of: Mapping[str, Results] | None = None) -> VoteReport:

@@ -44,6 +44,12 @@ def leaderboard(
     price_per_hour: Annotated[
         float | None, typer.Option(help="Machine price; adds the cost of a minute of video.")
     ] = None,
+    votes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STUDY", parser=local_path, help="Blind votes on these systems, of `dawn vote`."
+        ),
+    ] = None,
     to: Annotated[
         Layout,
         typer.Option(
@@ -80,5 +86,6 @@ def leaderboard(
             command=("dawn", *sys.argv[1:]),
             to=to.value,
             hub_dataset=hub_dataset,
+            votes=votes,
         )
     )

@@ -16,9 +16,11 @@ from eval.leaderboard.names import folder_names, public_command
 from eval.leaderboard.page import as_html
 from eval.protocol.card import read_card
 from eval.results.scores import Results, load_results
+from eval.votes.table import counted
 from manifests.counting import count
 from manifests.errors import InputError
 from pipeline.progress import Progress, console
+from pipeline.votes.study import Study
 
 PAGE = "index.html"
 SPACE_README = "README.md"
@@ -39,6 +41,8 @@ class LeaderboardOptions:
     to: To = "page"
     hub_dataset: str | None = None
     """The benchmark's name on the Hub, for model cards."""
+    votes: Path | None = None
+    """A study of `dawn vote`."""
 
 
 def run_leaderboard(options: LeaderboardOptions) -> Path:
@@ -48,9 +52,15 @@ def run_leaderboard(options: LeaderboardOptions) -> Path:
     if options.protocol is not None:
         found = _under(options.protocol, found)
     groups = grouped(found, where)
+    votes = counted(Study(options.votes).rows()) if options.votes is not None else None
     steps = sum(len(measured(group.entries)) + 1 for group in groups)
     with Progress("compare", steps) as progress:
-        board = make_board(groups, options.settings, lambda _: progress.advance(1))
+        board = make_board(groups, options.settings, lambda _: progress.advance(1), votes)
+    if votes is not None and not any(sheet.votes for sheet in board.sheets):
+        raise InputError(
+            f"--votes {options.votes}: no vote that counts compares two of these systems; they "
+            "must have the names that they had when the study was made"
+        )
     if options.to == "model-card":
         return _write_cards(board, options)
     _write(options.out / PAGE, as_html(board, public_command(options.command)))
