@@ -23,7 +23,7 @@ from pipeline.progress import Progress, console
 from pipeline.votes.study import Study
 
 PAGE = "index.html"
-SPACE_README = "README.md"
+SPACE_CARD = "README.md"
 PICTURES: tuple[Literal["png", "svg"], ...] = ("png", "svg")
 To = Literal["page", "hf-space", "model-card"]
 """A page with its exports; the same as a static Space; a folder with a model card a system."""
@@ -69,7 +69,7 @@ def run_leaderboard(options: LeaderboardOptions) -> Path:
     for kind in PICTURES:
         _write(options.out / f"leaderboard.{kind}", as_picture(board, kind))
     if options.to == "hf-space":
-        _write(options.out / SPACE_README, space_readme(board))
+        _write(options.out / SPACE_CARD, space_readme(board))
     _report(board, options.out)
     if options.to == "hf-space":
         _say("      hf upload OWNER/NAME . --repo-type space   (in that folder)")
@@ -118,7 +118,7 @@ def check_out(out: Path) -> None:
 
 def _ours(entry: Path) -> bool:
     name = entry.name
-    files = {PAGE, SPACE_README, *(file for file, _ in EXPORTS.values())}
+    files = {PAGE, SPACE_CARD, *(file for file, _ in EXPORTS.values())}
     files |= {f"leaderboard.{kind}" for kind in PICTURES}
     if entry.is_dir():
         return (entry / ".eval_results").is_dir()
