@@ -26,7 +26,13 @@ from tests.terminals import run_in_terminal, terminal_program
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     *("docs/ingest.md", "README.md", "docs/training.md", "docs/generation.md"),
-    *("docs/evaluation.md", "docs/leaderboard.md", "docs/regression.md", "docs/queries.md"),
+    *(
+        "docs/evaluation.md",
+        "docs/leaderboard.md",
+        "docs/votes.md",
+        "docs/regression.md",
+        "docs/queries.md",
+    ),
     "docs/models.md",
     "docs/publishing.md",
 ]
@@ -47,6 +53,7 @@ NOT_RUN = {
     "ray job submit --address http://head:8265": "needs that cluster and its object store",
     "tensorboard --logdir": "serves until it is stopped; started below",
     "dawn serve --checkpoint": "serves until it is stopped; tests/pipeline/serve",
+    "dawn vote serve": "serves until it is stopped; tests/pipeline/votes",
     "portrait=$(curl": "asks it; the same",
     "curl --silent": "the same",
     "python -m tests.parity": "tests/dawn/test_parity.py",

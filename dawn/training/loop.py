@@ -180,6 +180,7 @@ class Trainer:
                 {f"val/{name}": value for name, value in measures.items()},
                 self.progress.wall_s,
             )
+            self.record.write()
             self.watch({"stage": self.task.stage, "step": self.progress.step, "val": measures})
             best = [*self.progress.best, (measures[self.objective.measure], self.progress.step)]
             self.progress.best = sorted(best)[: self.settings.keep_best]

@@ -1,6 +1,7 @@
 """Making pictures of tensors: for TensorBoard and the report."""
 
 import io
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,6 +13,14 @@ from torch import Tensor
 Picture = NDArray[np.uint8]
 
 _CELL = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What stands in the columns and rows of a contact sheet."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
 
 
 def to_image(tensor: Tensor) -> Picture:

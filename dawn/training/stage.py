@@ -17,7 +17,7 @@ from dawn.lfg.config import LFGConfig
 from dawn.training.config import Training
 from dawn.training.objective import Objective
 from dawn.training.order import Make
-from dawn.training.pictures import Picture
+from dawn.training.pictures import Labels, Picture
 from dawn.training.states import StateRange
 from manifests.config import merged
 from manifests.errors import InputError
@@ -103,6 +103,10 @@ class Stage(ABC, Generic[C, Losses]):
     @abstractmethod
     def pictures(self, objective: Losses, batch: dict[str, Any]) -> dict[str, Picture]:
         """RGB pictures (H, W, 3) by name of what the network, in eval mode, does with a batch."""
+
+    def picture_labels(self) -> dict[str, Labels]:
+        """By the names of `pictures`, what their columns and rows show."""
+        return {}
 
     def own_range(self, config: C) -> bool:  # noqa: ARG002
         """Whether pose and eyes are scaled by the dataset's own statistics."""

@@ -20,6 +20,8 @@ class Finding:
     text: str
     before: float | None = None
     after: float | None = None
+    real: float | None = None
+    """The real clips' own number, where the metric has one."""
     gain: float | None = None
     low: float | None = None
     high: float | None = None
@@ -42,6 +44,7 @@ class Watched:
     low: float
     high: float
     n: int
+    real: float | None = None
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:

@@ -82,6 +82,10 @@ def judge(before: Results, after: Results, gate: Gate) -> Judgement:
     if not compared:
         text = "no metric of the gate was measured on both sides; evaluate with --metrics"
         findings.insert(0, Finding(kind="metric", name="gate", verdict="INCONCLUSIVE", text=text))
+    findings = [
+        replace(found, real=_real(after, found.name)) if found.kind == "metric" else found
+        for found in findings
+    ]
     return Judgement(
         verdict=worst(findings),
         gate=gate,
@@ -93,6 +97,12 @@ def judge(before: Results, after: Results, gate: Gate) -> Judgement:
         skipped=skipped,
         other=other,
     )
+
+
+def _real(results: Results, name: str) -> float | None:
+    """The real clips' own number of a metric."""
+    value = results.set_rows.get(name, {}).get("reference")
+    return None if value is None else float(value)
 
 
 def _made(differs: list[str]) -> str:
@@ -216,7 +226,7 @@ def _watched(before: Results, after: Results, gate: Gate, left_out: set[str]) ->
             found.append(
                 Watched(
                     name=name, before=result.before, after=result.after, gain=result.gain,
-                    low=low, high=high, n=result.n,
+                    low=low, high=high, n=result.n, real=_real(after, name),
                 )
             )  # fmt: skip
     return found

@@ -52,13 +52,14 @@ def as_markdown(judged: Judgement) -> str:
         f"protocol {code(old['protocol_hash'])}. Gains are in the metric's unit; positive is "
         "better.",
         "",
-        f"| | metric | baseline | candidate | gain | {level:g} % interval | margin | clips | |",
-        "|---|---|--:|--:|--:|:-:|--:|--:|---|",
+        "| | metric | real | baseline | candidate | gain "
+        f"| {level:g} % interval | margin | clips | |",
+        "|---|---|--:|--:|--:|--:|:-:|--:|--:|---|",
     ]
     lines += [
-        f"| {row.verdict} | `{row.name}` | {number(row.before)} | {number(row.after)} "
-        f"| {plus(row.gain)} | {_between(row.low, row.high)} | {number(row.margin, 3)} "
-        f"| {row.n} | {cell(row.text)} |"
+        f"| {row.verdict} | `{row.name}` | {number(row.real)} | {number(row.before)} "
+        f"| {number(row.after)} | {plus(row.gain)} | {_between(row.low, row.high)} "
+        f"| {number(row.margin, 3)} | {row.n} | {cell(row.text)} |"
         for row in judged.findings
         if row.kind == "metric"
     ]
@@ -70,23 +71,37 @@ def as_markdown(judged: Judgement) -> str:
     ]
     if judged.watched:
         lines += ["", "<details><summary>Watched only; not part of the verdict</summary>", ""]
-        lines += ["| metric | baseline | candidate | gain | 95 % interval | clips |"]
-        lines += ["|---|--:|--:|--:|:-:|--:|"]
+        lines += ["| metric | real | baseline | candidate | gain | 95 % interval | clips |"]
+        lines += ["|---|--:|--:|--:|--:|:-:|--:|"]
         lines += [
-            f"| `{row.name}` | {number(row.before)} | {number(row.after)} | {plus(row.gain)} "
-            f"| {_between(row.low, row.high)} | {row.n} |"
+            f"| `{row.name}` | {number(row.real)} | {number(row.before)} | {number(row.after)} "
+            f"| {plus(row.gain)} | {_between(row.low, row.high)} | {row.n} |"
             for row in judged.watched
         ]
         lines += ["", "</details>"]
     if judged.skipped:
-        lines += ["", "Not measured, decides nothing:", ""]
-        lines += [f"- `{name}`: {cell(why)}" for name, why in judged.skipped.items()]
+        lines += ["", f"Not measured, decides nothing: {_skipped_md(judged)}."]
     if judged.other:
         lines += ["", "Not compared:", ""]
         lines += [f"- {cell(line)}" for line in described(judged.other)]
     devices = other_devices({"baseline": judged.baseline, "candidate": judged.candidate})
     lines += [line for one in devices for line in ("", cell(one))]
     return "\n".join(lines) + "\n"
+
+
+def unmeasured(judged: Judgement) -> list[tuple[list[str], str]]:
+    """Metrics of the gate that were not measured, those of one reason together."""
+    found: dict[str, list[str]] = {}
+    for name, why in judged.skipped.items():
+        found.setdefault(why, []).append(name)
+    return [(names, why) for why, names in found.items()]
+
+
+def _skipped_md(judged: Judgement) -> str:
+    return "; ".join(
+        f"{', '.join(f'`{name}`' for name in names)} ({cell(why)})"
+        for names, why in unmeasured(judged)
+    )
 
 
 def _between(low: float | None, high: float | None) -> str:
@@ -141,7 +156,9 @@ def as_html(judged: Judgement) -> str:
     """A page that stands alone."""
     other = described(judged.other)
     sides = (("Baseline", facts(judged.baseline)), ("Candidate", facts(judged.candidate)))
-    return fill("regression.html.j2", judged=judged, sides=sides, other=other)
+    return fill(
+        "regression.html.j2", judged=judged, sides=sides, other=other, unmeasured=unmeasured(judged)
+    )
 
 
 WRITERS: Mapping[str, tuple[str, Callable[[Judgement], str]]] = {

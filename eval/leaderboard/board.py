@@ -1,18 +1,21 @@
 """A leaderboard as data: what every page and export is written from."""
 
 import datetime
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eval.leaderboard import queries
-from eval.leaderboard.cells import BY_NAME, Cell, Difference, cell_of, measured, ranked
+from eval.leaderboard.cells import ALPHA, BY_NAME, Cell, Difference, cell_of, measured, ranked
 from eval.leaderboard.distributions import Distribution, Slices, distributions, slices
+from eval.leaderboard.featured import Featured, featured
 from eval.leaderboard.floor import Floor, floor
 from eval.leaderboard.gallery import Picked, choose_metric, gallery
 from eval.leaderboard.groups import BOUNDS, Entry, Group
 from eval.leaderboard.overview import Drift, Failures, Speed, drift, failures, same_curves, speed
 from eval.leaderboard.published import PublishedTable, published_tables
+from eval.leaderboard.summary import Measured, Summary, summarise
 from eval.metrics.catalogue import is_set
 from eval.metrics.interface import Definition, Status
 from eval.metrics.set_distances import SetDistance
@@ -20,6 +23,10 @@ from eval.results.comparable import other_devices
 from eval.results.scores import Results, apart
 from eval.statistics.intervals import FEW_SPEAKERS
 from eval.statistics.intervals import groups as drawn_together
+from eval.votes.report import VoteReport
+from eval.votes.report import report as vote_report
+from eval.votes.table import Counted
+from manifests.counting import count
 from manifests.errors import InputError
 
 Progress = Callable[[str], None]
@@ -82,6 +89,11 @@ class Sheet:
     drift_width_s: float
     speed: list[Speed]
     failures: list[Failures]
+    summary: Summary
+    featured: Featured | None
+    """One clip by every system beside the real one; None where no videos are shown."""
+    votes: VoteReport | None
+    """What people said of its systems; None where nobody was asked."""
     gallery: list[Picked]
     gallery_metric: str | None
     missing: list[tuple[str, str]]
@@ -118,9 +130,13 @@ class BoardSettings:
 
 
 def make_board(
-    groups: Sequence[Group], settings: BoardSettings, progress: Progress = lambda _: None
+    groups: Sequence[Group],
+    settings: BoardSettings,
+    progress: Progress = lambda _: None,
+    votes: Counted | None = None,
 ) -> Board:
-    """All numbers of all groups; `progress` is told what is being worked on.
+    """All numbers of all groups, and votes on their systems; `progress` is told what is being
+    worked on.
 
     Raises InputError for a gallery metric that does not exist.
     """
@@ -130,13 +146,15 @@ def make_board(
     return Board(
         title=settings.title,
         made_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        sheets=[_sheet(group, settings, progress) for group in groups],
+        sheets=[_sheet(group, settings, progress, votes) for group in groups],
         published=published_tables(),
         price_per_hour=settings.price_per_hour,
     )
 
 
-def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
+def _sheet(
+    group: Group, settings: BoardSettings, progress: Progress, votes: Counted | None
+) -> Sheet:
     entries = group.entries
     columns = []
     for name in measured(entries):
@@ -147,6 +165,8 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
     alike = same_curves(entries, group.main)
     width, curves = drift(alike)
     there = {entry.kind for entry in entries}
+    facts = _facts(group.main.results)
+    summary = summarise(entries, [_measured(column) for column in columns], _sure(facts, group))
     return Sheet(
         entries=entries,
         main=group.main,
@@ -155,12 +175,15 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
         devices=other_devices({entry.name: entry.results.info for entry in entries}),
         card=dict(group.main.results.info["protocol"]["card"]),
         protocol_hash=group.protocol,
-        facts=_facts(group.main.results),
+        facts=facts,
         columns=columns,
         drift=curves,
         drift_width_s=width,
         speed=speed(entries, settings.price_per_hour),
         failures=failures(entries),
+        summary=summary,
+        votes=_votes(entries, votes) if votes is not None else None,
+        featured=_featured(entries, metric, summary) if settings.gallery else None,
         gallery=gallery(entries, metric, settings.gallery) if metric else [],
         gallery_metric=metric,
         missing=[(kind, what) for kind, what in BOUNDS.items() if kind not in there],
@@ -171,6 +194,27 @@ def _sheet(group: Group, settings: BoardSettings, progress: Progress) -> Sheet:
             "failures": queries.failures(entries),
         },
     )
+
+
+def _measured(column: Column) -> Measured:
+    return Measured(
+        definition=column.definition, cells=column.cells, differences=column.differences
+    )
+
+
+def _votes(entries: Sequence[Entry], votes: Counted) -> VoteReport | None:
+    """Of the systems of a sheet, on any clips; None where no two of them were compared."""
+    of = {entry.name: entry.results for entry in entries if entry.ranked}
+    rows = [row for row in votes.rows if row["a"] in of and row["b"] in of]
+    return vote_report(replace(votes, rows=rows), of) if rows else None
+
+
+def _featured(entries: Sequence[Entry], metric: str | None, summary: Summary) -> Featured | None:
+    order = {placing.system: place for place, placing in enumerate(summary.placings)}
+    by_rank = sorted(
+        entries, key=lambda entry: (not entry.ranked, order.get(entry.name, len(order)))
+    )
+    return featured(by_rank, metric) if metric else None
 
 
 def _column(name: str, group: Group) -> Column:
@@ -234,6 +278,25 @@ def _facts(results: Results) -> dict[str, Any]:
         "caveat": _caveat(results.speakers),
         "seconds": sum(seconds),
     }
+
+
+def _sure(facts: Mapping[str, Any], group: Group) -> str:
+    """What the numbers rest on, in one sentence; that nothing can be shown, where that is so: the
+    paired test flips the sign of each speaker, and so has a least p value.
+    """
+    clips = count(facts["clips"], "clip")
+    of = f" of {count(facts['speakers'], 'speaker')}" if facts["speakers"] else ""
+    caveat = f"; {facts['caveat']}" if facts["caveat"] else ""
+    there = drawn_together(group.main.results.speakers)
+    tests = max(1, sum(entry.ranked for entry in group.entries) - 1)
+    needed = math.floor(math.log2(2 * tests / ALPHA)) + 1
+    if there.count < needed:
+        who = "speaker" if there.by_speaker else "clip"
+        caveat += (
+            f"; with so few no paired test can show a difference, which takes "
+            f"{count(needed, who)} or more"
+        )
+    return f"Measured on {clips}{of}; bars are 95 % intervals{caveat}."
 
 
 def _caveat(speakers: Sequence[str | None]) -> str | None:

@@ -87,8 +87,9 @@ def cell_of(name: str, results: Results) -> Cell | None:
     )
     if cell.value is None:
         return cell
-    low, high = _interval(name, results)
-    return replace(cell, low=_finite(low), high=_finite(high))
+    least, most = BY_NAME[name].definition.limits
+    low, high = (min(max(bound, least), most) for bound in _interval(name, results))
+    return replace(cell, low=_finite(min(low, cell.value)), high=_finite(max(high, cell.value)))
 
 
 def _interval(name: str, results: Results) -> tuple[float, float]:
@@ -116,8 +117,7 @@ def _interval_of_set(metric: SetMetric, results: Results) -> tuple[float, float]
     if replicates is None:
         return float("nan"), float("nan")
     value = float(results.set_rows[metric.definition.name]["value"])
-    low, high = bounds(about(value, replicates), group, ALPHA / 2)
-    return max(0.0, low) if metric.definition.range.startswith("0 ") else low, high
+    return bounds(about(value, replicates), group, ALPHA / 2)
 
 
 def _sides(metric: SetMetric, results: Results) -> tuple[dict[str, Features], dict[str, Features]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.leaderboard.groups import Entry
+from eval.leaderboard.names import speaker_names
 from eval.results.scores import Results, Scores, statistic_of
 from eval.statistics.intervals import F64
 
@@ -119,7 +120,8 @@ def _by_speaker(name: str, entries: Sequence[Entry], main: Results) -> Slices | 
         return None
     most = sorted(clips, key=lambda speaker: (-len(clips[speaker]), speaker))
     listed = sorted(most[:SPEAKERS])
-    bins = [_bin(speaker, None, None, name, entries, clips[speaker]) for speaker in listed]
+    called = speaker_names(main)
+    bins = [_bin(called[who], None, None, name, entries, clips[who]) for who in listed]
     return Slices(by="speaker", bins=bins, left_out=len(most) - len(listed))
 
 

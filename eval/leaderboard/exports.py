@@ -14,6 +14,7 @@ from eval.leaderboard.cells import Cell
 from eval.leaderboard.groups import BOUNDS, Entry
 from eval.report.numbers import cell as md_cell
 from eval.report.numbers import code, finite, number
+from eval.votes.report import as_dict as votes_as_dict
 from manifests.counting import count
 
 ARROWS = {"higher": "↑", "lower": "↓", "closer": "→ real"}
@@ -92,11 +93,11 @@ def as_markdown(board: Board) -> str:
             "**bold**: best; =: a paired test does not show it worse than the best; "
             f"{STANDINGS}; a count: the clips that have a number, where not all have.",
             "",
-            "| system | " + " | ".join(_md_head(column) for column in columns) + " |",
-            "|---|" + "--:|" * len(columns),
+            "| system | " + " | ".join([*_md_people(sheet), *map(_md_head, columns)]) + " |",
+            "|---|" + "--:|" * (len(columns) + len(_md_people(sheet))),
         ]
         for place, entry in enumerate(sheet.entries):
-            cells = [_md_number(column.cells[place]) for column in columns]
+            cells = [*_md_votes(sheet, entry), *(_md_number(c.cells[place]) for c in columns)]
             name = md_cell(entry.name) if entry.ranked else f"*{md_cell(entry.name)}*"
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         bounds = [entry for entry in sheet.entries if not entry.ranked]
@@ -104,6 +105,17 @@ def as_markdown(board: Board) -> str:
         lines += [*(f"- left out: {md_cell(line)}" for line in sheet.other), ""]
         lines += [*(f"- {md_cell(line)}" for line in sheet.devices), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _md_people(sheet: Sheet) -> list[str]:
+    return [f"people: {md_cell(sheet.votes.main.question)} ↑"] if sheet.votes else []
+
+
+def _md_votes(sheet: Sheet, entry: Entry) -> list[str]:
+    if sheet.votes is None:
+        return []
+    found = sheet.votes.main.of(entry.name)
+    return ["–" if found is None else f"{found.strength:+.2f} [{found.low:.2f}, {found.high:.2f}]"]
 
 
 def _md_caveat(sheet: Sheet) -> str:
@@ -214,6 +226,8 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
         "speed": [asdict(row) for row in sheet.speed],
         "failures": [asdict(row) for row in sheet.failures],
         "queries": sheet.queries,
+        "summary": asdict(sheet.summary),
+        "votes": votes_as_dict(sheet.votes) if sheet.votes else None,
     }
 
 

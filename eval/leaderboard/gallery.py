@@ -1,7 +1,8 @@
 """Clips to look at: for each system its worst, its middle and its best by one metric."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.leaderboard.groups import Entry
+from eval.leaderboard.names import clip_name, last_part, speaker_names
 from eval.leaderboard.side_by_side import Shown, side_by_side
 from eval.results.scores import Results, Scores
 from manifests.location import Place, protocols
@@ -30,6 +32,7 @@ class Picked:
     system: str
     place: Rank
     clip_id: str
+    called: str
     speaker: str | None
     value: float
     reference: float | None
@@ -56,8 +59,8 @@ def gallery(entries: Sequence[Entry], metric: str, each: int) -> list[Picked]:
 
 def _chosen(scores: Scores, each: int) -> list[tuple[Rank, int]]:
     """Places of clips, worst first."""
-    costs = _costs(scores)
-    order = [int(at) for at in np.argsort(-costs, kind="stable") if np.isfinite(costs[at])]
+    cost = costs(scores)
+    order = [int(at) for at in np.argsort(-cost, kind="stable") if np.isfinite(cost[at])]
     ends = min(each, len(order) // 2) if len(order) > 1 else 0
     middle = order[ends : len(order) - ends]
     begin = max(0, (len(middle) - each) // 2)
@@ -66,7 +69,7 @@ def _chosen(scores: Scores, each: int) -> list[tuple[Rank, int]]:
     return found + [("best", at) for at in order[len(order) - ends :]]
 
 
-def _costs(scores: Scores) -> NDArray[np.float64]:
+def costs(scores: Scores) -> NDArray[np.float64]:
     """Less is better; NaN where a clip has no number."""
     direction = scores.definition.direction
     values = np.where(scores.valid, scores.values, np.nan)
@@ -81,7 +84,8 @@ def _picked(entry: Entry, scores: Scores, place: Rank, at: int) -> Picked:
         system=entry.name,
         place=place,
         clip_id=str(clip["clip_id"]),
-        speaker=clip["speaker"],
+        called=clip_name(entry.results, str(clip["clip_id"])),
+        speaker=speaker_names(entry.results).get(clip["speaker"] or ""),
         value=float(scores.values[at]),
         reference=reference if np.isfinite(reference) else None,
         shown=_shown(entry.results, clip["video"], clip["reference"]),
@@ -89,25 +93,40 @@ def _picked(entry: Entry, scores: Scores, place: Rank, at: int) -> Picked:
 
 
 def _shown(results: Results, generated: str | None, real: str | None) -> Shown:
-    """Both videos in one. What lies elsewhere than the results do is not fetched: the rows may
-    have been written by anybody.
+    """Both videos in one, or why there is none."""
+    with local_videos(results, generated, real) as (left, right):
+        for side in (left, right):
+            if isinstance(side, str):
+                return Shown(None, side)
+        return side_by_side(
+            left if isinstance(left, Path) else None, right if isinstance(right, Path) else None
+        )
+
+
+@contextmanager
+def local_videos(results: Results, *uris: str | None) -> Iterator[list[Path | str | None]]:
+    """Each video as a file while the context lasts, why it cannot be had, or None where there is
+    none. What lies elsewhere than the results do is not fetched: the rows may have been written by
+    anybody.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        sides: list[Path | None] = []
-        for name, uri in (("generated", generated), ("real", real)):
-            if uri is None:
-                sides.append(None)
-                continue
-            if not _where_results_are(uri, results):
-                return Shown(None, f"{uri}: lies elsewhere than the results and is not fetched")
-            try:
-                file = Place.of(uri).fetched(Path(scratch) / name)
-            except OSError as error:
-                return Shown(None, f"{uri}: cannot be read ({error})")
-            if file.exists() and not file.is_file():  # reading a device or a pipe has no end
-                return Shown(None, f"{uri}: is no file")
-            sides.append(file)
-        return side_by_side(*sides)
+        yield [
+            None if uri is None else _fetched(uri, results, Path(scratch) / str(number))
+            for number, uri in enumerate(uris)
+        ]
+
+
+def _fetched(uri: str, results: Results, to: Path) -> Path | str:
+    name = last_part(uri)
+    if not _where_results_are(uri, results):
+        return f"{name}: lies elsewhere than the results and is not fetched"
+    try:
+        file = Place.of(uri).fetched(to)
+    except OSError as error:
+        return f"{name}: cannot be read ({error.strerror or type(error).__name__})"
+    if file.exists() and not file.is_file():  # reading a device or a pipe has no end
+        return f"{name}: is no file"
+    return file
 
 
 def _where_results_are(uri: str, results: Results) -> bool:

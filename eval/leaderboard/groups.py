@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
+from eval.leaderboard.names import folder_names, public
 from eval.report.numbers import number
 from eval.results.comparable import differences, other_cards
 from eval.results.conditions import OTHER_CONDITIONS, described
@@ -40,7 +41,7 @@ class Entry:
     kind: Kind
     results: Results
     where: str
-    """The results folder as queries and commands on the page name it."""
+    """The results folder as queries and commands on the page name it: no path."""
 
     @property
     def ranked(self) -> bool:
@@ -75,9 +76,12 @@ class Group:
 def grouped(results: Sequence[Results], where: Mapping[str, str] | None = None) -> list[Group]:
     """Groups in the order given; in each, systems come first, then the bounds.
 
-    `where` maps a folder's URI to how the page names it.
+    `where` maps a folder's URI to how the page names it: by default by its last part. Nothing in
+    the groups names a path.
     """
-    where = where or {}
+    uris = [one.folder.uri for one in results]
+    where = where or dict(zip(uris, folder_names(uris), strict=True))
+    results = [public(one) for one in results]
     heads: list[list[Results]] = []
     for one in sorted(results, key=lambda r: kind_of(r) == "real-split"):
         home = next((members for members in heads if not _apart(members, one)), None)
@@ -169,7 +173,7 @@ def _differences(first: Results, other: Results) -> list[str]:
 def _entries(members: Sequence[Results], where: Mapping[str, str]) -> list[Entry]:
     """Named, systems first; names that are there twice also say their folder."""
     order: list[Kind] = ["system", *BOUNDS]
-    places = [where.get(results.folder.uri, results.folder.uri) for results in members]
+    places = [where[results.folder.uri] for results in members]
     names = _names([results.system for results in members], places)
     entries = [
         Entry(name, kind_of(results), results, place)

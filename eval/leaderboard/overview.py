@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from eval.leaderboard.groups import Entry
+from eval.leaderboard.names import clip_name
 from eval.metrics.interface import Reason
 from eval.results.scores import Results
 
@@ -49,7 +50,7 @@ class Failures:
 
     system: str
     clips: list[dict[str, Any]]
-    """clip_id, status, reason and meaning of clips that failed as a whole."""
+    """clip_id, called, status, reason and meaning of clips that failed as a whole."""
     more: int
     reasons: list[tuple[str, str, int]]
     """Metric, reason, clips: where single metrics could not be measured."""
@@ -147,6 +148,7 @@ def _failures(entry: Entry) -> Failures:
     lost = [
         {
             "clip_id": clip["clip_id"],
+            "called": clip_name(entry.results, clip["clip_id"]),
             "status": clip["status"],
             "reason": clip["reason"] or "unknown",
             "meaning": meaning(clip["reason"]),

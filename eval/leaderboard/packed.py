@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eval.leaderboard.board import Sheet
 from eval.leaderboard.groups import Entry
+from eval.leaderboard.names import clip_name, speaker_names
 
 CURVE_BYTES = 6 * 2**20
 """Curves of a page; clips beyond it have none, the gallery's come first."""
@@ -27,6 +28,7 @@ def clip_data(sheet: Sheet, curve_bytes: int = CURVE_BYTES) -> dict[str, Any]:
     """
     main = sheet.main.results
     order = {clip: place for place, clip in enumerate(main.clip_ids)}
+    called = speaker_names(main)
     values = {}
     for column in sheet.columns:
         name = column.definition.name
@@ -39,7 +41,8 @@ def clip_data(sheet: Sheet, curve_bytes: int = CURVE_BYTES) -> dict[str, Any]:
     card = sheet.card
     return {
         "clips": main.clip_ids,
-        "speakers": main.speakers,
+        "names": [clip_name(main, clip) for clip in main.clip_ids],
+        "speakers": [called.get(who or "") for who in main.speakers],
         "seconds": [clip["duration_s"] for clip in main.clips],
         "rows": [entry.name for entry in sheet.entries],
         "metrics": values,

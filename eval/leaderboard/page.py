@@ -5,13 +5,16 @@ import shlex
 from collections.abc import Sequence
 from typing import get_args
 
-from eval.leaderboard.board import Board, Sheet
+from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell, cost
+from eval.leaderboard.chart import bands, by_rank, column_of
 from eval.leaderboard.groups import BOUNDS
 from eval.leaderboard.overview import meaning
 from eval.leaderboard.packed import clip_data
 from eval.metrics.interface import Family
 from eval.report.page import fill
+from eval.votes.following import Following
+from eval.votes.report import sentences
 
 
 def as_html(board: Board, remake: Sequence[str] = ()) -> str:
@@ -26,6 +29,12 @@ def as_html(board: Board, remake: Sequence[str] = ()) -> str:
         families=_families,
         row_of=_row_of,
         cost=_cost,
+        by_rank=by_rank,
+        bands=bands,
+        column_of=column_of,
+        joined=_joined,
+        vote_sentences=sentences,
+        followed=_followed,
         meaning=meaning,
         command=shlex.join,
         remake=shlex.join(remake),
@@ -42,6 +51,17 @@ def _families(sheet: Sheet) -> list[str]:
 
 def _row_of(sheet: Sheet, system: str) -> int:
     return [entry.name for entry in sheet.entries].index(system)
+
+
+def _followed(sheet: Sheet, metric: str) -> Following | None:
+    """How a measure follows people, over all clips."""
+    rows = sheet.votes.main.following if sheet.votes else []
+    return next((row for row in rows if row.metric == metric and row.subgroup == "all"), None)
+
+
+def _joined(column: Column) -> str:
+    """All queries of a measure as one text."""
+    return "\n\n".join(f"-- {' '.join(what.split())}\n{sql};" for what, sql in column.queries)
 
 
 def _cost(name: str, cell: Cell) -> str:

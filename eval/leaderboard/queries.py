@@ -6,6 +6,7 @@ we do, so that its bounds agree to about a tenth of the interval's width.
 """
 # ruff: noqa: S608 - texts to be shown; nothing here runs them
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,6 +75,12 @@ def interval(metric: Measure, entry: Entry) -> str | None:
     weight = "n" if metric.together is POOLED_MEAN else "1"
     off = reach(group, 0.025)
     share = float(scipy.stats.norm.cdf(-off))
+    least, most = metric.definition.limits
+
+    def limited(bound: str) -> str:
+        text = bound if least == -math.inf else f"greatest({bound}, {least:g})"
+        return text if most == math.inf else f"least({text}, {most:g})"
+
     return (
         f"WITH one AS (SELECT {who} AS who, sum(value * {weight}) AS s, sum({weight}) AS w\n"
         f"  FROM {_files([entry.where], 'metrics')}\n"
@@ -84,11 +91,12 @@ def interval(metric: Measure, entry: Entry) -> str | None:
         f"  FROM range({REPLICATES}) AS r(b), range({group.count}) AS k(j)),\n"
         "replicates AS (SELECT b, sum(s) / sum(w) AS value FROM draws JOIN numbered USING (i)\n"
         "  GROUP BY b)\n"
-        f"SELECT least(quantile_cont(value, {share:.6f}),\n"
+        f"SELECT {limited('low')} AS low, {limited('high')} AS high\n"
+        f"FROM (SELECT least(quantile_cont(value, {share:.6f}),\n"
         f"         avg(value) - {off:.6f} * stddev_pop(value)) AS low,\n"
         f"       greatest(quantile_cont(value, {1 - share:.6f}),\n"
         f"         avg(value) + {off:.6f} * stddev_pop(value)) AS high\n"
-        "FROM replicates"
+        "  FROM replicates)"
     )
 
 

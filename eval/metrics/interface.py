@@ -13,6 +13,8 @@ A metric is one file of this package, or a plug-in (docs/extending.md), that dec
 """
 
 import enum
+import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -130,6 +132,16 @@ class Definition:
     """How others compute it differently."""
     version: int = 1
     """Goes up whenever the same videos would give another number."""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest number there can be, as `range` says; infinite where it names
+        none.
+        """
+        found = re.match(r"(-?[\d.]+) (?:and up|to (-?[\d.]+))", self.range)
+        if found is None:
+            return -math.inf, math.inf
+        return float(found[1]), float(found[2]) if found[2] else math.inf
 
 
 class ClipMetric(Protocol):

@@ -9,14 +9,21 @@ from collections.abc import Iterable, Sequence
 Span = tuple[float, float]
 
 
-def span_of(values: Iterable[float | None], *, pad: float = 0.04) -> Span:
-    """What the numbers lie between, with a little room; around a single number too."""
+def span_of(
+    values: Iterable[float | None],
+    *,
+    pad: float = 0.04,
+    limits: Span = (-math.inf, math.inf),
+) -> Span:
+    """What the numbers lie between, with a little room; around a single number too. The room ends
+    at `limits`, beyond which there is no number.
+    """
     known = [v for v in values if v is not None and math.isfinite(v)]
     if not known:
         return 0.0, 1.0
     low, high = min(known), max(known)
     room = (high - low) * pad or abs(high) * pad or 1.0
-    return low - room, high + room
+    return min(low, max(low - room, limits[0])), max(high, min(high + room, limits[1]))
 
 
 def place(value: float, span: Span) -> str:

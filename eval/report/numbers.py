@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+NOTHING = 1e-9
+"""What is nearer to 0 than this is written as 0: it is what rounding leaves of a difference."""
 _MARKDOWN = {ord(c): f"\\{c}" for c in "\\`*_[]|#~$"} | {ord(c): f"&#{ord(c)};" for c in "<>&"}
 
 
@@ -10,7 +12,7 @@ def number(value: float | None, digits: int = 4) -> str:
     """So many significant digits; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "–"
-    if value == 0:
+    if abs(value) < NOTHING:
         return "0"
     if not 1e-4 <= abs(value) < 10**6:
         return f"{value:.{digits - 1}e}"
@@ -22,6 +24,13 @@ def plus(value: float | None, digits: int = 3) -> str:
     """The same with its sign."""
     text = number(value, digits)
     return f"+{text}" if value is not None and value > 0 and text != "–" else text
+
+
+def p_value(value: float | None) -> str:
+    """A probability: two digits, and a bound where it is small."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return "< 0.001" if value < 1e-3 else f"{value:.2g}"
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -21,6 +21,8 @@ class Reference:
     video: str
     also: str | None = None
     """Another name that a generated video may carry."""
+    source: str | None = None
+    """What people call its source, where it has one."""
     speaker: str | None = None
     split: str | None = None
     yaw_p95: float | None = None

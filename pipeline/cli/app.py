@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
-from pipeline.cli import checkpoint, config, dataset, regress, weights
+from pipeline.cli import checkpoint, config, dataset, regress, vote, weights
 from pipeline.cli.demo import demo
 from pipeline.cli.eval_checkpoint import eval_checkpoint
 from pipeline.cli.evaluate import evaluate
@@ -31,6 +31,7 @@ for command in (demo, ingest, train, generate, serve, evaluate, leaderboard, que
     app.command()(command)
 app.command("eval-checkpoint")(eval_checkpoint)
 app.add_typer(regress.app, name="regress")
+app.add_typer(vote.app, name="vote")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(weights.app, name="weights")

@@ -1,5 +1,6 @@
 """`dawn leaderboard`."""
 
+import enum
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,14 @@ import typer
 
 from manifests.errors import InputError
 from manifests.location import local_path
+
+
+class Layout(enum.Enum):
+    """What `leaderboard` writes."""
+
+    PAGE = "page"
+    HF_SPACE = "hf-space"
+    MODEL_CARD = "model-card"
 
 
 def leaderboard(
@@ -35,6 +44,23 @@ def leaderboard(
     price_per_hour: Annotated[
         float | None, typer.Option(help="Machine price; adds the cost of a minute of video.")
     ] = None,
+    votes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STUDY", parser=local_path, help="Blind votes on these systems, of `dawn vote`."
+        ),
+    ] = None,
+    to: Annotated[
+        Layout,
+        typer.Option(
+            help="page; hf-space: the same as a static Hugging Face Space; model-card: a card and "
+            "`.eval_results` for each system."
+        ),
+    ] = Layout.PAGE,
+    hub_dataset: Annotated[
+        str | None,
+        typer.Option(metavar="OWNER/NAME", help="The clips' dataset on the Hub, for model cards."),
+    ] = None,
 ) -> None:
     """Make a page of systems side by side, with intervals, ties, clips and queries; and exports.
 
@@ -58,5 +84,8 @@ def leaderboard(
                 price_per_hour=price_per_hour,
             ),
             command=("dawn", *sys.argv[1:]),
+            to=to.value,
+            hub_dataset=hub_dataset,
+            votes=votes,
         )
     )

@@ -64,6 +64,7 @@ def _of_dataset(dataset: Dataset, split: str) -> tuple[list[Reference], str | No
         Reference(
             name=row["clip_id"],
             also=normalised(row["source_name"]) if alone else None,
+            source=row["source_name"],
             video=f"{dataset.uri}/{row['video_path']}",
             speaker=label_text(row["speaker"]),
             split=row["split"],

@@ -4,20 +4,29 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from eval.leaderboard.board import Board, BoardSettings, Sheet, make_board
 from eval.leaderboard.cells import measured
 from eval.leaderboard.exports import EXPORTS
+from eval.leaderboard.figure import as_picture
 from eval.leaderboard.groups import Entry, grouped
+from eval.leaderboard.hub import model_cards, space_readme
+from eval.leaderboard.names import folder_names, public_command
 from eval.leaderboard.page import as_html
 from eval.protocol.card import read_card
 from eval.results.scores import Results, load_results
+from eval.votes.table import counted
 from manifests.counting import count
 from manifests.errors import InputError
 from pipeline.progress import Progress, console
+from pipeline.votes.study import Study
 
 PAGE = "index.html"
+SPACE_CARD = "README.md"
+PICTURES: tuple[Literal["png", "svg"], ...] = ("png", "svg")
+To = Literal["page", "hf-space", "model-card"]
+"""A page with its exports; the same as a static Space; a folder with a model card a system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +38,11 @@ class LeaderboardOptions:
     protocol: str | None = None
     settings: BoardSettings = field(default_factory=BoardSettings)
     command: tuple[str, ...] = ()
+    to: To = "page"
+    hub_dataset: str | None = None
+    """The benchmark's name on the Hub, for model cards."""
+    votes: Path | None = None
+    """A study of `dawn vote`."""
 
 
 def run_leaderboard(options: LeaderboardOptions) -> Path:
@@ -38,14 +52,41 @@ def run_leaderboard(options: LeaderboardOptions) -> Path:
     if options.protocol is not None:
         found = _under(options.protocol, found)
     groups = grouped(found, where)
+    votes = counted(Study(options.votes).rows()) if options.votes is not None else None
     steps = sum(len(measured(group.entries)) + 1 for group in groups)
     with Progress("compare", steps) as progress:
-        board = make_board(groups, options.settings, lambda _: progress.advance(1))
-    _write(options.out / PAGE, as_html(board, options.command))
+        board = make_board(groups, options.settings, lambda _: progress.advance(1), votes)
+    if votes is not None and not any(sheet.votes for sheet in board.sheets):
+        raise InputError(
+            f"--votes {options.votes}: no vote that counts compares two of these systems; they "
+            "must have the names that they had when the study was made"
+        )
+    if options.to == "model-card":
+        return _write_cards(board, options)
+    _write(options.out / PAGE, as_html(board, public_command(options.command)))
     for name, writer in EXPORTS.values():
         _write(options.out / name, writer(board))
+    for kind in PICTURES:
+        _write(options.out / f"leaderboard.{kind}", as_picture(board, kind))
+    if options.to == "hf-space":
+        _write(options.out / SPACE_CARD, space_readme(board))
     _report(board, options.out)
+    if options.to == "hf-space":
+        _say("      hf upload OWNER/NAME . --repo-type space   (in that folder)")
     return options.out / PAGE
+
+
+def _write_cards(board: Board, options: LeaderboardOptions) -> Path:
+    files = model_cards(board, options.hub_dataset)
+    if not files:
+        raise InputError("--to model-card: none of the results is of a system with numbers")
+    for name, text in files.items():
+        (options.out / name).parent.mkdir(parents=True, exist_ok=True)
+        _write(options.out / name, text)
+    folders = sorted({name.split("/")[0] for name in files})
+    _say(f"done: {count(len(folders), 'model card')} in {options.out}: {', '.join(folders)}")
+    _say("next: add the results to the model's own README.md, and push .eval_results with it")
+    return options.out
 
 
 def make_leaderboard(
@@ -66,7 +107,7 @@ def check_out(out: Path) -> None:
     """Raise InputError where the page cannot be written, before anything is computed."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; give a folder")
-    others = [e.name for e in out.iterdir() if not _ours(e.name)] if out.exists() else []
+    others = [e.name for e in out.iterdir() if not _ours(e)] if out.exists() else []
     if others:
         raise InputError(f"--out {out}: holds other files ({others[0]}); give a folder of its own")
     try:
@@ -75,8 +116,13 @@ def check_out(out: Path) -> None:
         raise InputError(f"--out {out}: cannot be created: {error.strerror}") from error
 
 
-def _ours(name: str) -> bool:
-    return name == PAGE or name in {file for file, _ in EXPORTS.values()} or name.startswith(".")
+def _ours(entry: Path) -> bool:
+    name = entry.name
+    files = {PAGE, SPACE_CARD, *(file for file, _ in EXPORTS.values())}
+    files |= {f"leaderboard.{kind}" for kind in PICTURES}
+    if entry.is_dir():
+        return (entry / ".eval_results").is_dir()
+    return name.startswith(".") or name in files
 
 
 def _load(folders: Sequence[str]) -> tuple[list[Results], dict[str, str]]:
@@ -86,9 +132,9 @@ def _load(folders: Sequence[str]) -> tuple[list[Results], dict[str, str]]:
         results = load_results(folder)
         if results.folder.uri in where:
             raise InputError(f"{folder}: is given twice")
-        where[results.folder.uri] = folder.rstrip("/") or folder
+        where[results.folder.uri] = folder
         found.append(results)
-    return found, where
+    return found, dict(zip(where, folder_names(list(where.values())), strict=True))
 
 
 def _under(protocol: str, found: Sequence[Results]) -> list[Results]:
@@ -112,12 +158,14 @@ def _alike(results: Results, whole: Mapping[str, Any]) -> bool:
     return all(own[name] == record[name] for name in own.keys() & record.keys())
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, content: str | bytes) -> None:
     """Whole or not at all."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        # Paths need not be Unicode, and JSON can spell what UTF-8 cannot.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        # Names need not be Unicode, and JSON can spell what UTF-8 cannot.
+        if isinstance(content, str):
+            content = content.encode("utf-8", errors="backslashreplace")
+        temporary.write_bytes(content)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
@@ -142,7 +190,9 @@ def _report(board: Board, out: Path) -> None:
             _say(f"  {entry.name}: {_wins(sheet, entry)}")
     page = (out / PAGE).absolute()
     size = page.stat().st_size / 2**20
-    names = ", ".join(name for name, _ in EXPORTS.values())
+    names = ", ".join(
+        [*(name for name, _ in EXPORTS.values()), "leaderboard.png", "leaderboard.svg"]
+    )
     _say(f"done: {page} ({size:.1f} MiB), beside it {names}")
     _say(f"next: open {page.as_uri()}")
 

@@ -258,6 +258,11 @@ def info(job: Evaluation, begun: Mapping[str, Any] | None = None) -> dict[str, A
         "baseline": job.baseline,
         "same_take": job.same_take,
         "metrics": list(standings),
+        "sources": {
+            pair.clip_id: pair.reference.source
+            for pair in pairing.pairs
+            if pair.reference.source is not None
+        },
         "unpaired": {
             "generated": len(pairing.only_generated),
             "reference": len(pairing.only_reference),

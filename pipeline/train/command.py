@@ -1,6 +1,6 @@
 """`dawn train`: settings from a preset, changes from the command line, one stage or all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from manifests.config import as_dict, load, merged, read_mapping
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.progress import console
+from pipeline.train.report import REPORT, Report, ReportPart
 from pipeline.train.run import INFO, Resources, hand_over, train
 
 
@@ -53,7 +54,7 @@ def run_train(options: TrainOptions) -> None:
         return
     stage = options.stage
     folder = train_stage(stage, options)
-    console.print(f"next: look at {runs_of(stage, options)[-1].out}/report.html", markup=False)
+    console.print(f"next: look at {options.out}/{REPORT}", markup=False)
     if stage == "lfg":
         console.print(
             f"      dawn train a2v --dataset {options.dataset} --lfg {folder} --out A2V_RUN",
@@ -68,9 +69,10 @@ def train_all(options: TrainOptions) -> str:
     firsts = [stage.parts[0] for stage in stages().values() if stage.parts]
     if options.curriculum not in (None, "auto", *firsts):
         raise InputError(f"--curriculum {options.curriculum}: for all stages give auto, or none")
+    report = _report(options, list(stages()))
     for stage in stages():
         own = replace(_of_all(options, stage), lfg=lfg)
-        train_stage(stage, own)
+        train_stage(stage, own, report)
         folder = hand_over(RunFolder(own.out, INFO), stage, model)
         lfg = folder if stage == "lfg" else lfg
     console.print(f"the model is in {model.uri}/model", markup=False)
@@ -152,25 +154,38 @@ def _at_pace(config: Any, pace: float) -> Training:  # noqa: ANN401 - any stage'
     return result
 
 
-def train_stage(stage: str, options: TrainOptions) -> str:
+def _report(options: TrainOptions, of: Sequence[str]) -> Report:
+    """The one page of all that a command trains, in the folder that was asked for."""
+    parts = [
+        ReportPart(stage, RunFolder(part.out, INFO), part.config.run.steps)
+        for stage in of
+        for part in runs_of(stage, _of_all(options, stage) if len(of) > 1 else options)
+    ]
+    return Report(RunFolder(options.out, INFO), parts)
+
+
+def train_stage(stage: str, options: TrainOptions, report: Report | None = None) -> str:
     """One stage, with the parts of its curriculum; returns the network's folder."""
     init = options.init
     runs = runs_of(stage, options)
+    report = report or _report(options, [stage])
     for part in runs:
-        init = _train(stage, part.config, options, part.out, init)
+        init = _train(stage, part.config, options, part.out, init, report)
     if len(runs) == 1:
         return str(init)
     return hand_over(RunFolder(runs[-1].out, INFO), stage, RunFolder(options.out, INFO))
 
 
-def _train(stage: str, config: Training, options: TrainOptions, out: str, init: str | None) -> str:
+def _train(
+    stage: str, config: Training, options: TrainOptions, out: str, init: str | None, report: Report
+) -> str:
     task = plan(stage, config, options.dataset, out, options.lfg, init)
     step = (Checkpoints(RunFolder(out, INFO)).steps() or [0])[-1]
     begun = f" from step {step}" if step else ""
     console.print(
         f"training {stage}-{task.hash[:8]}{begun} to step {config.run.steps} in {out}", markup=False
     )
-    run = train(task, options.resources, resume=options.resume)
+    run = train(task, options.resources, resume=options.resume, report=report)
     folder = f"{run.uri}/model/{stage}"
     console.print(f"done: the best network is in {folder}", markup=False)
     return folder

@@ -23,7 +23,7 @@ from pipeline.cluster.start import join_or_start
 from pipeline.cluster.tasks import prepare_worker
 from pipeline.train.board import NewsBoard
 from pipeline.train.news import TrainingNews
-from pipeline.train.report import write_report
+from pipeline.train.report import Report, ReportPart
 
 INFO = "config.json"
 _MAX_RESTARTS = 3
@@ -38,24 +38,34 @@ class Resources:
     address: str | None = None
 
 
-def train(task: TrainingTask, resources: Resources, *, resume: bool) -> RunFolder:
-    """Train to the last step, or go on from the last checkpoint; returns the run's folder.
+def train(
+    task: TrainingTask, resources: Resources, *, resume: bool, report: Report | None = None
+) -> RunFolder:
+    """Train to the last step, or go on from the last checkpoint; returns the run's folder. The
+    report, of this run alone where none is given, is written at each validation.
 
     Raises InputError when the folder is another run's folder, the cluster is too small, or the run
     cannot go on (the loss is no number, too many clips cannot be read, the disk is full).
     """
     run = RunFolder(task.out, INFO)
+    page = report or Report(run, [ReportPart(task.stage, run, task.config.run.steps)])
     with run.writing(), sights_of(run) as sights:
         step = _adopt(run, task, resume)
         if step < task.config.run.steps:
             news = TrainingNews(task, step)
+
+            def show(one: dict[str, Any]) -> None:
+                news.show(one)
+                if "val" in one:
+                    page.write()
+
             with news.progress:
                 if resources.workers:
-                    _on_ray(task, resources, news.show, (*sights, *sights_of_dataset(task.dataset)))
+                    _on_ray(task, resources, show, (*sights, *sights_of_dataset(task.dataset)))
                 else:
-                    _here(task, news.show)
+                    _here(task, show)
         Checkpoints(run).finish(task.stage)
-        write_report(run, task)
+        page.write()
     return run
 
 

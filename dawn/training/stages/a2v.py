@@ -14,7 +14,7 @@ from dawn.lfg.model import LFG
 from dawn.training.a2v import A2VObjective, WindowSample
 from dawn.training.config import A2VTraining, Curriculum
 from dawn.training.order import Make
-from dawn.training.pictures import Picture, cell, to_image
+from dawn.training.pictures import Labels, Picture, cell, to_image
 from dawn.training.stage import QUICK, Stage, Statistics
 
 LONG = Curriculum(frames_min=30, frames_max=40, reference="random")
@@ -67,6 +67,10 @@ class A2VStage(Stage[A2VTraining, A2VObjective]):
     def pictures(self, objective: A2VObjective, batch: dict[str, Any]) -> dict[str, Picture]:
         """See Stage."""
         return {"sample": sampled_strip(objective, batch)}
+
+    def picture_labels(self) -> dict[str, Labels]:
+        """See Stage."""
+        return {"sample": Labels(rows=("real", "sampled"))}
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from dawn.training.config import LFGTraining
 from dawn.training.lfg import LFGObjective, PairSample
 from dawn.training.order import Make
 from dawn.training.perceptual import VGG19
-from dawn.training.pictures import Picture, cell, flow_colours, to_image
+from dawn.training.pictures import Labels, Picture, cell, flow_colours, to_image
 from dawn.training.stage import QUICK, Stage, Statistics
 from dawn.weights import require, sha256
 
@@ -73,6 +73,11 @@ class LFGStage(Stage[LFGTraining, LFGObjective]):
     def pictures(self, objective: LFGObjective, batch: dict[str, Any]) -> dict[str, Picture]:
         """See Stage."""
         return {"reconstruction": reconstruction_sheet(objective, batch)}
+
+    def picture_labels(self) -> dict[str, Labels]:
+        """See Stage."""
+        columns = ("source", "driving", "reconstruction", "flow", "occlusion")
+        return {"reconstruction": Labels(columns=columns)}
 
 
 @torch.no_grad()

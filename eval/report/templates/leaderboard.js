@@ -42,8 +42,8 @@
 
   const number = (value) => {
     if (value === null || !Number.isFinite(value)) return "–";
-    if (value === 0) return "0";
     const size = Math.abs(value);
+    if (size < 1e-9) return "0";
     if (size < 1e-4 || size >= 1e6) return value.toExponential(3);
     return value.toFixed(Math.max(0, 3 - Math.floor(Math.log10(size))));
   };
@@ -72,7 +72,7 @@
       }
       bounds.hidden = !sheet.querySelector(".show-bounds").checked;
       const rows = [...table.querySelectorAll("tbody tr")].filter((row) => !row.hidden && !row.parentElement.hidden);
-      count.textContent = `${rows.length} rows, ${visible.filter(Boolean).length} of ${heads.length} metrics`;
+      count.textContent = `${rows.length} ${rows.length === 1 ? "row" : "rows"}, ${visible.filter(Boolean).length} of ${heads.length} metrics`;
     };
     for (const chip of chips) {
       chip.addEventListener("click", () => {
@@ -155,7 +155,71 @@
     return nodes;
   };
 
+  // Players: the bar is under the picture, not over the mouth.
+  const addBar = (video) => {
+    const play = make("button", { type: "button", className: "plain", textContent: "▶" });
+    const seek = make("input", { type: "range", min: 0, max: 1000, value: 0, ariaLabel: "Position" });
+    const sound = make("button", { type: "button", className: "chip", textContent: "Sound" });
+    const show = () => {
+      play.textContent = video.paused ? "▶" : "❚❚";
+      play.setAttribute("aria-label", video.paused ? "Play" : "Pause");
+      sound.setAttribute("aria-pressed", String(!video.muted));
+    };
+    const toggle = () => video.paused ? video.play() : video.pause();
+    play.addEventListener("click", toggle);
+    video.addEventListener("click", toggle);
+    sound.addEventListener("click", () => { video.muted = !video.muted; });
+    seek.addEventListener("input", () => { if (video.duration) video.currentTime = video.duration * seek.value / 1000; });
+    video.addEventListener("timeupdate", () => { if (video.duration) seek.value = 1000 * video.currentTime / video.duration; });
+    for (const name of ["play", "pause", "volumechange"]) video.addEventListener(name, show);
+    video.controls = false;
+    video.after(make("div", { className: "player" }, play, seek, sound));
+    show();
+  };
+  // Videos that run together: the first one leads, the others follow it.
+  const together = (videos) => {
+    const [first, ...others] = videos;
+    for (const video of videos) { video.currentTime = 0; video.play().catch(() => {}); }
+    const follow = () => {
+      for (const video of others) {
+        if (video.duration && first.currentTime < video.duration && Math.abs(video.currentTime - first.currentTime) > 0.08) video.currentTime = first.currentTime;
+        if (first.paused !== video.paused && first.currentTime < video.duration) first.paused ? video.pause() : video.play().catch(() => {});
+      }
+    };
+    if (!first.followed) { first.followed = true; for (const name of ["timeupdate", "play", "pause", "seeked"]) first.addEventListener(name, follow); }
+  };
+  const setUpFeatured = (sheet) => {
+    const box = sheet.querySelector(".featured"), videos = [...(box?.querySelectorAll("video") ?? [])];
+    if (!videos.length) return;
+    for (const video of videos) {
+      video.controls = false;
+      video.addEventListener("click", () => {
+        const on = video.muted;
+        for (const other of videos) other.muted = other !== video || !on;
+        for (const other of videos) other.closest("figure").querySelector(".hear").setAttribute("aria-pressed", String(!other.muted));
+      });
+      const hear = make("button", { type: "button", className: "chip hear", textContent: "Sound", ariaPressed: "false" });
+      hear.addEventListener("click", () => video.click());
+      video.closest("figure").querySelector("figcaption").append(hear);
+    }
+    const play = make("button", { type: "button", className: "plain", textContent: "Pause" });
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    play.addEventListener("click", () => { if (videos[0].paused) together(videos); else for (const video of videos) video.pause(); });
+    for (const name of ["play", "pause"]) videos[0].addEventListener(name, () => { play.textContent = videos[0].paused ? "Play" : "Pause"; });
+    if (calm) play.textContent = "Play"; else together(videos);
+    box.append(play);
+  };
+
   const setUpGallery = (sheet, data) => {
+    for (const row of sheet.querySelectorAll(".gallery")) {
+      const button = row.previousElementSibling.querySelector(".play-row"), videos = [...row.querySelectorAll("video")];
+      videos.forEach(addBar);
+      button.hidden = videos.length < 2;
+      button.addEventListener("click", () => {
+        videos.forEach((video, place) => { video.muted = place > 0; });
+        together(videos);
+      });
+    }
     const places = new Map(data.clips.map((clip, place) => [clip, place]));
     for (const figure of sheet.querySelectorAll("figure.clip")) {
       const box = figure.querySelector(".curves"), video = figure.querySelector("video");
@@ -209,7 +273,7 @@
     const chosen = () => {
       const word = find.value.trim().toLowerCase();
       const clips = data.clips.map((_, place) => place).filter((place) =>
-        data.clips[place].toLowerCase().includes(word) || (data.speakers[place] ?? "").toLowerCase().includes(word));
+        data.clips[place].toLowerCase().includes(word) || data.names[place].toLowerCase().includes(word) || (data.speakers[place] ?? "").toLowerCase().includes(word));
       const [how, row] = order.value.split("-");
       if (how === "id") return clips;
       const costs = new Map(clips.map((clip) => [clip, cost(metric.value, Number(row), clip)]));
@@ -228,13 +292,13 @@
         ...data.rows.map((row, place) => make("th", { scope: "col", className: "n" },
           make("span", { className: `swatch c${place % 8}${Math.floor(place / 8) % 2 ? " second" : ""}` }), row))));
       table.tBodies[0].replaceChildren(...clips.slice(page * size, (page + 1) * size).map((clip) => {
-        const open = make("button", { type: "button", textContent: data.clips[clip] });
+        const open = make("button", { type: "button", textContent: data.names[clip], title: data.clips[clip] });
         open.addEventListener("click", () => showOne(clip, open));
         return make("tr", {}, make("th", { scope: "row" }, open), make("td", { textContent: data.speakers[clip] ?? "–" }),
           make("td", { className: "n", textContent: data.seconds[clip] === null ? "–" : data.seconds[clip].toFixed(1) }),
           ...of.map((row) => make("td", { className: "n", textContent: row ? number(row.values[clip]) : "–" })));
       }));
-      table.caption.textContent = `${metric.value} of ${clips.length} clips. Press a clip for its curves.`;
+      table.caption.textContent = `${data.metrics[metric.value].title} of ${clips.length} ${clips.length === 1 ? "clip" : "clips"}. Press a clip for its curves.`;
       box.querySelector(".page").textContent = `page ${page + 1} of ${pages}`;
       box.querySelector(".previous").disabled = page === 0;
       box.querySelector(".next").disabled = page === pages - 1;
@@ -244,7 +308,7 @@
       close.addEventListener("click", () => { one.hidden = true; (opener.isConnected ? opener : find).focus(); });
       const rows = Object.keys(data.metrics).map((name) => make("tr", {}, make("th", { scope: "row", textContent: name }),
         ...numbers(name).map((row) => make("td", { className: "n", textContent: row ? number(row.values[clip]) : "–" }))));
-      one.replaceChildren(make("h3", { textContent: data.clips[clip] }),
+      one.replaceChildren(make("h3", { textContent: data.names[clip] }), ...(data.names[clip] === data.clips[clip] ? [] : [make("p", { className: "soft small", textContent: data.clips[clip] })]),
         ...data.rows.flatMap((row, place) => data.curves.rows[place][clip] ?
           [make("h4", { textContent: row }), ...plots(data, place, clip)] : []),
         make("details", {}, make("summary", { textContent: "All its numbers" }), make("div", { className: "scroll" },
@@ -266,6 +330,7 @@
 
   for (const sheet of document.querySelectorAll(".sheet")) {
     const data = JSON.parse(sheet.querySelector(".clip-data").textContent);
+    setUpFeatured(sheet);
     setUpTable(sheet);
     setUpGallery(sheet, data);
     setUpClips(sheet, data);

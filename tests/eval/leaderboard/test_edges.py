@@ -71,7 +71,10 @@ def test_intervals_that_are_not_over_speakers_say_so(
         assert ("fewer than 5 speakers" in text) == (says == "fewer than 5 speakers")
 
 
-def test_identity_over_time_of_long_and_short_clips(tmp_path: Path) -> None:
+def test_identity_over_time_of_long_and_short_clips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for name, frames in (("short", 30), ("long", 300)):  # a frame in five: 6 s and 60 s
         curve = np.linspace(0.9, 0.6, frames).tolist()
         clip = {"clip_id": "a", "csim": curve}

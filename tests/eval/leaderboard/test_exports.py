@@ -86,7 +86,7 @@ def test_the_three_standings_are_said_alike_everywhere(board: Board) -> None:
     }  # fmt: skip
     page, rows = as_html(board), csv.DictReader(io.StringIO(as_csv(board)))
     heads = re.findall(
-        r'<th scope="col" class="n" [^>]*data-status="(\w+)"[^>]*>.*?<code>(\w+)', page
+        r'<th scope="col" class="n" [^>]*data-status="(\w+)" data-metric="(\w+)"', page
     )
     assert {name: status for status, name in heads} == said
     assert {r["metric"]: r["status"] for r in rows if r["value"]} == said

@@ -166,8 +166,10 @@ def test_one_name_twice_also_says_the_folder(tmp_path: Path) -> None:
     for name in "ab":
         write_results(tmp_path / name, VALUES, system="dawn")
     results = [load_results(str(tmp_path / n)) for n in "ab"]
-    (group,) = grouped(results, {results[0].folder.uri: "runs/a"})
-    assert [entry.name for entry in group.entries] == ["dawn (runs/a)", f"dawn ({tmp_path}/b)"]
+    (group,) = grouped(
+        results, dict(zip([r.folder.uri for r in results], ("a", "b-2"), strict=True))
+    )
+    assert [entry.name for entry in group.entries] == ["dawn (a)", "dawn (b-2)"]
 
 
 def test_the_clips_are_described_by_the_row_that_knows_most_of_them(tmp_path: Path) -> None:
@@ -177,8 +179,8 @@ def test_the_clips_are_described_by_the_row_that_knows_most_of_them(tmp_path: Pa
     write_results(tmp_path / "b", VALUES, clips=clips)
     write_results(tmp_path / "r", VALUES, clips=clips, baseline="real")
     results = {name: load_results(str(tmp_path / name)) for name in "abr"}
-    assert grouped([results["a"], results["b"]])[0].main.results is results["b"]
-    assert grouped(list(results.values()))[0].main.results is results["r"]
+    assert grouped([results["a"], results["b"]])[0].main.results.folder is results["b"].folder
+    assert grouped(list(results.values()))[0].main.results.folder is results["r"].folder
 
 
 def test_no_two_rows_share_a_name(tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ def sheet(board: Board) -> dict[str, Any]:
     return json.loads(as_json(board))["sheets"][0]
 
 
+@pytest.fixture(autouse=True)
+def beside_results(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queries name the results folders and no path: they run from where these are."""
+    monkeypatch.chdir(folders[0].parent)
+
+
 def ask(sql: str) -> list[dict[str, Any]]:
     with duckdb.connect() as connection:
         connection.sql("SELECT setseed(0.5)").fetchall()
@@ -124,26 +130,33 @@ def test_slices(sheet: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def pooled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def pooled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pooled") / "a"
+
+
+@pytest.fixture(scope="module")
+def pooled(pooled_folder: Path) -> dict[str, Any]:
     """Each kind of clip metric, with more items behind some clips than behind others."""
     chosen = {metric.together: name for name, metric in MEASURES.items()}
     assert len(chosen) == 4
     random = np.random.default_rng(0)
     wanted = list(chosen.values())
     numbers = {name: random.uniform(0.2, 0.8, 40) for name in wanted}
-    path = tmp_path_factory.mktemp("pooled") / "a"
     speakers = [f"s{int(i**0.6)}" for i in range(40)]  # with more and more clips
-    folder = write_results(path, numbers, references=numbers, speakers=speakers)
+    folder = write_results(pooled_folder, numbers, references=numbers, speakers=speakers)
     rows = folder.read_item("metrics", "clips").to_pylist()
     for i, row in enumerate(rows):
         row["n"] = 1 + 7 * (i % 5)
     folder.write("metrics", "clips", rows)
     ids, standings = {row["clip_id"] for row in rows}, CONDITIONS.standings(wanted)
     folder.write("metrics", SET, set_rows(folder, CONDITIONS.card, standings, "system", ids))
-    return json.loads(as_json(board_of([path], gallery=0)))["sheets"][0]
+    return json.loads(as_json(board_of([pooled_folder], gallery=0)))["sheets"][0]
 
 
-def test_clips_weigh_what_is_behind_them(pooled: dict[str, Any]) -> None:
+def test_clips_weigh_what_is_behind_them(
+    pooled: dict[str, Any], pooled_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pooled_folder.parent)
     for metric in pooled["metrics"]:
         cell = metric["cells"]["system"]
         (row,) = ask(metric["queries"]["numbers and quantiles, from the clips"])
@@ -154,7 +167,10 @@ def test_clips_weigh_what_is_behind_them(pooled: dict[str, Any]) -> None:
             assert found[box["label"]] == pytest.approx(box["values"][0], rel=1e-9)
 
 
-def test_intervals_of_unequal_clips_and_speakers(pooled: dict[str, Any]) -> None:
+def test_intervals_of_unequal_clips_and_speakers(
+    pooled: dict[str, Any], pooled_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pooled_folder.parent)
     checked = 0
     for metric in pooled["metrics"]:
         sql = metric["queries"].get("interval of system")

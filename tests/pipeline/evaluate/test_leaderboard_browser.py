@@ -52,8 +52,8 @@ def shown_systems(chrome: Chrome) -> list[str]:
 
 
 def heads(chrome: Chrome) -> list[str]:
-    found = chrome.find_elements(By.CSS_SELECTOR, ".leaderboard thead .sort code")
-    return [head.text for head in found if head.is_displayed()]
+    found = chrome.find_elements(By.CSS_SELECTOR, ".leaderboard thead th[data-metric]")
+    return [str(head.get_attribute("data-metric")) for head in found if head.is_displayed()]
 
 
 def press(chrome: Chrome, selector: str) -> None:
@@ -63,18 +63,14 @@ def press(chrome: Chrome, selector: str) -> None:
 
 
 def sort_by(chrome: Chrome, name: str) -> None:
-    for head in chrome.find_elements(By.CSS_SELECTOR, ".leaderboard thead .sort"):
-        if head.find_element(By.TAG_NAME, "code").text == name:
-            head.click()
-            return
-    raise AssertionError(name)
+    press(chrome, f".leaderboard thead th[data-metric='{name}'] .sort")
 
 
 def test_sorting_puts_the_best_first_then_the_worst(opened: Chrome) -> None:
     sort_by(opened, "m_lmd_iod")
     assert shown_systems(opened)[-1] == HOSTILE
-    head = opened.find_element(By.CSS_SELECTOR, "th[aria-sort='ascending'] code")
-    assert head.text == "m_lmd_iod"
+    head = opened.find_element(By.CSS_SELECTOR, "th[aria-sort='ascending']")
+    assert head.get_attribute("data-metric") == "m_lmd_iod"
     sort_by(opened, "m_lmd_iod")
     assert shown_systems(opened)[0] == HOSTILE
 
@@ -103,7 +99,7 @@ def test_a_video_plays_beside_its_curves(opened: Chrome) -> None:
     opened.execute_script("arguments[0].play()", video)
     WebDriverWait(opened, PATIENCE).until(
         lambda chrome: chrome.execute_script(
-            "return arguments[0].currentTime > 0.3 && arguments[0].videoWidth === 384", video
+            "return arguments[0].currentTime > 0.3 && arguments[0].videoWidth === 512", video
         )
     )
     assert opened.execute_script("return arguments[0].error", video) is None

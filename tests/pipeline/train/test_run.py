@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -19,11 +20,13 @@ from dawn.training.loop import Trainer
 from dawn.training.state import Checkpoints
 from dawn.training.task import TrainingTask, plan
 from manifests.errors import InputError
-from manifests.runs import RunFolder
+from manifests.parquet import write_parquet
+from manifests.runs import TRAINING, RunFolder
+from manifests.schema import schema
 from manifests.store import Dataset
 from pipeline.cli.app import app
 from pipeline.train.command import changed
-from pipeline.train.report import curve
+from pipeline.train.report import Report, ReportPart, curve, curves_of
 from pipeline.train.run import INFO, Resources, train
 from tests.gradients import gradients_agree
 from tests.models import PBNET_MEL, write_network
@@ -231,5 +234,35 @@ def test_numbers_may_be_written_as_scientists_do() -> None:
 
 
 def test_a_curve_escapes_its_name() -> None:
-    assert "<script>" not in curve("<script>", [(1, 2.0), (2, 3.0)])
-    assert curve("lost", [(1, float("nan"))]) == ""
+    assert "<script>" not in curve("<script>", [(1, 2.0), (2, 3.0)], [])
+    assert curve("lost", [(1, float("nan"))], []) == ""
+
+
+def test_a_point_alone_is_drawn_and_validation_shares_its_plot() -> None:
+    assert '<circle class="validation"' in curve("csim", [], [(60, 0.4)])
+    row = {"step": 1, "value": 2.0}
+    (both,) = curves_of([{**row, "name": "loss"}, {**row, "name": "val/loss"}])
+    assert curve(*both).count("<circle") == 2
+
+
+def test_all_stages_share_one_report_that_is_there_while_they_train(tmp_path: Path) -> None:
+    parts = []
+    for stage in ("lfg", "a2v"):
+        run = RunFolder(str(tmp_path / "all" / stage), "config.json")
+        parts.append(ReportPart(stage, run, 20))
+    first = parts[0].run
+    first.write_info({"recipe": {}, "recipe_hash": "ab" * 8, "dataset": "/secret/place/people"})
+    rows = [{"run": "lfg-1", "stage": "lfg", "step": s, "name": "loss", "value": 1.0 / s,
+             "wall_s": 1.0} for s in (1, 10)]  # fmt: skip
+    write_parquet(
+        tmp_path / "all/lfg/metrics.parquet", pa.Table.from_pylist(rows, schema(TRAINING))
+    )
+    report = Report(RunFolder(str(tmp_path / "all"), "config.json"), parts)
+    report.write()
+    page = (tmp_path / "all/report.html").read_text()
+    assert "<h1>Training of LFG, A2V</h1>" in page
+    assert "10 of 20 steps" in page
+    assert "Not begun" in page
+    assert 'http-equiv="refresh"' in page
+    assert "dataset people" in page
+    assert "/secret" not in page
