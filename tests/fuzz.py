@@ -187,6 +187,10 @@ def run(count: int, seed: int) -> Report:
                 seen = pool.submit(read, path).result(timeout=_SECONDS)
             except BrokenProcessPool:
                 seen, pool = Seen("the process crashed"), _pool()
+            except TimeoutError:
+                for process in pool._processes.values():
+                    process.kill()
+                seen, pool = Seen("reading hangs"), _pool()
             except Exception as error:  # noqa: BLE001 - any is a fault to report
                 seen = Seen(f"{type(error).__name__}: {error}"[:100])
             report.ends[seen.ended] += 1
@@ -197,6 +201,10 @@ def run(count: int, seed: int) -> Report:
                 report.faults.append(line)
             elif seen.worst > ALLOWED:
                 report.spoilt.append(line)
+            else:
+                line = ""
+            if line:
+                print(line, flush=True)  # noqa: T201 - a long run that is stopped has told what it found
             path.unlink()
         pool.shutdown(wait=False, cancel_futures=True)
     return report

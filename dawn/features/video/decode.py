@@ -23,6 +23,7 @@ from dawn.features.rates import FPS
 from dawn.features.video.container import first_line, open_media, packets, video_stream
 from dawn.features.video.probe import VideoInfo
 from dawn.features.video.seek import entries_before, seek
+from dawn.features.video.syntax import Syntax
 from dawn.features.video.timeline import Clock, Entry
 from dawn.features.video.upright import Deinterlaced, Upright
 from manifests.reasons import Quarantine, UnreadableVideoError
@@ -235,12 +236,15 @@ def _decode(
     order = _InOrder(_MOST_REORDERED if info.by_decoding else 0)
     bad = seen = 0
     damage = _Damage()
+    syntax = Syntax(stream.codec.name, stream.codec_context.extradata or b"")
     decoded: dict[int, int] = {}  # when the packet of a frame is decoded, and the delay from then
     lead: int | None = None
     raw = info.stretches[entry.stretch].raw - 1 / FPS
     for packet in packets(container, stream):
         seen += 1
         damage.see(packet)
+        if syntax.broken(bytes(packet), key=packet.is_keyframe):
+            damage.begin(packet)
         if info.by_decoding and packet.pts is not None:
             at = packet.pts if packet.dts is None else packet.dts
             lead = packet.pts - at if lead is None else lead
