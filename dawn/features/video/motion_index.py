@@ -2,8 +2,8 @@
 
 Two seconds of the motion curves become 16 signs: of the first four waves (discrete cosine
 transform, without the mean) of each of the four curves. The same movement has the same signs at the
-same distances in time, so each stretch that two clips share votes for the clip and for how far
-apart the stretches lie. Votes of unlike clips scatter. As Wang's Shazam does with sound (ISMIR 2003).
+same distances in time, so each stretch that two clips share votes for the clip and for how far apart the
+stretches lie. Votes of unlike clips scatter. Wang's Shazam (ISMIR 2003) does the same with sound.
 """
 
 from collections import defaultdict
@@ -65,7 +65,7 @@ class MotionIndex:
 
 
 def _signs(movement: NDArray[np.int16]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of each stretch of movement (T, 4), the signs as one number, and the waves (stretches, 16)."""
+    """Of each stretch of movement (T, 4) the signs as a number, and the waves (stretches, 16)."""
     if len(movement) < _WINDOW:
         movement = np.pad(movement, ((0, _WINDOW - len(movement)), (0, 0)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(movement.astype(float), _WINDOW, axis=0)
