@@ -2,8 +2,8 @@
 
 Two seconds of the motion curves become 16 signs: of the first four waves (discrete cosine
 transform, without the mean) of each of the four curves. The same movement has the same signs at
-the same distances in time, so each stretch that two clips share votes for the clip and for how far apart
-they lie. Votes of unlike clips scatter. Wang's Shazam (ISMIR 2003) does the same with sound.
+the same distances in time, so each stretch that two clips share votes for the clip and for how far
+apart they lie. Votes of unlike clips scatter. Wang's Shazam (ISMIR 2003) does so with sound.
 """
 
 from collections import defaultdict
