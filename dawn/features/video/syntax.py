@@ -9,6 +9,7 @@ VP9 and AV1 have nothing of the kind.
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from manifests.errors import InputError
 
@@ -31,7 +32,8 @@ class Syntax:
         self._count = _FrameNumbers() if codec == "h264" else None
         if self._count is not None and self._length_bytes:
             for unit in _parameter_sets(extradata):
-                self._count.broken(unit, key=True)
+                if unit:
+                    self._count.broken(unit, key=True)
 
     def broken(self, packet: bytes, *, key: bool) -> bool:
         """Whether the packet, or one that should have come before it, is damaged. A key frame does
@@ -168,7 +170,7 @@ def _units(packet: bytes, length_bytes: int) -> Iterator[bytes | None]:
 
 def _between_start_codes(packet: bytes) -> Iterator[bytes]:
     starts = [found.end() for found in _START.finditer(packet)]
-    for begin, end in zip(starts, [*starts[1:], len(packet) + 3], strict=True):
+    for begin, end in pairwise([*starts, len(packet) + 3]):
         yield packet[begin : end - 3]
 
 
@@ -177,6 +179,5 @@ def _parameter_sets(extradata: bytes) -> Iterator[bytes]:
     at = 6
     for _ in range(extradata[5] & 31 if len(extradata) > 5 else 0):
         size = int.from_bytes(extradata[at : at + 2], "big")
-        if size:
-            yield extradata[at + 2 : at + 2 + size]
+        yield extradata[at + 2 : at + 2 + size]
         at += 2 + size
