@@ -4,8 +4,7 @@ Each is a small film in one of several containers with bits flipped, pieces zero
 doubled or exchanged with another film's. Reading must end: with frames and sound, or with
 UnreadableVideoError. Every frame tells its number, so that what is shown can be judged: of the
 frames in runs that could become clips, at most 2 % may be damaged or repeated. Single files exceed
-that: decoders cannot see every flipped bit (VP8 and MPEG-4 carry no checks), nor a packet that is
-gone without a trace.
+that: decoders cannot see every flipped bit (VP8 carries no checks, H.264 few).
 """
 
 import multiprocessing

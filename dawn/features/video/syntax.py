@@ -48,8 +48,8 @@ class Syntax:
             wrong = _ZEROS.search(packet.rstrip(b"\0")) is not None
             units = list(_between_start_codes(packet)) if self._count is not None else []
         if self._count is not None:
-            for unit in units:
-                wrong |= bool(unit) and self._count.broken(unit, key=key)
+            for unit in filter(None, units):
+                wrong |= self._count.broken(unit, key=key)
         return wrong
 
 
