@@ -74,7 +74,7 @@ def unexplained(before: Grey, after: Grey) -> float:
 
 @lru_cache(maxsize=1)
 def _flow() -> Any:  # noqa: ANN401 - OpenCV's classes are untyped
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
 
 @lru_cache(maxsize=1)
