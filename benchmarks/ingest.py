@@ -31,6 +31,7 @@ from dawn.features.rates import FPS
 from dawn.features.sound.read import read_sound
 from dawn.features.sound.speech import speech_probability
 from dawn.features.video.decode import read_pictures
+from dawn.features.video.jumps import grey_picture, largest_jump
 from dawn.features.video.probe import probe
 from dawn.features.video.shots import ShotDetector
 from dawn.recipe import IngestConfig, Recipe
@@ -137,7 +138,7 @@ def scores(report: Report, path: Path, rounds: int, scratch: Path) -> None:
     work: dict[str, Callable[[], object]] = {
         "shots": find_shots,
         "speech": lambda: speech_probability(sound),
-        "jump": measured(),
+        "jump": lambda: largest_jump([grey_picture(image) for _, image in pictures]),
         "hand": measured(hands=True),
     }
     networks = Recipe.resolve(IngestConfig()).weights.keys() - {"hubert"}

@@ -124,7 +124,7 @@ MEASURES = (
     Column("head_movement", _F32, "mean way of the face a frame, over its size", "1/1000"),
     Column("head_rotation", _F32, "mean change of yaw, pitch and roll a frame", "degree"),
     Column("hand", _F32, "share of looks, one a second, that a hand covers", nullable=True),
-    Column("jump", _F32, "largest jerk of the face against those around it: a jump cut"),
+    Column("jump", _F32, "largest change that no movement explains, over those near it: a cut"),
     Column("text", _F32, "share of the crop that shows text; null: no `ppocr_det`", nullable=True),
     Column("brisque", _F32, "median BRISQUE, 0 is best; null: no `brisque`", nullable=True),
 )

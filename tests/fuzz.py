@@ -4,8 +4,7 @@ Each is a small film in one of several containers with bits flipped, pieces zero
 doubled or exchanged with another film's. Reading must end: with frames and sound, or with
 UnreadableVideoError. Every frame tells its number, so that what is shown can be judged: of the
 frames in runs that could become clips, at most 2 % may be damaged or repeated. Single files exceed
-that: decoders cannot see every flipped bit (VP8 and MPEG-4 carry no checks), nor a packet that is
-gone without a trace.
+that: decoders cannot see every flipped bit (VP8 carries no checks, H.264 few).
 """
 
 import multiprocessing
@@ -187,6 +186,10 @@ def run(count: int, seed: int) -> Report:
                 seen = pool.submit(read, path).result(timeout=_SECONDS)
             except BrokenProcessPool:
                 seen, pool = Seen("the process crashed"), _pool()
+            except TimeoutError:
+                for process in pool._processes.values():
+                    process.kill()
+                seen, pool = Seen("reading hangs"), _pool()
             except Exception as error:  # noqa: BLE001 - any is a fault to report
                 seen = Seen(f"{type(error).__name__}: {error}"[:100])
             report.ends[seen.ended] += 1
@@ -197,6 +200,10 @@ def run(count: int, seed: int) -> Report:
                 report.faults.append(line)
             elif seen.worst > ALLOWED:
                 report.spoilt.append(line)
+            else:
+                line = ""
+            if line:
+                print(line, flush=True)  # noqa: T201 - a long run that is stopped has told what it found
             path.unlink()
         pool.shutdown(wait=False, cancel_futures=True)
     return report

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dawn.features.faces.crop import CropConfig, Square, cut_square
 from dawn.features.faces.landmarks import LANDMARKS, Landmarker, borrow, give_back, to_68
 from dawn.features.video.encode import ClipWriter
+from dawn.features.video.jumps import grey_picture
 
 Image = NDArray[np.uint8]
 
@@ -32,6 +33,8 @@ class RawClip:
     """(478, 3) in crop pixels, None where the mesh saw no face."""
     changes: list[float] = field(default_factory=list)
     """Mean change of each crop against the one before, in grey levels; 0 for the first."""
+    greys: list[Image] = field(default_factory=list)
+    """Each crop as `largest_jump` takes it."""
     kept: dict[int, Image] = field(default_factory=dict)
     """Every `keep_every`-th crop, for measures that need pixels."""
 
@@ -151,6 +154,7 @@ class ClipFollower:
         new = before is None or self._clip.frames == 1
         change = 0.0 if new else cv2.norm(crop, before, cv2.NORM_L1) / crop.size
         self._clip.changes.append(change)
+        self._clip.greys.append(grey_picture(crop))
 
     def _end(self) -> None:
         if self._clip is not None and self._writer is not None:

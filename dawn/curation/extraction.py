@@ -29,6 +29,7 @@ from dawn.features.sound.speech import speech_probability, speech_share
 from dawn.features.video.decode import FrameMemory, read_pictures
 from dawn.features.video.encode import ClipWriter, write_flac
 from dawn.features.video.fingerprint import hash_frames, motion_curves, picture_hashes
+from dawn.features.video.jumps import largest_jump
 from dawn.features.video.probe import Limits, VideoInfo
 from dawn.features.video.shots import ShotConfig, ShotDetector, shots
 
@@ -313,6 +314,7 @@ def _describe(
         "voiced": None if speech is None else speech_share(speech),
         "still_seconds": longest_still(changes),
         "repeated": repeated_share(changes),
+        "jump": largest_jump(raw.greys),
         "mouth_moves": float(mouth.std()),
         "head_movement": head_movement(boxes),
         "head_rotation": head_rotation(pose),

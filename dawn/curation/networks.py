@@ -16,7 +16,6 @@ from dawn.curation.extraction import Clip
 from dawn.device import CPU, Placement
 from dawn.features.faces.hands import covered_share
 from dawn.features.faces.identity import MobileFaceNet, align_112, clip_embedding, five_points
-from dawn.features.faces.jumps import largest_jump
 from dawn.features.rates import FPS, SAMPLES_PER_FRAME
 from dawn.features.sound.speech import SPEECH, speech_quality
 from dawn.features.video.captions import TextDetector, text_share
@@ -42,7 +41,7 @@ def measure(
     clip's `speaking`. They run at `place`; MediaPipe's, DNSMOS and BRISQUE always on the CPU.
     """
     networks = set(networks)
-    row: dict[str, Any] = {"jump": largest_jump(clip.landmarks)}
+    row: dict[str, Any] = {}
     if hands:
         looks = list(clip.kept)[::_LOOK_EVERY]
         row["hand"] = covered_share((clip.kept[t], clip.landmarks[t]) for t in looks)

@@ -12,10 +12,11 @@ FILTERS = (
             Setting(
                 name="max_jump",
                 default=None,
-                reason="Off: a jerk of a small camera looks alike. Whole takes measured 1 to 3.2; "
-                "12 frames left out while the head moved 3.9 to 17. 3.5 lies between.",
+                reason="Off: a caption that appears looks alike. Whole takes measured up to 2.1, a "
+                "jerk of the camera up to 2.2; of cuts that leave out a second half measured "
+                "more than 2.5.",
             ),
         ),
-        explanation="the face jumps within the shot",
+        explanation="the picture jumps within the shot",
     ),
 )

@@ -40,7 +40,11 @@ _LIKE_SIZE = 1.5
 
 _STEADY = 0.85
 """Overlap of the detector's boxes of two looks from which the face moved and changed too little
-for the mesh to look again: carried boxes are then off by 0.01 to 0.02 of the face (r.m.s.)."""
+for the mesh to look again. On eight real clips, as they are and with faces of 20, 10 and 6 % of the
+picture's width, 0.32 to 0.45 of the looks are left and the side around all of a face's boxes is off
+by up to 7 %. At 0.80 that is 10 % where faces are small, for 0.28 to 0.34 of the looks; 0.90 leaves
+0.37 to 0.56 and is off by 6 %. Verdicts, cuts, tracks and blinks of the ten clips are the same from
+0.80 to a look each time."""
 _MOST_CARRIED = 3
 """Looks in succession that the mesh may be spared."""
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 CHANNELS = (32, 64, 128)
 
@@ -36,8 +37,8 @@ class LrAsd(nn.Module):
 
     def encode_faces(self, faces: Tensor) -> Tensor:
         """Grey crops (B, T, 112, 112) in 0..255 to (B, T, 128)."""
-        maps: Tensor = self.visual(((faces / 255 - _GREY_MEAN) / _GREY_DEVIATION)[:, None])
-        return maps.amax(dim=(3, 4)).transpose(1, 2)
+        maps = _see(self.visual, (faces / 255 - _GREY_MEAN) / _GREY_DEVIATION)
+        return maps.amax(dim=(2, 3)).unflatten(0, faces.shape[:2])
 
     def encode_sound(self, mfcc: Tensor) -> Tensor:
         """Cepstra (B, 4 T, 13) at 100 Hz to (B, T, 128)."""
@@ -105,6 +106,42 @@ def _with_norms(
         layers[f"{kind}_norm_{number}"] = norm(convolution.out_channels, eps=0.001)
         layers[f"{kind}_relu_{number}"] = nn.ReLU(inplace=True)
     return nn.Sequential(layers)
+
+
+def _see(encoder: _Encoder, faces: Tensor) -> Tensor:
+    """What the visual encoder says of faces (B, T, H, W), frames as a batch: (B T, 128, h, w).
+
+    Each convolution is over space or over time, so all of them are two-dimensional ones, on
+    channels that lie together: a third of the time of `Conv3d` on one core, and the same sums.
+    """
+    batch, frames = faces.shape[:2]
+    x = faces.flatten(0, 1)[:, None].contiguous(memory_format=torch.channels_last)
+    for number, block in enumerate((encoder.block1, encoder.block2, encoder.block3)):
+        if number:
+            x = functional.max_pool2d(x, 3, stride=2, padding=1)
+        for name in ("s_1", "s_2"):
+            weight, bias, convolution = _with_norm(block, name)
+            x = functional.conv2d(
+                x, weight[:, :, 0], bias, convolution.stride[1:], convolution.padding[1:]
+            ).relu_()
+        side = x.shape[2:]
+        x = x.permute(0, 2, 3, 1).reshape(batch, frames, -1, x.shape[1]).permute(0, 3, 1, 2)
+        for name in ("t_1", "t_2"):
+            weight, bias, convolution = _with_norm(block, name)
+            x = functional.conv2d(
+                x, weight[..., 0], bias, padding=(convolution.padding[0], 0)
+            ).relu_()
+        x = x.permute(0, 2, 3, 1).reshape(batch * frames, *side, -1).permute(0, 3, 1, 2)
+    return x
+
+
+def _with_norm(block: nn.Module, name: str) -> tuple[Tensor, Tensor, nn.Conv3d]:
+    """Weight and bias of a convolution and the normalisation after it, as one, and the former."""
+    kind, number = name.split("_")
+    convolution, norm = getattr(block, name), getattr(block, f"{kind}_norm_{number}")
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    weight = (convolution.weight.flatten(1) * scale[:, None]).view_as(convolution.weight)
+    return weight, norm.bias - norm.running_mean * scale, convolution
 
 
 class _Gate(nn.Module):

@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.features.rates import FPS
+from dawn.features.video.avi import Chunks
 from dawn.features.video.container import first_line, open_media, packets, video_stream
 from dawn.features.video.probe import VideoInfo
 from dawn.features.video.seek import entries_before, seek
+from dawn.features.video.syntax import Syntax
 from dawn.features.video.timeline import Clock, Entry
 from dawn.features.video.upright import Deinterlaced, Upright
 from manifests.reasons import Quarantine, UnreadableVideoError
@@ -235,12 +237,17 @@ def _decode(
     order = _InOrder(_MOST_REORDERED if info.by_decoding else 0)
     bad = seen = 0
     damage = _Damage()
+    syntax = Syntax(stream.codec.name, stream.codec_context.extradata or b"")
+    chunks = Chunks(Path(container.name.removeprefix("file:"))) if info.container == "avi" else None
     decoded: dict[int, int] = {}  # when the packet of a frame is decoded, and the delay from then
     lead: int | None = None
     raw = info.stretches[entry.stretch].raw - 1 / FPS
     for packet in packets(container, stream):
         seen += 1
         damage.see(packet)
+        lost = chunks is not None and chunks.lost_before(packet) and not packet.is_keyframe
+        if syntax.broken(bytes(packet), key=packet.is_keyframe) or lost:
+            damage.begin(packet)
         if info.by_decoding and packet.pts is not None:
             at = packet.pts if packet.dts is None else packet.dts
             lead = packet.pts - at if lead is None else lead

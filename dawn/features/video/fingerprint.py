@@ -117,6 +117,15 @@ def at_speed(curves: Curves, speed: float, offset: float = 0.0) -> Curves:
     return np.stack([np.interp(at, known, curves[:, c]) for c in range(curves.shape[1])], axis=1)
 
 
+def played(curves: Curves) -> list[tuple[float, float, NDArray[np.int16]]]:
+    """Speed, offset and movement of the curves as a copy may have them."""
+    return [
+        (speed, offset, movement(at_speed(curves, speed, offset)))
+        for speed in SPEEDS
+        for offset in (0.0, 0.5)  # copies may begin between each other's points
+    ]
+
+
 def movement(curves: Curves) -> NDArray[np.int16]:
     """What moves: curves (T, 4) less their mean of four seconds either side, in 1/8 units.
 
@@ -141,11 +150,7 @@ def best_matches(curves: Curves, others: Sequence[NDArray[np.int16]]) -> list[Ma
     for i, other in enumerate(others):
         groups[1 << int(longest + len(other)).bit_length()].append(i)
     best = [Match(-1.0, 1.0, 0.0)] * len(others)
-    played = [
-        (speed, offset, movement(at_speed(curves, speed, offset)))
-        for speed in SPEEDS
-        for offset in (0.0, 0.5)  # copies may begin between each other's points
-    ]
+    versions = played(curves)
     for size, group in groups.items():
         for begin in range(0, len(group), _AT_ONCE):
             some = group[begin : begin + _AT_ONCE]
@@ -154,7 +159,7 @@ def best_matches(curves: Curves, others: Sequence[NDArray[np.int16]]) -> list[Ma
                 row[:, : len(others[i])] = others[i].T
             lengths = np.array([len(others[i]) for i in some])
             spectra, energy = np.fft.rfft(stack), _sums((stack**2).sum(axis=1))
-            for speed, offset, ours in played:
+            for speed, offset, ours in versions:
                 scores, lags = _agreement(ours, spectra, energy, lengths)
                 for i, score, lag in zip(some, scores.tolist(), lags.tolist(), strict=True):
                     best[i] = max(best[i], Match(score, speed, lag - offset))

@@ -137,6 +137,24 @@ def test_scores_do_not_depend_on_the_company() -> None:
         assert kept.most_similar(query) == expected
 
 
+def test_among_many_of_one_speaker_the_likeliest_are_compared() -> None:
+    """Copies get the answer that comparing them with all gives; other takes get none above it."""
+    takes = [footage(k, face=1, frames=90 + k) for k in range(1, 101)]
+    by_all, by_index = KeptFootage(), KeptFootage(compared=8)
+    for take in takes:
+        by_all.add(take)
+        by_index.add(take)
+    for k, (name, changes) in enumerate(COPIES.items(), 3):
+        copy = footage(k, face=1, frames=90 + k, **changes | {"noise": 2.0})
+        found = by_index.most_similar(copy)
+        assert found == by_all.most_similar(copy), name
+        assert found[0] == takes[k - 1]["clip_id"], name
+        assert found[1] > THRESHOLD, name
+    for k in range(101, 111):
+        other = footage(k, face=1)
+        assert by_index.most_similar(other)[1] <= by_all.most_similar(other)[1] < THRESHOLD
+
+
 def test_what_is_no_longer_kept_is_like_none_until_it_is_kept_again() -> None:
     clip, copy = footage(1), footage(1, cut=slice(20, None))
     kept = KeptFootage()

@@ -38,7 +38,7 @@ COLUMNS = {
 OFF = {"speech_quality", "movement", "rotation", "hand", "text", "jump", "natural"}
 ALL = FilterConfig(
     min_speech_quality=2.5, max_head_movement=20, max_head_rotation=2,
-    max_hand=0.1, max_text=0.003, max_jump=3.5, max_brisque=55.0,
+    max_hand=0.1, max_text=0.003, max_jump=2.5, max_brisque=55.0,
 )  # fmt: skip
 OF_SOUND = (
     *("voiced", "agreement", "agreement_by", "agreement_offset"),

@@ -117,7 +117,7 @@ def test_a_hand_before_a_real_face(real: Dataset) -> None:
 
 
 def test_whole_takes_do_not_jump(real: Dataset) -> None:
-    assert all(clip["jump"] < 3.5 for clips in clip_rows(real).values() for clip in clips)
+    assert all(clip["jump"] < 2.5 for clips in clip_rows(real).values() for clip in clips)
 
 
 def test_original_sound_agrees_with_the_mouth(real: Dataset) -> None:

@@ -1,0 +1,90 @@
+"""Which of many clips may show the same movement, found without holding each against it.
+
+Two seconds of the motion curves become 16 signs: of the first four waves (discrete cosine
+transform, without the mean) of each of the four curves. The same movement has the same signs at
+the same distances in time, so each stretch that two clips share votes for the clip and for how far
+apart they lie. Votes of unlike clips scatter. Wang's Shazam (ISMIR 2003) does so with sound.
+"""
+
+from collections import defaultdict
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn.features.rates import FPS
+from dawn.features.video.fingerprint import CHANNELS, MOTION_STEP, Curves, played
+
+_WINDOW = 2 * FPS // MOTION_STEP
+_WAVES = 4
+_STEP = 2
+"""Points from one kept stretch to the next; stretches are asked about at every point."""
+_UNSURE = 4
+"""Signs, those of the smallest waves, that are tried both ways."""
+_BITS = 24
+"""For the place within a clip."""
+_POWERS = 1 << np.arange(CHANNELS * _WAVES)
+
+
+class MotionIndex:
+    """Clips by what moves in them when."""
+
+    def __init__(self) -> None:
+        self._stretches: dict[int, list[int]] = defaultdict(list)
+
+    def add(self, number: int, movement: NDArray[np.int16]) -> None:
+        """Know the movement (T, 4) of a clip by a number."""
+        signs, _ = _signs(movement)
+        for place, code in zip(range(0, len(signs), _STEP), signs[::_STEP].tolist(), strict=True):
+            self._stretches[code].append(number << _BITS | place)
+
+    def likeliest(self, curves: Curves, most: int) -> list[int]:
+        """Up to that many clips whose stretches agree with these curves' at one distance, those
+        with the most votes first.
+        """
+        votes: dict[int, int] = {}
+        for _, _, movement in played(curves):
+            for number, count in zip(*self._votes(movement), strict=True):
+                votes[number] = max(count, votes.get(number, 0))
+        return sorted(votes, key=lambda number: (-votes[number], number))[:most]
+
+    def _votes(self, movement: NDArray[np.int16]) -> tuple[list[int], list[int]]:
+        """Clips, and the most votes that each has for one distance."""
+        found: list[NDArray[np.int64]] = []
+        for place, codes in enumerate(_tries(*_signs(movement)).tolist()):
+            for code in codes:
+                stretches = self._stretches.get(code)
+                if stretches:
+                    found.append(np.array(stretches, np.int64) - place)
+        if not found:
+            return [], []
+        where, counts = np.unique(np.concatenate(found) + (1 << _BITS - 1), return_counts=True)
+        numbers = where >> _BITS
+        first = np.flatnonzero(np.diff(numbers, prepend=-1))
+        return numbers[first].tolist(), np.maximum.reduceat(counts, first).tolist()
+
+
+def _signs(movement: NDArray[np.int16]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Of each stretch of movement (T, 4) the signs as a number, and the waves (stretches, 16)."""
+    if len(movement) < _WINDOW:
+        movement = np.pad(movement, ((0, _WINDOW - len(movement)), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(movement.astype(float), _WINDOW, axis=0)
+    waves = (windows @ _cosines()).reshape(len(windows), -1)
+    return (waves > 0) @ _POWERS, waves
+
+
+def _tries(signs: NDArray[np.int64], waves: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The signs of each stretch, and with those of its smallest waves the other way round:
+    (stretches, 2 ** _UNSURE).
+    """
+    unsure = _POWERS[np.argsort(np.abs(waves), axis=1)[:, :_UNSURE]]
+    ways = np.arange(1 << _UNSURE)[:, None] >> np.arange(_UNSURE) & 1
+    return signs[:, None] ^ unsure @ ways.T
+
+
+@lru_cache(maxsize=1)
+def _cosines() -> NDArray[np.float64]:
+    """The first waves (window, 4) of the discrete cosine transform."""
+    at = (np.arange(_WINDOW)[:, None] + 0.5) / _WINDOW
+    waves: NDArray[np.float64] = np.cos(np.pi * at * np.arange(1, _WAVES + 1))
+    return waves
