@@ -35,8 +35,10 @@ def _flag(panel: str, text: str, *names: str, **more: Any) -> Any:  # noqa: ANN4
 _ONE, _MANY, _HOW = "One video", "Many videos", "How"
 
 Checkpoint = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", parser=local_path, help="Model: a folder with lfg, pbnet and a2v."),
+    str | None,
+    typer.Option(
+        metavar="DIR", parser=location, help="Model: a folder or s3://… URI of lfg, pbnet and a2v."
+    ),
 ]
 
 
@@ -65,10 +67,10 @@ Stream = Annotated[
 ]
 
 List = Annotated[
-    Path | None,
+    str | None,
     _flag(
         _MANY, "Pairs: columns image, audio and, if wanted, name, speaker.", "--list",
-        metavar="CSV", parser=local_path,
+        metavar="CSV", parser=location,
     ),
 ]  # fmt: skip
 Baseline = Annotated[
@@ -170,14 +172,14 @@ def generate(
 class _Files:
     """What is read and written."""
 
-    checkpoint: Path | None
+    checkpoint: str | None
     out: str | None
     image: Path | None
     audio: Path | None
     pose_from: Path | None
     blink_from: Path | None
     dataset: str | None
-    list_: Path | None
+    list_: str | None
 
     def many(self) -> bool:
         """Whether a run is asked for. Raises InputError unless one thing is."""

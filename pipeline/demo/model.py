@@ -50,7 +50,7 @@ def run_model(out: Path, dataset: Dataset, workers: int | None) -> Path:
                 run=None if baseline else str(run), baseline=baseline, workers=workers,
             )
         )  # fmt: skip
-    return make_leaderboard(folders, out / "leaderboard")
+    return Path(make_leaderboard(folders, out / "leaderboard"))
 
 
 def _train(out: Path, dataset: Dataset) -> str:

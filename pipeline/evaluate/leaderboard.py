@@ -1,9 +1,7 @@
 """`dawn leaderboard`: reads results, compares what may be compared, writes the page and exports."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from eval.leaderboard.board import Board, BoardSettings, Sheet, make_board
@@ -13,8 +11,10 @@ from eval.leaderboard.groups import Entry, grouped
 from eval.leaderboard.page import as_html
 from eval.protocol.card import read_card
 from eval.results.scores import Results, load_results
+from manifests.atomic_write import write_whole
 from manifests.counting import count
 from manifests.errors import InputError
+from manifests.location import Place, Where, inside, name_of, where_of
 from pipeline.progress import Progress, console
 
 PAGE = "index.html"
@@ -25,15 +25,16 @@ class LeaderboardOptions:
     """The command's flags."""
 
     results: tuple[str, ...]
-    out: Path
+    out: Where
     protocol: str | None = None
     settings: BoardSettings = field(default_factory=BoardSettings)
     command: tuple[str, ...] = ()
 
 
-def run_leaderboard(options: LeaderboardOptions) -> Path:
-    """Make the page and the exports; returns the page's path. Raises InputError."""
-    check_out(options.out)
+def run_leaderboard(options: LeaderboardOptions) -> Where:
+    """Make the page and the exports; returns the page's place. Raises InputError."""
+    out = where_of(str(options.out))
+    check_out(out)
     found, where = _load(options.results)
     if options.protocol is not None:
         found = _under(options.protocol, found)
@@ -41,16 +42,18 @@ def run_leaderboard(options: LeaderboardOptions) -> Path:
     steps = sum(len(measured(group.entries)) + 1 for group in groups)
     with Progress("compare", steps) as progress:
         board = make_board(groups, options.settings, lambda _: progress.advance(1))
-    _write(options.out / PAGE, as_html(board, options.command))
-    for name, writer in EXPORTS.values():
-        _write(options.out / name, writer(board))
-    _report(board, options.out)
-    return options.out / PAGE
+    texts = {PAGE: as_html(board, options.command)}
+    texts |= {name: writer(board) for name, writer in EXPORTS.values()}
+    for name, text in texts.items():
+        # Paths need not be Unicode, and JSON can spell what UTF-8 cannot.
+        write_whole(inside(out, name), text.encode("utf-8", "backslashreplace"))
+    _report(board, inside(out, PAGE), len(texts[PAGE]))
+    return inside(out, PAGE)
 
 
 def make_leaderboard(
-    folders: Sequence[str], out: Path, settings: BoardSettings | None = None
-) -> Path:
+    folders: Sequence[str], out: Where, settings: BoardSettings | None = None
+) -> Where:
     """The same for callers in Python."""
     return run_leaderboard(
         LeaderboardOptions(
@@ -62,8 +65,15 @@ def make_leaderboard(
     )
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Where) -> None:
     """Raise InputError where the page cannot be written, before anything is computed."""
+    if isinstance(out, str):
+        place = Place.of(out)
+        there = place.fs.ls(place.path, detail=False) if place.fs.isdir(place.path) else []
+        foreign = [name for name in map(name_of, there) if not _ours(name)]
+        if foreign:
+            raise InputError(f"--out {out}: holds other files ({foreign[0]}); give another")
+        return
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; give a folder")
     others = [e.name for e in out.iterdir() if not _ours(e.name)] if out.exists() else []
@@ -112,18 +122,7 @@ def _alike(results: Results, whole: Mapping[str, Any]) -> bool:
     return all(own[name] == record[name] for name in own.keys() & record.keys())
 
 
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        # Paths need not be Unicode, and JSON can spell what UTF-8 cannot.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _report(board: Board, out: Path) -> None:
+def _report(board: Board, page: Where, size: int) -> None:
     for number, sheet in enumerate(board.sheets, start=1):
         ranked = [entry for entry in sheet.entries if entry.ranked]
         shown = sum(column.shown for column in sheet.columns)
@@ -140,11 +139,10 @@ def _report(board: Board, out: Path) -> None:
             _say(f"  {line}")
         for entry in ranked:
             _say(f"  {entry.name}: {_wins(sheet, entry)}")
-    page = (out / PAGE).absolute()
-    size = page.stat().st_size / 2**20
+    page = page if isinstance(page, str) else page.absolute()
     names = ", ".join(name for name, _ in EXPORTS.values())
-    _say(f"done: {page} ({size:.1f} MiB), beside it {names}")
-    _say(f"next: open {page.as_uri()}")
+    _say(f"done: {page} ({size / 2**20:.1f} MiB), beside it {names}")
+    _say(f"next: open {page if isinstance(page, str) else page.as_uri()}")
 
 
 def _say(line: str) -> None:
