@@ -29,6 +29,7 @@ DOCUMENTS = [
     *("docs/evaluation.md", "docs/leaderboard.md", "docs/regression.md", "docs/queries.md"),
     "docs/models.md",
     "docs/publishing.md",
+    "docs/cluster.md",
 ]
 """In the order of the work: what an earlier one makes, a later one may use."""
 ELSEWHERE = ("docs/extending.md",)
@@ -49,6 +50,20 @@ NOT_RUN = {
     "dawn serve --checkpoint": "serves until it is stopped; tests/pipeline/serve",
     "portrait=$(curl": "asks it; the same",
     "curl --silent": "the same",
+    "export RAY_AUTH_MODE=token": "for several machines; tests/test_cluster.py",
+    "export RAY_ADDRESS=HEAD": "the same",
+    "ray start --address=HEAD": "the same",
+    "ray up deploy/": "needs AWS; tests/test_deploy.py reads the file",
+    "kubectl": "needs Kubernetes; the same",
+    "sbatch deploy/slurm.sh": "needs Slurm; tests/test_deploy.py runs the script",
+    "dawn ingest s3://": "needs a bucket; tests/test_cluster.py",
+    "dawn dataset validate s3://": "the same",
+    "dawn dataset compact s3://": "the same",
+    "dawn train all --dataset s3://": "the same",
+    "dawn generate --checkpoint s3://": "the same",
+    "dawn evaluate --run s3://": "the same",
+    "dawn evaluate --baseline real --reference s3://": "the same",
+    "dawn leaderboard s3://": "the same",
     "python -m tests.parity": "tests/dawn/test_parity.py",
 }
 VERDICTS = ("dawn regress --", "dawn eval-checkpoint")
