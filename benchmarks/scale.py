@@ -1,20 +1,21 @@
-"""How time and memory grow with the number of videos: `python -m benchmarks.scale 1000 10000`.
+"""How time and memory grow with the videos: `python -m benchmarks.scale --sizes 1000 10000`.
 
 Rows are synthetic, one clip of four frames a video, through the project's own code; each step runs
 in a process of its own, whose peak of memory is its own. The last lines are the exponents between
 the two largest sizes: 1 is linear.
 """
 
-import argparse
+import itertools
 import json
 import math
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 
+from benchmarks.fresh import peak_mib
+from benchmarks.report import Report, arguments, parse
 from manifests.catalog import query, rows
 from manifests.compact import compact
 from manifests.store import Dataset
@@ -48,36 +49,46 @@ STEPS: dict[str, Callable[[str, int], object]] = {
 }
 
 
+def measured(step: str, root: str, count: int) -> dict[str, float]:
+    """Seconds and peak MiB of one step in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scale", "--step", step, root, str(count)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def do(step: str, root: str, count: int) -> None:
+    """One step, and what it took as JSON."""
+    begun = time.perf_counter()
+    STEPS[step](root, count)
+    print(json.dumps({"s": time.perf_counter() - begun, "mib": peak_mib()}))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sizes", nargs="*", type=int, default=[1000, 10_000])
-    parser.add_argument("--smoke", action="store_true", help="few videos")
-    parser.add_argument("--step", nargs=3, metavar=("NAME", "ROOT", "COUNT"), help="in a process")
-    given = parser.parse_args()
-    if given.step is not None:
-        name, root, count = given.step
-        begun = time.perf_counter()
-        STEPS[name](root, int(count))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"s": time.perf_counter() - begun, "mib": peak}))
+    parser = arguments(__doc__)
+    parser.add_argument("--sizes", nargs="+", type=int, default=[1000, 10_000])
+    parser.add_argument("--step", nargs=3, metavar=("NAME", "ROOT", "COUNT"), help="one, here")
+    options = parse(parser, sizes=[20, 40])
+    if options.step is not None:
+        name, root, count = options.step
+        do(name, root, int(count))
         return
-    found: dict[str, dict[int, dict[str, float]]] = {name: {} for name in STEPS}
-    sizes = sorted([20, 40] if given.smoke else given.sizes)
-    print(f"{'step':18s} {'videos':>9s} {'seconds':>9s} {'peak MiB':>9s}")
+    report, seconds = Report("scale"), {}
+    sizes = sorted(options.sizes)
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             for name in STEPS:
-                done = subprocess.run(
-                    [sys.executable, "-m", "benchmarks.scale", "--step", name, f"{folder}/d",
-                     str(size)], capture_output=True, text=True, check=True,
-                )  # fmt: skip
-                found[name][size] = one = json.loads(done.stdout.splitlines()[-1])
-                print(f"{name:18s} {size:9d} {one['s']:9.2f} {one['mib']:9.0f}", flush=True)
-    if len(sizes) > 1:
-        few, many = sizes[-2:]
-        for name, by_size in found.items():
-            growth = math.log(by_size[many]["s"] / by_size[few]["s"]) / math.log(many / few)
-            print(f"{name:18s} exponent {growth:.2f} from {few} to {many}")
+                one = measured(name, f"{folder}/d", size)
+                seconds[name, size] = one["s"]
+                print(f"{name}: {size} videos: {one['s']:.2f} s, peak {one['mib']:.0f} MiB")
+                report.figure(f"{name}, {size} videos", one["s"], "s", peak_mib=one["mib"])
+    for few, many in itertools.pairwise(sizes):
+        for name in STEPS:
+            growth = math.log(seconds[name, many] / seconds[name, few]) / math.log(many / few)
+            print(f"{name}: exponent {growth:.2f} from {few} to {many}")
+            report.figure(f"{name}, {few} to {many}", growth, "exponent")
 
 
 if __name__ == "__main__":
