@@ -55,9 +55,9 @@ GOALS = {
     "generate: 64 s, bfloat16": Goal(6.0, True),
     "stream: first frame, p95": Goal(0.5, True),
     "batch: 8 s clips": Goal(400, False),
-    "train: lfg 128": Goal(1200, False),
-    "train: a2v 128": Goal(120, False),
-    "train: a2v 128, attention computed again, memory": Goal(12 * 1024, True),
+    "train: lfg 128, graph": Goal(1200, False),
+    "train: a2v 128, graph": Goal(120, False),
+    "train: a2v 128, graph, attention computed again, memory": Goal(12 * 1024, True),
     "agreement: frames in bfloat16": Goal(45, False),
 }
 
@@ -341,16 +341,22 @@ def train(bench: Bench) -> None:
     from benchmarks.train_step import measure_stage
 
     attention = {"checkpoint_blocks": "attention"}
+    graph = {"run": {"graph": True}}
     preset = "tiny" if is_smoke() else "128"
     cases: list[tuple[str, str, str, str, dict[str, Any]]] = [
         ("", "a2v", preset, "bfloat16", {}),
-        (", attention computed again", "a2v", preset, "bfloat16", attention),
+        (", graph", "a2v", preset, "bfloat16", graph),
+        (", graph, attention computed again", "a2v", preset, "bfloat16", attention | graph),
         ("", "lfg", preset, "bfloat16", {}),
+        (", graph", "lfg", preset, "bfloat16", graph),
         ("", "pbnet", preset, "float32", {}),
     ]
     if not is_smoke():
-        cases += [("", stage, "small", "bfloat16", {}) for stage in ("a2v", "lfg", "pbnet")]
+        cases += [(", graph", stage, "small", "float32", graph) for stage in ("a2v", "lfg")]
+        cases += [("", stage, "small", "float32", {}) for stage in ("a2v", "lfg", "pbnet")]
         cases += [(", float32", stage, preset, "float32", {}) for stage in ("a2v", "lfg")]
+    else:
+        cases = [case for case in cases if case[4] is not graph]  # there is none to replay
     for number, (name, stage, kind, precision, changes) in enumerate(cases):
         share = bench.time_left() / (len(cases) - number)
         if share < 1:
@@ -358,8 +364,8 @@ def train(bench: Bench) -> None:
         with suppress(torch.OutOfMemoryError):
             found = measure_stage(
                 stage, kind, 2 if is_smoke() else None, precision, str(bench.device),
-                0.5 if is_smoke() else max(2.0, min(10.0, share - 6)),
-                workers=0 if is_smoke() else 12, changes=changes,
+                0.5 if is_smoke() else max(2.0, min(10.0, share - 10)),
+                workers=0 if is_smoke() else 8, changes=changes,
             )  # fmt: skip
             case = f"train: {stage} {kind}{name}"
             more = {key: found[key] for key in ("batch", "wait_share", "steps_per_s")}
@@ -374,7 +380,7 @@ SECTIONS: dict[str, tuple[Callable[[Bench], None], float]] = {
     "stream": (stream, 2.0),
     "render": (render, 0.7),
     "batch": (batch, 1.2),
-    "train": (train, 4.0),
+    "train": (train, 6.0),
 }
 """Each with its share of the budget."""
 

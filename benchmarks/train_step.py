@@ -5,6 +5,7 @@ dataset that was ingested. Clips are encoded as ingest encodes them, so that a s
 decoding costs; what they show is waves, and their features are noise.
 """
 
+import functools
 import tempfile
 import time
 from collections.abc import Mapping
@@ -64,16 +65,15 @@ def measure_stage(
     lfg = LFG(stage_named("lfg").preset(preset).network) if stage == "a2v" else None
     stepper = Stepper(stage_named(stage).objective(config, lfg), config.run, place)
     size = stage_named(stage).picture_size(config)
-    with tempfile.TemporaryDirectory(prefix="dawn-made-") as folder:
-        rows = [make_clip(Path(folder), number, size, frames) for number in range(clips)]
-        reader = MadeClips(folder, size, config.run.cache_mb * 2**20)
-        statistics = Statistics(0.0, 1.0, RELEASE_RANGE)
-        samples = Samples(
-            rows, stage_named(stage).samples(config, statistics), 0, config.run.batch, reader
-        )
-        order = MicroBatches(0, _ENDLESS, config.run.batch, config.run.accumulate, 0, 1)
-        with Batches(samples, order, workers, device, stepper.objective.prepared) as batches:
-            timed = run(stepper, batches, seconds)
+    folder, rows = made_clips(clips, size, frames)
+    reader = MadeClips(folder.name, size, config.run.cache_mb * 2**20)
+    statistics = Statistics(0.0, 1.0, RELEASE_RANGE)
+    samples = Samples(
+        rows, stage_named(stage).samples(config, statistics), 0, config.run.batch, reader
+    )
+    order = MicroBatches(0, _ENDLESS, config.run.batch, config.run.accumulate, 0, 1)
+    with Batches(samples, order, workers, device, stepper.objective.prepared) as batches:
+        timed = run(stepper, batches, seconds)
     return {
         "stage": stage, "preset": preset, "batch": config.run.batch, "precision": precision,
         "tf32": config.run.tf32, "device": device, "workers": workers,
@@ -154,6 +154,15 @@ def made_features(clip: ClipRow) -> ClipFeatures:
         mouth=box(0.35, 0.65, 0.65, 0.8),
         eye_boxes=np.stack((box(0.25, 0.4, 0.38, 0.45), box(0.6, 0.75, 0.38, 0.45)), axis=1),
     )
+
+
+@functools.cache
+def made_clips(
+    clips: int, size: int, frames: int
+) -> "tuple[tempfile.TemporaryDirectory[str], list[ClipRow]]":
+    """Clips for all measurements of one process, and the folder that holds them."""
+    folder = tempfile.TemporaryDirectory(prefix="dawn-made-")
+    return folder, [make_clip(Path(folder.name), number, size, frames) for number in range(clips)]
 
 
 def make_clip(folder: Path, number: int, size: int, frames: int) -> ClipRow:

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from dawn.a2v.config import A2VConfig
 from dawn.a2v.model import A2V
@@ -117,9 +118,10 @@ def save(
 ) -> Card:
     """Write `state` as `name` into `directory`, replacing what is there; returns its card.
 
-    Raises InputError when `state` is not a complete state of the network of `config`.
+    Tensors keep their types; what the network's settings give may be missing. Raises InputError
+    when `state` is not a complete state of the network of `config`.
     """
-    check_state(state, config, name)
+    check_state(_tables(config) | dict(state), config, name)
     directory.mkdir(parents=True, exist_ok=True)
     weights = directory / f"{name}.safetensors"
     card_path = directory / f"{name}.json"
@@ -239,16 +241,62 @@ def load_network(directory: Path, name: str) -> tuple[nn.Module, Card]:
         state = load_file(path)
     except SafetensorError as error:
         raise InputError(f"{path}: is not a safetensors file ({error}); import it again") from error
+    state = _tables(config) | state
     check_state(state, config, str(path))
     network = blueprint(config)
-    network.load_state_dict(state, strict=True, assign=True)
+    kinds = {key: value.dtype for key, value in network.state_dict().items()}
+    whole = {key: value.to(kinds[key]) for key, value in state.items()}
+    network.load_state_dict(whole, strict=True, assign=True)
     return network.eval(), card
+
+
+def pack(source: Path, target: Path) -> list[Card]:
+    """Copies of a model folder's checkpoints in half precision, without what their settings give:
+    for sharing. They load as any other. Raises InputError where a value is beyond half precision.
+    """
+    packed = []
+    for folder, card in found(source):
+        network, _ = load_network(folder, card.name)
+        given = _tables(network.config).keys()
+        state = {k: v for k, v in network.state_dict().items() if k not in given}
+        halves = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+        origin = card.source | {"packed": {"from_sha256": card.sha256, "dtype": "float16"}}
+        packed.append(save(target / card.stage, card.name, network.config, halves, origin))
+    return packed
+
+
+def _tables(config: Config) -> dict[str, Tensor]:
+    """What of a network's state follows from its settings; a file may leave it out."""
+    tables = getattr(networks()[stage_of(config)].build, "tables", None)
+    return tables(config) if tables else {}
 
 
 def blueprint(config: Config) -> nn.Module:
     """The network of `config` with names and shapes but no storage."""
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutCompiler():
         return build(config)
+
+
+class _WithoutCompiler(TorchFunctionMode):
+    """Where there is no storage PyTorch would make these by its compiler, which takes seconds to
+    import: ranges are made on the CPU, and nothing is drawn at random.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - what the function gives
+        given = kwargs or {}
+        if func is torch.arange:
+            return func(*args, **{"device": "cpu", **given})
+        if func is torch.randn:
+            return torch.empty(*args, **given)
+        if func is nn.init.normal_:
+            return given["tensor"]
+        return func(*args, **given)
 
 
 def check_state(state: Mapping[str, Any], config: Config, where: str) -> None:

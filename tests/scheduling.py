@@ -1,7 +1,8 @@
 """Which of several workers runs what: modules stay whole, so that their fixtures are made once.
 
-All modules that use the shared Ray go to one worker. What lasts longest begins first, so that the
-workers end together.
+Modules that use the shared Ray go to one of two workers, which start one each: a single one would
+still be at it when all others have ended. What lasts longest begins first, so that the workers end
+together.
 """
 
 from functools import cache
@@ -11,7 +12,14 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
-RAY = "ray"
+RAY, OTHER_RAY = "ray", "other ray"
+OF_THE_OTHER = ("tests/benchmarks/", "tests/pipeline/train/")
+"""About half of the work with Ray."""
+LONGEST = (
+    RAY, OTHER_RAY, "tests/test_documents.py", "tests/pipeline/ingest/test_kill.py",
+    "tests/test_extending.py",
+)  # fmt: skip
+"""Minutes each."""
 
 
 class ByModule(LoadScopeScheduling):
@@ -26,9 +34,11 @@ class ByModule(LoadScopeScheduling):
 
 
 def unit(nodeid: str) -> str:
-    """What a test goes with: its module, or all that use the shared Ray."""
+    """What a test goes with: its module, or those that use the same Ray."""
     module = nodeid.partition("::")[0]
-    return RAY if _uses_ray(module) else module
+    if not _uses_ray(module):
+        return module
+    return OTHER_RAY if module.startswith(OF_THE_OTHER) else RAY
 
 
 @cache
@@ -37,6 +47,11 @@ def _uses_ray(module: str) -> bool:
 
 
 def begin_with_the_longest(items: list[pytest.Item]) -> None:
-    """Sort tests: those with Ray, then modules that have slow tests, then the others."""
+    """Sort tests: the longest units, then modules that have slow tests, then the others."""
     slow = {unit(item.nodeid) for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (unit(item.nodeid) != RAY, unit(item.nodeid) not in slow))
+
+    def turn(item: pytest.Item) -> tuple[int, bool]:
+        own = unit(item.nodeid)
+        return LONGEST.index(own) if own in LONGEST else len(LONGEST), own not in slow
+
+    items.sort(key=turn)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dawn.a2v.config import A2V_TINY
 from dawn.features.sync.package import syncnet_parts
+from dawn.lfg.config import LFG_TINY
+from tests.models import PBNET_MEL, write_network
 from tests.results_folders import write_results
 
 ROOT = Path(__file__).parents[1]
@@ -133,6 +136,32 @@ def test_commands_on_results_load_no_pytorch(tmp_path: Path) -> None:
     loaded = set(answer.stderr.splitlines()[-1].split())
     assert "eval.metrics.catalogue" in loaded
     assert not {"torch", "ray", "mediapipe", "onnxruntime"} & loaded
+
+
+def test_a_checkpoint_and_a_face_load_neither_a_compiler_nor_plots(tmp_path: Path) -> None:
+    """PyTorch's compiler takes as long to import as PyTorch, plots half as long as MediaPipe."""
+    for stage, config in {"lfg": LFG_TINY, "pbnet": PBNET_MEL, "a2v": A2V_TINY}.items():
+        write_network(tmp_path, stage, config)
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from dawn.checkpoints import load_network
+        from dawn.features.faces.landmarks import mediapipe_solutions
+        for stage in ("lfg", "pbnet", "a2v"):
+            load_network(Path(sys.argv[1]), stage)
+        drawing = mediapipe_solutions().drawing_utils
+        print(*sys.modules)
+        import matplotlib.pyplot
+        assert drawing.plt.figure is matplotlib.pyplot.figure  # whoever draws still can
+    """
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    loaded = set(answer.stdout.split())
+    assert {"torch", "mediapipe"} <= loaded
+    assert not {"torch._dynamo", "sympy", "triton", "matplotlib.pyplot", "sounddevice"} & loaded
 
 
 @pytest.mark.parametrize("package", ORDER)

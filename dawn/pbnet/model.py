@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dawn.pbnet.config import PBNetConfig
 from dawn.pbnet.decoder import Decoder
-from dawn.pbnet.encoder import Encoder
+from dawn.pbnet.encoder import Encoder, sinusoidal_table
 
 
 class Sequences(NamedTuple):
@@ -29,6 +29,15 @@ class PBNet(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+
+    @staticmethod
+    def tables(config: PBNetConfig) -> dict[str, Tensor]:
+        """What of the state the settings give: most of a small network's bytes."""
+        widths = {"encoder": config.encoder_width, "decoder": config.width}
+        return {
+            f"{part}.sequence_pos_encoder.pe": sinusoidal_table(config.max_frames, width)
+            for part, width in widths.items()
+        }
 
     def forward(
         self,

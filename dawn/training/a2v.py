@@ -143,6 +143,10 @@ class A2VObjective(Objective):
         """The U-Net; it takes and gives motion as it is."""
         return [self.network.diffusion.denoise_fn]
 
+    def phase(self) -> bool:
+        """Whether the pictures count."""
+        return bool(self.config.picture_weight) and self.progress >= self.config.picture_begin
+
     def prepared(self, batch: Sample) -> Sample:
         """ "frames" (B, T, 3, S, S), "reference" (B, 3, S, S), the masks "face" (B, 1, S, S),
         "mouth" and "eyes" (B, T, h, w), and with `picture_weight` "seen_mouth" and "seen_eyes"
@@ -179,7 +183,7 @@ class A2VObjective(Objective):
         for name, weight in weights.items():
             if weight:
                 parts[name] = weight * mean_inside(error, batch[name][:, None])
-        if self.config.picture_weight and self.progress >= self.config.picture_begin:
+        if self.phase():
             parts["picture"] = self.config.picture_weight * self._picture(batch, predicted)
         return torch.stack(list(parts.values())).sum(), parts
 

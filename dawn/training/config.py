@@ -40,6 +40,9 @@ class RunSettings:
     """What the bulk of LFG's and A2V's networks computes in; weights and losses stay float32."""
     tf32: bool = True
     """Whether a GPU may round the factors of float32 products to ten bits, as it does quickly."""
+    graph: bool = False
+    """Whether a GPU replays a step forward and backward as one graph, where steps are alike; one
+    worker's steps, not accumulated. Numbers stay; not yet measured on a card."""
     validate_every: int = 500
     validation_clips: int = 16
     save_every_s: float = 600.0
@@ -83,6 +86,8 @@ class LFGTraining:
     do not tell, no motion can show. The guess is of the training alone."""
     blink_share: float = 0.0
     """Pairs of which one frame is drawn from those with closed eyes; others are drawn evenly."""
+    still_share: float = 0.0
+    """Pairs of a frame with itself: what does not move is to stay as it is in the source."""
     warp_affine: float = 0.05
     warp_spline: float = 0.005
     swap_share: float = 0.5
@@ -90,7 +95,7 @@ class LFGTraining:
     jitter: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("blink_share", "swap_share"):
+        for name in ("blink_share", "still_share", "swap_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0 … 1, got {getattr(self, name)}")
 

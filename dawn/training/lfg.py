@@ -64,10 +64,14 @@ class PairSample:
         }
 
     def _numbers(self, openness: NDArray[np.float32], own: np.random.Generator) -> list[int]:
-        """Two frames in order; in `blink_share` of the pairs, of a blink and just off it."""
+        """Two frames in order; in `blink_share` of the pairs, of a blink and just off it; in
+        `still_share` the same frame twice.
+        """
         numbers = own.integers(0, len(openness), 2).tolist()
         if self.config.blink_share and own.random() < self.config.blink_share:
             numbers = blink_pair(openness, own) or numbers
+        if self.config.still_share and own.random() < self.config.still_share:
+            numbers = numbers[:1] * 2
         return sorted(numbers)
 
 
@@ -94,6 +98,9 @@ class LFGObjective(Objective):
             if isinstance(block, SameBlock | ResBlock):
                 yield from (part for part in block.children() if isinstance(part, nn.Conv2d))
         yield self.network.generator.final
+
+    def phase(self) -> None:
+        """See Objective: it is the same from the first step to the last."""
 
     def prepared(self, batch: Sample) -> Sample:
         """ "source" and "driving" (B, 3, S, S) in 0 … 1, "mouth" and "eyes" (B, 1, S, S) of the

@@ -1,6 +1,6 @@
 """What the training loop needs of a stage's network and losses."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import ClassVar, Self
 
 from torch import Tensor, nn
@@ -34,6 +34,12 @@ class Objective(nn.Module):
     def narrow(self) -> Iterable[nn.Module]:
         """The modules that precision `bfloat16` is for: see `dawn.training.precision`."""
         return ()
+
+    def phase(self) -> Hashable:
+        """What besides a batch's shapes decides which operations `forward` is of. A step is
+        replayed as a graph while it stays; by default, with `progress`, it never does.
+        """
+        return self.progress
 
     def prepared(self, batch: Sample) -> Sample:
         """What `forward` takes, of a batch of samples on the objective's device.

@@ -18,8 +18,10 @@ from torch.nn.parallel import DistributedDataParallel
 from dawn.layout import channels_last
 from dawn.training.batches import Batches
 from dawn.training.config import RunSettings
+from dawn.training.graph import GraphedPass, Passed
 from dawn.training.norm import synced
 from dawn.training.objective import Objective
+from dawn.training.order import Sample
 from dawn.training.precision import allow_tf32, narrowed
 
 
@@ -54,6 +56,9 @@ class Stepper:
         self.averaged = {key: value.clone() for key, value in self.weights().items()}
         self.optimizer = optimizer_of(objective, settings, fused=place.fused)
         self._parallel = self._shared()
+        alone = place.cuda and place.world == 1 and settings.accumulate == 1
+        graphed = settings.graph and alone
+        self._pass = GraphedPass(objective, self._plain) if graphed else self._plain
 
     def weights(self) -> dict[str, Tensor]:
         """The network's state."""
@@ -82,9 +87,8 @@ class Stepper:
         for part in range(settings.accumulate):
             batch = next(batches)
             bad += [line for sample in batch.bad for line in sample]
-            with self._no_sync(part + 1 == settings.accumulate), self._precision():
-                loss, parts = self._parallel(batch.values)
-                (loss / settings.accumulate).backward()
+            with self._no_sync(part + 1 == settings.accumulate):
+                loss, parts = self._pass(batch.values)
             for name, value in {"loss": loss, **parts}.items():
                 sums[name].append(value.detach())
             batches.fetch()
@@ -93,6 +97,13 @@ class Stepper:
         self._average(number)
         numbers = {name: torch.stack(each).mean() for name, each in sums.items()}
         return {**numbers, "grad_norm": norm}, bad
+
+    def _plain(self, batch: Sample) -> Passed:
+        """Forward and backward, one operation after another."""
+        with self._precision():
+            loss, parts = self._parallel(batch)
+            (loss / self.settings.accumulate).backward()
+        return loss, parts
 
     def _no_sync(self, last: bool) -> contextlib.AbstractContextManager[Any]:
         if isinstance(self._parallel, DistributedDataParallel) and not last:

@@ -91,6 +91,26 @@ def info(
             typer.echo(f"  source {key}: {value}")
 
 
+@app.command()
+def pack(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", parser=local_path, help="A model folder.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=local_path, help="Folder to write into.")
+    ],
+) -> None:
+    """Copy a model in half precision, for sharing: about half its bytes.
+
+    Example: [bold]dawn checkpoint pack run/model --out shared-model[/bold]
+    """
+    from dawn.checkpoints import pack as packed
+
+    for card in packed(directory, out):
+        typer.echo(f"{out / card.stage / card.name}.safetensors: {summary(card)}")
+    typer.echo(f"next: dawn checkpoint info {out}")
+
+
 def parse_size(text: str | None) -> "Size | None":
     """The size option, checked."""
     from dawn.official import LFG_SIZES

@@ -13,10 +13,11 @@ def demo(
     out: Annotated[Path, typer.Option(parser=local_path, help="Output folder.")] = Path("demo"),
     workers: Workers = None,
     model: Annotated[
-        bool, typer.Option(help="Also train a tiny model, generate with it and evaluate it.")
+        bool,
+        typer.Option(help="Also train a little, generate by the package's model and evaluate it."),
     ] = True,
 ) -> None:
-    """Render sample footage, ingest it, train a tiny model on it, and open a leaderboard of it.
+    """Render sample footage, ingest it, train for a moment, make videos and a leaderboard of them.
 
     Needs no network and no file. Example: [bold]dawn demo --out demo[/bold]
     """

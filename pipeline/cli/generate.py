@@ -37,7 +37,9 @@ _ONE, _MANY, _HOW = "One video", "Many videos", "How"
 Checkpoint = Annotated[
     str | None,
     typer.Option(
-        metavar="DIR", parser=location, help="Model: a folder or s3://… URI of lfg, pbnet and a2v."
+        metavar="DIR",
+        parser=location,
+        help="Model: folder or s3://… URI of lfg, pbnet, a2v. Default: the package's small one.",
     ),
 ]
 
@@ -138,8 +140,7 @@ def generate(
 
     A run over many videos is resumable: repeat the same command.
 
-    Example: [bold]dawn generate --checkpoint run/model --image face.png --audio voice.wav --out
-    talking.mp4[/bold]
+    Example: [bold]dawn generate --image face.png --audio voice.wav --out talking.mp4[/bold]
     """
     from dawn.device import pick_device
     from dawn.sampling.settings import config_of, precision_on, stream_config
@@ -152,6 +153,8 @@ def generate(
         blink=blink,
     )  # fmt: skip
     check_seconds(max_seconds)
+    if checkpoint is None and baseline is None:
+        checkpoint = _shipped(out)
     files = _Files(checkpoint, out, image, audio, pose_from, blink_from, dataset, list_)
     how: dict[str, Any] = {"seed": seed, "max_seconds": max_seconds, "device": device}
     if files.many():
@@ -166,6 +169,14 @@ def generate(
         raise InputError("--baseline goes with --dataset")
     else:
         _generate_one(files, config, how, stream=stream)
+
+
+def _shipped(out: str | None) -> str:
+    """The package's own model; says so, not where the video goes."""
+    from dawn.pretrained import EXPECT, SMALL
+
+    typer.echo(EXPECT, err=out == "-")
+    return str(SMALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +216,7 @@ def _generate_one(
     files: _Files, config: "GenerateConfig", how: dict[str, Any], *, stream: bool
 ) -> None:
     if files.checkpoint is None or files.image is None or files.audio is None:
-        raise InputError("give --checkpoint, --image and --audio")
+        raise InputError("give --image and --audio")
     from pipeline.generate.single import STANDARD_OUTPUT, Single, generate_one
 
     request = Single(

@@ -11,11 +11,13 @@ from pipeline.cli.options import Device
 
 def serve(
     checkpoint: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            metavar="DIR", parser=local_path, help="Model: a folder with lfg, pbnet and a2v."
+            metavar="DIR",
+            parser=local_path,
+            help="Model: a folder with lfg, pbnet and a2v. Default: the small one of the package.",
         ),
-    ],
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
     max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = 60.0,
@@ -38,6 +40,7 @@ def serve(
     Example: [bold]dawn serve --checkpoint run/model --port 8000[/bold]
     """
     from dawn.device import pick_device
+    from dawn.pretrained import EXPECT, SMALL
     from dawn.sampling.settings import precision_on, stream_config
     from pipeline.serve.command import Serve
     from pipeline.serve.command import serve as run
@@ -48,9 +51,11 @@ def serve(
     config = stream_config(
         "dawn serve", steps=steps, first_stretch=first_stretch, stretch=stretch, dtype=dtype
     )
+    if checkpoint is None:
+        typer.echo(EXPECT)
     run(
         Serve(
-            checkpoint=checkpoint, config=config, host=host, port=port, device=device,
+            checkpoint=checkpoint or SMALL, config=config, host=host, port=port, device=device,
             limits=limits,
         )
     )  # fmt: skip

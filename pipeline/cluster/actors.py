@@ -12,9 +12,9 @@ from time import monotonic
 from typing import Any, Protocol
 
 from manifests.errors import InputError
-from pipeline.cluster.faults import RETRIES, Fault, fault_of, told
+from pipeline.cluster.faults import RETRIES, Fault, fault_of, require_ray, told
 from pipeline.cluster.shared import NotSharedError, Sight, see
-from pipeline.cluster.tasks import Failure, OnRay, prepare_worker, require_ray
+from pipeline.cluster.tasks import Failure, OnRay, prepare_worker
 
 
 class Worker(Protocol):

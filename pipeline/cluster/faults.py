@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+from manifests.errors import InputError
+
 RETRIES = 5
 """Of a job that its machine failed, each after twice the pause of the one before."""
 
@@ -29,9 +31,47 @@ def fault_of(error: Exception, node: str | None) -> Fault | None:
     if isinstance(error, errors.OutOfDiskError | errors.ObjectStoreFullError):
         return Fault.DISK
     lost = errors.NodeDiedError | errors.LocalRayletDiedError | errors.ObjectLostError
-    if isinstance(error, lost) or (node is not None and node not in living_nodes()):
+    if isinstance(error, lost) or (node is not None and not answers(node)):
         return Fault.NODE
     return None
+
+
+def answers(node: str) -> bool:
+    """Whether a node still runs tasks. Ray learns of a lost node later than of its workers' end,
+    up to half a minute: a task that must run there tells the one from the other.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    if node not in living_nodes():
+        return False
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_answer)
+    try:
+        ray.get(task.remote(), timeout=_ANSWER_S)
+    except ray.exceptions.RayError:
+        return False
+    return True
+
+
+def require_ray() -> None:
+    """See that Ray still runs tasks. Raises InputError when it does not."""
+    import ray
+
+    try:
+        ray.get(ray.remote(num_cpus=0)(_answer).remote(), timeout=_PROBE_S)
+    except ray.exceptions.RayError as error:
+        raise InputError("Ray is gone; run the same command again to go on") from error
+
+
+_ANSWER_S, _PROBE_S = 120.0, 300.0
+"""For a node, and for Ray, to start a process on a busy machine; a Ray that is gone answers at
+once.
+"""
+
+
+def _answer() -> None:
+    """A task that does nothing."""
 
 
 def living_nodes() -> list[str]:

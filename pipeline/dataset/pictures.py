@@ -163,7 +163,7 @@ def _grid(count: int) -> "tuple[Figure, list[Axes]]":
 
 def _bars(at: "Axes", edges: Sequence[float], counts: Sequence[int], color: str) -> None:
     if counts:
-        at.bar(edges[:-1], counts, width=edges[1] - edges[0], align="edge", color=color)
+        at.stairs(counts, edges, fill=True, color=color)
         at.set_xlim(edges[0], edges[-1])
     else:
         at.text(0.5, 0.5, "not measured", transform=at.transAxes, ha="center", color=_SOFT)

@@ -1,5 +1,5 @@
-"""`dawn demo`: renders sample footage, ingests it, shows what came of it; then trains a tiny model
-on it, makes videos and measures them.
+"""`dawn demo`: renders sample footage, ingests it, shows what came of it; then trains for a moment,
+makes videos by the package's own model, and measures them.
 """
 
 import time
@@ -16,7 +16,8 @@ from manifests.counting import count
 from manifests.errors import InputError
 from manifests.store import Dataset
 from pipeline.demo.model import run_model
-from pipeline.cluster.tasks import Executor, Failure, OnRay, check_workers
+from pipeline.cluster.start import check_workers
+from pipeline.cluster.tasks import Executor, Failure, OnRay
 from pipeline.ingest.run import adopt, ingest
 from pipeline.progress import console
 from pipeline.query import show
@@ -54,10 +55,12 @@ def run_demo(out: Path, workers: int | None, *, model: bool = True) -> None:
     for question, sql in QUERIES.items():
         console.print(f'\n[bold]{question}[/bold]\ndawn query "{sql}" --dataset {root}')
         show(query(dataset, sql))
-    page = run_model(out, dataset, workers) if model else None
+    made = run_model(out, dataset, workers) if model else None
     took = time.monotonic() - began
     console.print(f"\n{took:.0f} s. Footage with its truth: {footage}", markup=False)
-    if page is not None:
+    if made is not None:
+        film, page = made
+        console.print(f"open first: {film.absolute().as_uri()}", markup=False)
         console.print(f"the leaderboard: {page.absolute().as_uri()}", markup=False)
     console.print(f"next: dawn dataset validate {root}", markup=False)
     console.print("      dawn ingest YOUR_VIDEOS --dataset data", markup=False)

@@ -17,7 +17,8 @@ from manifests.errors import InputError
 from manifests.location import Where, location, name_of
 from manifests.runs import RunFolder
 from pipeline.cluster.devices import check_device, told
-from pipeline.cluster.tasks import Executor, OnDemand, OnRay, check_workers
+from pipeline.cluster.start import check_workers
+from pipeline.cluster.tasks import Executor, OnDemand, OnRay
 from pipeline.evaluate.inputs import read_references, read_run, read_videos, reference_name
 from pipeline.evaluate.run import Evaluation, Summary, evaluate, prepare, results_folder
 from pipeline.progress import console

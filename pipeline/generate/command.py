@@ -19,7 +19,8 @@ from manifests.location import Where, location, where_of
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.cluster.actors import Later, OnActors, Workers
-from pipeline.cluster.tasks import OnRay, check_workers
+from pipeline.cluster.start import check_workers
+from pipeline.cluster.tasks import OnRay
 from pipeline.generate.clips import audio_kind
 from pipeline.generate.items import Item, clip_items, list_items
 from pipeline.generate.run import RunSummary, generate_run, run_info

@@ -17,7 +17,8 @@ from manifests.reasons import UnreadableVideoError
 from manifests.staging import at_hand
 from manifests.store import FORGOTTEN, Dataset
 from pipeline.cluster.devices import check_device, told
-from pipeline.cluster.tasks import OnRay, check_workers
+from pipeline.cluster.start import check_workers
+from pipeline.cluster.tasks import OnRay
 from pipeline.ingest.asked_splits import refuse_conflicts
 from pipeline.ingest.run import Summary, adopt, ingest
 from pipeline.ingest.sources import Source, find_sources

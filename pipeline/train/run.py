@@ -19,7 +19,8 @@ from dawn.training.task import TrainingTask
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.cluster.shared import Sight, check_nodes, see, sights_of, sights_of_dataset
-from pipeline.cluster.tasks import join_or_start, prepare_worker
+from pipeline.cluster.start import join_or_start
+from pipeline.cluster.tasks import prepare_worker
 from pipeline.train.board import NewsBoard
 from pipeline.train.news import TrainingNews
 from pipeline.train.report import write_report

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dawn.a2v.config import A2V_TINY
-from dawn.checkpoints import build, check_state, found, load_network, save, verify
+from dawn.checkpoints import build, check_state, found, load_network, pack, save, verify
 from dawn.lfg.config import LFG_TINY
 from dawn.pbnet.config import PBNET_TINY
 from manifests.errors import InputError
@@ -38,6 +38,21 @@ def test_what_is_saved_comes_back(tmp_path, config):
     trained = {name for name, p in network.named_parameters() if p.requires_grad}
     assert {name for name, p in loaded.named_parameters() if p.requires_grad} == trained
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.json", "net.safetensors"]
+
+
+@pytest.mark.parametrize("config", [LFG_TINY, PBNET_TINY])
+def test_a_packed_copy_is_half_as_large_and_loads_as_the_original(tmp_path, config):
+    network, card = written(tmp_path / "whole", config, "net")
+    (small,) = pack(tmp_path / "whole", tmp_path / "half")
+    assert small.bytes < 0.55 * card.bytes
+    assert small.source["packed"] == {"from_sha256": card.sha256, "dtype": "float16"}
+    loaded, _ = load_network(tmp_path / "half" / small.stage, "net")
+    for key, value in network.state_dict().items():
+        found_ = loaded.state_dict()[key]
+        assert found_.dtype == value.dtype
+        torch.testing.assert_close(found_, value, rtol=2**-10, atol=1e-7)
+    tables = {key for key in network.state_dict() if key.endswith(".pe")}
+    assert all(torch.equal(loaded.state_dict()[k], network.state_dict()[k]) for k in tables)
 
 
 def test_every_fault_of_a_state_is_listed():

@@ -5,11 +5,13 @@ The mesh model ships in the mediapipe 0.10.21 wheel.
 
 import contextlib
 import functools
+import importlib
 import os
+import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Protocol
 
 import numpy as np
@@ -173,7 +175,30 @@ def mediapipe_solutions() -> Any:  # noqa: ANN401 - an untyped module
     """`mediapipe.solutions`, imported late (it takes seconds) and quietly."""
     os.environ.setdefault("GLOG_minloglevel", "3")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with warnings.catch_warnings():
+    # Of these MediaPipe draws and records; the second looks for its library with a compiler.
+    with warnings.catch_warnings(), _later("matplotlib.pyplot"), _later("sounddevice"):
         warnings.simplefilter("ignore")
         import mediapipe as mp
     return mp.solutions
+
+
+@contextlib.contextmanager
+def _later(name: str) -> Iterator[None]:
+    """What imports the module meanwhile gets a stand-in, which imports it once it is used."""
+    if name in sys.modules:
+        yield
+        return
+
+    def real(attribute: str) -> Any:  # noqa: ANN401 - what a module holds
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+        return getattr(importlib.import_module(name), attribute)
+
+    stand_in = ModuleType(name)
+    stand_in.__getattr__ = real  # type: ignore[method-assign]
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]

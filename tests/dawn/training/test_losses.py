@@ -17,7 +17,7 @@ from dawn.training.blink_frames import blink_pair
 from dawn.training.boxes import box_mask, eye_boxes, eyes_mask, mean_inside
 from dawn.training.config import LFGTraining, PBNetTraining
 from dawn.training.jitter import draw_jitter, jittered
-from dawn.training.lfg import LFGObjective, psnr
+from dawn.training.lfg import LFGObjective, PairSample, psnr
 from dawn.training.pbnet import (
     PBNetObjective,
     chance_gap,
@@ -304,3 +304,13 @@ def test_draws_must_differ_by_more_than_a_tremor() -> None:
     mask = torch.arange(140)[None] < 100
     longer = torch.cat((truth, truth[:, -1:].expand(-1, 40, -1)), dim=1)
     assert chance_gap(padded, longer, mask) == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_share_of_the_pairs_is_one_frame_twice(share: float) -> None:
+    make = PairSample(LFGTraining(still_share=share, blink_share=0.5))
+    openness = np.random.default_rng(0).uniform(0.02, 0.4, (500, 2)).astype(np.float32)
+    own = np.random.default_rng(1)
+    pairs = [make._numbers(openness, own) for _ in range(400)]
+    assert all(len(pair) == 2 for pair in pairs)
+    assert np.mean([a == b for a, b in pairs]) == pytest.approx(share, abs=0.08)

@@ -22,7 +22,7 @@ from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cluster import shared
 from pipeline.cluster.actors import OnActors
-from pipeline.cluster.faults import Fault, fault_of
+from pipeline.cluster.faults import Fault, answers, fault_of, living_nodes
 from pipeline.cluster.shared import NotSharedError, Sight, see, sights_of
 from pipeline.cluster.tasks import Failure, InProcess, OnRay
 from pipeline.evaluate.command import plan
@@ -224,8 +224,20 @@ def test_ingest_to_an_object_store_needs_no_folder_of_the_command(
 def test_what_befell_the_machine_is_not_the_job_s(
     error: Exception, node: str | None, fault: Fault | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.cluster.faults.living_nodes", lambda: ["a", "b"])
+    monkeypatch.setattr("pipeline.cluster.faults.answers", lambda node: node in {"a", "b"})
     assert fault_of(error, node) is fault
+
+
+@pytest.mark.ray
+def test_a_node_is_lost_before_ray_learns_of_it(
+    ray_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (node,) = living_nodes()
+    lost = "a" * len(node)
+    assert answers(node)
+    assert not answers(lost)
+    monkeypatch.setattr("pipeline.cluster.faults.living_nodes", lambda: [node, lost])
+    assert not answers(lost)
 
 
 @pytest.mark.ray

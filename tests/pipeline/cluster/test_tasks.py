@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
-from pipeline.cluster.tasks import Failure, InProcess, OnRay, join_or_start, require_ray
+from pipeline.cluster.faults import require_ray
+from pipeline.cluster.start import join_or_start
+from pipeline.cluster.tasks import Failure, InProcess, OnRay
 from pipeline.cluster.tasks import _task as executor_task
 
 pytestmark = pytest.mark.ray
