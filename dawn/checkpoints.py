@@ -31,6 +31,7 @@ from manifests.config import as_dict, load, stable_hash
 from manifests.errors import InputError
 from manifests.file_names import is_hidden
 from manifests.plugins import plugins
+from manifests.staging import keep_at_hand
 
 FORMAT = 1
 FOLDERS = ("lfg", "a2v", "pbnet", "pose", "blink")
@@ -148,6 +149,22 @@ def save(
     partial_card.write_text(text, encoding="utf-8")
     os.replace(partial_card, card_path)  # noqa: PTH105
     return card
+
+
+def at_hand(where: str | Path) -> Path:
+    """A model folder as a local path; from an object store it is fetched. Raises InputError."""
+    names = {"", *FOLDERS, *networks()}
+
+    def wanted(name: str) -> bool:
+        folder, _, file = name.rpartition("/")
+        return folder in names and file.endswith((".json", ".safetensors"))
+
+    try:
+        return keep_at_hand(os.fspath(where), wanted)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{where}: has no checkpoint; make one with `dawn train` or `dawn checkpoint import`"
+        ) from error
 
 
 def places(directory: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from manifests.errors import InputError
 from manifests.lease import Lease
+from manifests.location import Place, Where
 
 LOCK = ".lock"
 
@@ -60,6 +61,21 @@ def publish_file(fs: fsspec.AbstractFileSystem, local: bool, temporary: Path, ta
     else:
         fs.put_file(str(temporary), target)
         temporary.unlink()
+
+
+def write_whole(where: Where, content: bytes) -> None:
+    """Write a file at once or not at all, replacing what was there; its folder is made."""
+    if isinstance(where, str):
+        place = Place.of(where)
+        place.fs.pipe_file(place.path, content)
+        return
+    where.parent.mkdir(parents=True, exist_ok=True)
+    temporary = where.with_name(f".{where.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(where)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def rename(source: Path, target: Path) -> None:

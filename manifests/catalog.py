@@ -114,7 +114,8 @@ def add_dataset(
 
     `further`: with a column of `clips` for each further column of the source lists.
     """
-    use_filesystem(connection, dataset.fs, local=dataset.local)
+    folders = [f"{dataset.path}/{table}" for table in COLUMNS]
+    use_filesystem(connection, dataset.fs, folders, local=dataset.local)
     parts = _look(connection, dataset)
     used = _used(sql)
     for table in parts.keys() & used:

@@ -6,9 +6,12 @@ before merged ones, so that only now the new ones count), and the small data par
 any point, every row stays visible exactly once.
 """
 
+import contextlib
+import itertools
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +20,7 @@ import pyarrow.parquet as pq
 from manifests.catalog import rows, strays
 from manifests.commit import DATA_TABLES, merged, sweep
 from manifests.errors import InputError
-from manifests.parquet import part_writer, read_batches
+from manifests.parquet import part_writer, read_batches, video_bounds
 from manifests.schema import TABLES, VIDEOS, schema
 from manifests.store import COMPACT, STAGED, Dataset, Session
 
@@ -128,23 +131,57 @@ def _merge(session: Session, group: list[dict[str, Any]], name: str) -> None:
 
 
 def _concatenate(session: Session, table: str, holders: list[dict[str, Any]], name: str) -> None:
-    """Copy each video's rows into one part, a batch at a time."""
-    dataset = session.dataset
+    """Copy the rows of videos into one part, in their order, a row group at a time.
+
+    Neighbours that lie in one part are copied together, and a merged part is opened once, so that
+    what this costs follows the rows and not the videos times the rows.
+    """
+    dataset, column = session.dataset, f"{table}_part"
     temporary = session.scratch / f"{table}-{name}"
-    with dataset.open_part(f"{table}/{holders[0][f'{table}_part']}") as file:
-        first = pq.read_schema(file)
-    with part_writer(temporary, first) as writer:
-        for video in holders:
-            with dataset.open_part(f"{table}/{video[f'{table}_part']}") as file:
-                if pq.read_schema(file) != first:
+    with contextlib.ExitStack() as opened:
+        merged_parts: dict[str, _Part] = {}
+        writer: pq.ParquetWriter | None = None
+        first: pa.Schema | None = None
+        for part, run in itertools.groupby(holders, key=lambda video: video[column]):
+            with contextlib.ExitStack() as here:
+                if part not in merged_parts:
+                    keeps = opened if part.startswith(COMPACT) else here
+                    found = _Part(keeps.enter_context(dataset.open_part(f"{table}/{part}")))
+                    if part.startswith(COMPACT):
+                        merged_parts[part] = found
+                else:
+                    found = merged_parts[part]
+                if writer is None:
+                    first = found.schema
+                    writer = opened.enter_context(part_writer(temporary, first))
+                if found.schema != first:
                     raise InputError(
                         f"{dataset.uri}: not every video was redone since its recipe was changed; "
                         "run `dawn ingest` again, then compact"
                     )
-                for batch in read_batches(file):
-                    mine = pc.equal(batch.column("video_id"), video["video_id"])
-                    writer.write_batch(batch.filter(mine))
+                for batch in found.rows_of([video["video_id"] for video in run]):
+                    writer.write_batch(batch)
     dataset.publish(temporary, f"{table}/{name}")
+
+
+class _Part:
+    """An open part, and which videos each of its row groups may hold."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._parquet = pq.ParquetFile(file)
+        self.schema = self._parquet.schema_arrow
+        self._bounds = video_bounds(self._parquet)
+
+    def rows_of(self, videos: list[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of neighbouring videos, as they lie."""
+        wanted, least, most = pa.array(videos), min(videos), max(videos)
+        for group, (low, high) in enumerate(self._bounds):
+            if high < least or low > most:
+                continue
+            for batch in self._parquet.iter_batches(row_groups=[group], use_threads=False):
+                mine = batch.filter(pc.is_in(batch.column("video_id"), wanted))
+                if mine.num_rows:
+                    yield mine
 
 
 def _replace_rows(session: Session, videos: list[dict[str, Any]], name: str) -> None:

@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from manifests.location import Where
+
 
 def video_id(path: Path) -> str:
     """First 24 hex digits of the SHA-256 of the file's bytes."""
@@ -25,6 +27,6 @@ def clip_id(video: str, start_frame: int, track: int) -> str:
     return f"{video}-{start_frame:07d}-{track}"
 
 
-def label(path: Path) -> str:
+def label(path: Where) -> str:
     """A path as text that any table can hold: undecodable bytes become escapes."""
     return str(path).encode("utf-8", "backslashreplace").decode()

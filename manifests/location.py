@@ -6,8 +6,10 @@ there. Commands make every path absolute as they start.
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import fsspec
 
@@ -15,6 +17,9 @@ from manifests.errors import InputError
 
 _FILE = re.compile(r"^(file|local)://")
 _URI = re.compile(r"([a-z][\w+.-]*::)*[a-z][\w+.-]*://", re.IGNORECASE)
+
+Where = Path | str
+"""A file: a path on this machine, or the URI of one that is elsewhere."""
 
 
 def location(typed: str | Path) -> str:
@@ -46,13 +51,23 @@ class Place:
     @classmethod
     def of(cls, root: str) -> "Place":
         """The place of a path or URI."""
-        fs, path = fsspec.core.url_to_fs(root)
+        # Others write, too: a listing that is kept would hide what they made.
+        options = {"use_listings_cache": False} if is_uri(root) else {}
+        try:
+            fs, path = fsspec.core.url_to_fs(root, **options)
+        except (ImportError, ValueError) as error:  # no library for it, no such protocol
+            raise InputError(f"{root}: cannot be reached: {error}") from error
         return cls(fs, path.rstrip("/") or "/", "file" in protocols(fs))
 
     @property
     def uri(self) -> str:
         """A plain path on this machine's disk, else a URI."""
         return self.path if self.local else f"{protocols(self.fs)[0]}://{self.path}"
+
+    @property
+    def stamp(self) -> str:
+        """What is another once the file is. Raises FileNotFoundError."""
+        return stamp_at(Path(self.path)) if self.local else stamp(self.fs.info(self.path))
 
     def fetched(self, folder: Path) -> Path:
         """The file itself where it is local, else a copy in `folder`, which is made."""
@@ -62,6 +77,42 @@ class Place:
         target = folder / self.path.rsplit("/", 1)[-1]
         self.fs.get_file(self.path, str(target))
         return target
+
+
+def stamp(info: Mapping[str, Any]) -> str:
+    """What a store says of a file that is another once the file is."""
+    return f"{info.get('size')}@{info.get('ETag') or info.get('LastModified') or info.get('mtime')}"
+
+
+def stamp_at(where: Where) -> str:
+    """The same of a file. Raises FileNotFoundError."""
+    if isinstance(where, str):
+        return Place.of(where).stamp
+    stat = where.stat()
+    return f"{stat.st_size}@{stat.st_mtime_ns}"
+
+
+def where_of(text: str) -> Where:
+    """A file that a row or a list names by its whole path or URI."""
+    return text if is_uri(text) else Path(text)
+
+
+def name_of(where: Where) -> str:
+    """The last part of its path."""
+    return str(where).rsplit("/", 1)[-1]
+
+
+def inside(folder: Where, name: str) -> Where:
+    """A file of a folder."""
+    return folder / name if isinstance(folder, Path) else f"{folder.rstrip('/')}/{name}"
+
+
+def exists(where: Where) -> bool:
+    """Whether there is something."""
+    if isinstance(where, Path):
+        return where.exists()
+    place = Place.of(where)
+    return bool(place.fs.exists(place.path))
 
 
 def protocols(fs: fsspec.AbstractFileSystem) -> tuple[str, ...]:

@@ -46,6 +46,18 @@ def read_batches(file: IO[bytes], where: tuple[str, str] | None = None) -> Itera
     yield from parquet.iter_batches(row_groups=groups, use_threads=False)
 
 
+def video_bounds(parquet: pq.ParquetFile) -> list[tuple[str, str]]:
+    """The first and the last `video_id` that each row group may hold."""
+    leaves = [parquet.schema.column(i).path for i in range(len(parquet.schema))]
+    leaf = leaves.index("video_id")
+    found = []
+    for group in range(parquet.num_row_groups):
+        statistics = parquet.metadata.row_group(group).column(leaf).statistics
+        known = statistics is not None and statistics.has_min_max
+        found.append((statistics.min, statistics.max) if known else ("", "\U0010ffff"))
+    return found
+
+
 def _may_hold(parquet: pq.ParquetFile, group: int, column: str, value: str) -> bool:
     rows = parquet.metadata.row_group(group)
     chunks = [rows.column(i) for i in range(rows.num_columns)]

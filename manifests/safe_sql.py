@@ -1,5 +1,7 @@
 """SQL from users, run so that it can read what it was given and do nothing else."""
 
+import contextlib
+import re
 import time
 from collections.abc import Callable, Iterable
 
@@ -11,6 +13,7 @@ from manifests.errors import InputError
 
 _READ_ONLY = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _ATTEMPTS = 5
+_OF_FILES = re.compile(r"\b(FileNotFoundError|FileExpired)\b")
 
 
 def answer(connect: Callable[[], duckdb.DuckDBPyConnection], sql: str) -> pa.Table:
@@ -29,23 +32,40 @@ def answer(connect: Callable[[], duckdb.DuckDBPyConnection], sql: str) -> pa.Tab
     for attempt in range(_ATTEMPTS):
         try:
             return connect().sql(sql).to_arrow_table()
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             # A part that was replaced between listing and reading: list again.
-            if attempt == _ATTEMPTS - 1:
+            if attempt == _ATTEMPTS - 1 or not _is_of_files(error):
                 raise InputError(f"SQL: {_reason(error)}") from error
             time.sleep(0.05 * 2**attempt)
-        except duckdb.Error as error:
-            raise InputError(f"SQL: {_reason(error)}") from error
     raise AssertionError("unreachable")
 
 
+def _is_of_files(error: duckdb.Error) -> bool:
+    """What reading raises; of our file systems DuckDB gives Python's errors as text."""
+    return isinstance(error, duckdb.IOException) or bool(_OF_FILES.search(str(error)))
+
+
 def use_filesystem(
-    connection: duckdb.DuckDBPyConnection, fs: fsspec.AbstractFileSystem, *, local: bool
+    connection: duckdb.DuckDBPyConnection,
+    fs: fsspec.AbstractFileSystem,
+    folders: Iterable[str] = (),
+    *,
+    local: bool,
 ) -> None:
-    """Let the connection read from `fs`, which DuckDB does by itself where it is `local`."""
+    """Let the connection read from `fs`, which DuckDB does by itself where it is `local`.
+
+    It has listings of `folders` of its own, of this moment: DuckDB asks of each file several times
+    whether it is there, which would be a request each.
+    """
     name = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
-    if not local and not connection.filesystem_is_registered(name):
-        connection.register_filesystem(fs)
+    if local or connection.filesystem_is_registered(name):
+        return
+    options = {**fs.storage_options, "use_listings_cache": True, "skip_instance_cache": True}
+    own = type(fs)(*fs.storage_args, **options)
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):
+            own.ls(folder, detail=False)
+    connection.register_filesystem(own)
 
 
 def lock(connection: duckdb.DuckDBPyConnection, folders: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from pipeline.cli import app as cli
 from pipeline.cluster.tasks import InProcess, OnRay
 from pipeline.ingest.run import adopt, ingest
 from pipeline.ingest.sources import find_sources
+from tests.buckets import new_bucket, s3_server
 from tests.scheduling import ByModule, begin_with_the_longest
 
 ROOT = Path(__file__).parents[1]
@@ -145,6 +146,22 @@ def in_ray_session(ray_session: None) -> dict[str, str]:
 def dataset(footage: Path, once: Once) -> Dataset:
     """The sample footage ingested in one process. Tests must not change it."""
     return Dataset(str(once("dataset", lambda root: ingest_into(root, [footage]))))
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A server of S3 on this machine: the environment that leads to it."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as environment:
+        yield environment
+
+
+@pytest.fixture
+def bucket(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """An empty bucket of it, as a URI; this process finds it."""
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DAWN_SCRATCH", str(tmp_path / "dawn-scratch"))
+    return new_bucket()
 
 
 @pytest.fixture

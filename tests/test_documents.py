@@ -35,6 +35,7 @@ DOCUMENTS = [
     ),
     "docs/models.md",
     "docs/publishing.md",
+    "docs/cluster.md",
 ]
 """In the order of the work: what an earlier one makes, a later one may use."""
 ELSEWHERE = ("docs/extending.md",)
@@ -56,6 +57,20 @@ NOT_RUN = {
     "dawn vote serve": "serves until it is stopped; tests/pipeline/votes",
     "portrait=$(curl": "asks it; the same",
     "curl --silent": "the same",
+    "export RAY_AUTH_MODE=token": "for several machines; tests/test_cluster.py",
+    "export RAY_ADDRESS=HEAD": "the same",
+    "ray start --address=HEAD": "the same",
+    "ray up deploy/": "needs AWS; tests/test_deploy.py reads the file",
+    "kubectl": "needs Kubernetes; the same",
+    "sbatch deploy/slurm.sh": "needs Slurm; tests/test_deploy.py runs the script",
+    "dawn ingest s3://": "needs a bucket; tests/test_cluster.py",
+    "dawn dataset validate s3://": "the same",
+    "dawn dataset compact s3://": "the same",
+    "dawn train all --dataset s3://": "the same",
+    "dawn generate --checkpoint s3://": "the same",
+    "dawn evaluate --run s3://": "the same",
+    "dawn evaluate --baseline real --reference s3://": "the same",
+    "dawn leaderboard s3://": "the same",
     "python -m tests.parity": "tests/dawn/test_parity.py",
 }
 VERDICTS = ("dawn regress --", "dawn eval-checkpoint")

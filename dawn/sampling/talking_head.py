@@ -13,6 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.checkpoints import at_hand
 from dawn.device import pick_device
 from dawn.features.faces.picture import read_picture
 from dawn.features.rates import FPS
@@ -37,7 +38,7 @@ from dawn.sampling.turns import Turns
 from dawn.sampling.voice import Voice, read_voice
 from dawn.sampling.writer import Sink
 from manifests.errors import InputError
-from manifests.location import local_path
+from manifests.location import local_path, location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class TalkingHead:
 
     def __init__(self, model: str | Path, device: str = "auto", dtype: str = "auto") -> None:
         """Raises InputError when the folder does not hold networks that fit together."""
-        self.folder = find_model(local_path(model))
+        self.folder = find_model(at_hand(location(model)))
         self.device = pick_device(device)
         self._config = config_of(dtype=precision_on(self.device, dtype))
         self._model: Model | None = None

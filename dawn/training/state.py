@@ -8,9 +8,8 @@ functions of seed and step, hence the step is all of them that is kept.
 
 import io
 import shutil
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from dawn.checkpoints import Config
 from manifests.errors import InputError
 from manifests.location import Place
 from manifests.runs import RunFolder
+from manifests.staging import keep_at_hand
 
 _FOLDER = "checkpoints"
 _DONE = "done"
@@ -166,7 +166,8 @@ def local_network(folder: str, name: str) -> Path:
         path = f"{path}/{name}"
     if place.local:
         return Path(path)
-    target = Path(tempfile.mkdtemp(prefix="dawn-checkpoint-"))
-    for suffix in ("safetensors", "json"):
-        fs.get_file(f"{path}/{name}.{suffix}", str(target / f"{name}.{suffix}"))
-    return target
+    files = {f"{name}.safetensors", f"{name}.json"}
+    try:
+        return keep_at_hand(replace(place, path=path).uri, files.__contains__)
+    except FileNotFoundError as error:
+        raise InputError(f"{folder}: holds no network {name}; check the address") from error

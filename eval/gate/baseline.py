@@ -13,10 +13,12 @@ from typing import Any
 
 from eval.results.scores import Results, load_results
 from eval.results.stored import INFO
+from manifests.atomic_write import write_whole
 from manifests.config import stable_hash
 from manifests.errors import InputError
-from manifests.location import is_uri
+from manifests.location import Where, exists, is_uri, where_of
 from manifests.runs import RunFolder
+from manifests.staging import at_hand
 
 FORMAT = 1
 
@@ -48,10 +50,11 @@ def is_pointer(where: str) -> bool:
     return where.endswith(".json")
 
 
-def read_pointer(file: Path) -> Pointer:
+def read_pointer(file: Where) -> Pointer:
     """Raises NoBaselineError when there is none, InputError when it is none of ours."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        with at_hand(file) as here:
+            content = json.loads(here.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NoBaselineError(
             f"{file}: there is no baseline yet; `dawn regress accept` makes one"
@@ -74,8 +77,8 @@ def load_baseline(where: str) -> Results:
         if not RunFolder(where, INFO).exists:
             raise NoBaselineError(f"{where}: holds no results; give a folder of `dawn evaluate`")
         return load_results(where)
-    pointer = read_pointer(Path(where))
-    found = resolve(Path(where), pointer.results)
+    pointer = read_pointer(where_of(where))
+    found = resolve(where_of(where), pointer.results)
     if not RunFolder(found, INFO).exists:
         raise NoBaselineError(f"{where}: its results are gone: {found}")
     results = load_results(found)
@@ -86,26 +89,27 @@ def load_baseline(where: str) -> Results:
     return results
 
 
-def resolve(file: Path, results: str) -> str:
+def resolve(file: Where, results: str) -> str:
     """Paths in the file are relative to it; URIs are as they are."""
     if is_uri(results) or Path(results).is_absolute():
         return results
+    if isinstance(file, str):
+        return f"{file.rpartition('/')[0]}/{results}"
     return str(file.absolute().parent / results)
 
 
-def move(file: Path, results: Results, entry: Mapping[str, Any]) -> None:
+def move(file: Where, results: Results, entry: Mapping[str, Any]) -> None:
     """Point the file to other results and add `entry` to its history; whole or not at all."""
-    history = read_pointer(file).history if file.exists() else []
+    history = read_pointer(file).history if exists(file) else []
     now = {"results": _relative(file, results.folder), "fingerprint": fingerprint(results)}
     content = {"format": FORMAT, **now, "history": [*history, {**entry, **now}]}
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    temporary.replace(file)
+    write_whole(file, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _relative(file: Path, folder: RunFolder) -> str:
+def _relative(file: Where, folder: RunFolder) -> str:
     """Relative where the results lie beside or below the file, so that both can be moved."""
-    if not folder.local:
-        return folder.uri
+    if isinstance(file, str) or not folder.local:
+        beside = f"{str(file).rpartition('/')[0]}/"
+        return folder.uri.removeprefix(beside) if isinstance(file, str) else folder.uri
     path, parent = Path(folder.path).absolute(), file.absolute().parent
     return str(path.relative_to(parent)) if path.is_relative_to(parent) else str(path)

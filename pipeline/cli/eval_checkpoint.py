@@ -1,11 +1,10 @@
 """`dawn eval-checkpoint`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from manifests.location import local_path, location
+from manifests.location import location
 from pipeline.cli.options import (
     Address,
     Baseline,
@@ -27,7 +26,7 @@ from pipeline.cli.options import (
 
 def eval_checkpoint(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CKPT", parser=local_path, help="A model's folder.")
+        str, typer.Argument(metavar="CKPT", parser=location, help="A model's folder.")
     ],
     dataset: Dataset,
     baseline: Baseline,
@@ -50,8 +49,8 @@ def eval_checkpoint(
     gate: Gate = None,
     report: Report = None,
     report_out: Annotated[
-        Path | None,
-        typer.Option(parser=local_path, help="Folder for reports; default: OUT/regression."),
+        str | None,
+        typer.Option(parser=location, help="Folder for reports; default: OUT/regression."),
     ] = None,
     inconclusive: Inconclusive = 1,
     workers: Workers = None,

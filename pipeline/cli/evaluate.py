@@ -1,11 +1,10 @@
 """`dawn evaluate`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from manifests.location import local_path, location
+from manifests.location import location
 from pipeline.cli.options import (
     Address,
     Device,
@@ -30,9 +29,9 @@ def evaluate(
         str | None, typer.Option(parser=location, help="A folder that `dawn generate` made.")
     ] = None,
     videos: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            parser=local_path, help="A folder of any system's videos, named after the clips."
+            parser=location, help="A folder of any system's videos, named after the clips."
         ),
     ] = None,
     baseline: Annotated[

@@ -35,11 +35,11 @@ def _flag(panel: str, text: str, *names: str, **more: Any) -> Any:  # noqa: ANN4
 _ONE, _MANY, _HOW = "One video", "Many videos", "How"
 
 Checkpoint = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         metavar="DIR",
-        parser=local_path,
-        help="Model: a folder with lfg, pbnet and a2v. Default: the small one of the package.",
+        parser=location,
+        help="Model: folder or s3://… URI of lfg, pbnet, a2v. Default: the package's small one.",
     ),
 ]
 
@@ -69,10 +69,10 @@ Stream = Annotated[
 ]
 
 List = Annotated[
-    Path | None,
+    str | None,
     _flag(
         _MANY, "Pairs: columns image, audio and, if wanted, name, speaker.", "--list",
-        metavar="CSV", parser=local_path,
+        metavar="CSV", parser=location,
     ),
 ]  # fmt: skip
 Baseline = Annotated[
@@ -171,26 +171,26 @@ def generate(
         _generate_one(files, config, how, stream=stream)
 
 
-def _shipped(out: str | None) -> Path:
+def _shipped(out: str | None) -> str:
     """The package's own model; says so, not where the video goes."""
     from dawn.pretrained import EXPECT, SMALL
 
     typer.echo(EXPECT, err=out == "-")
-    return SMALL
+    return str(SMALL)
 
 
 @dataclass(frozen=True, slots=True)
 class _Files:
     """What is read and written."""
 
-    checkpoint: Path | None
+    checkpoint: str | None
     out: str | None
     image: Path | None
     audio: Path | None
     pose_from: Path | None
     blink_from: Path | None
     dataset: str | None
-    list_: Path | None
+    list_: str | None
 
     def many(self) -> bool:
         """Whether a run is asked for. Raises InputError unless one thing is."""

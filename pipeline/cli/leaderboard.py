@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from manifests.errors import InputError
-from manifests.location import local_path
+from manifests.location import local_path, location
 
 
 class Layout(enum.Enum):
@@ -27,8 +27,9 @@ def leaderboard(
         ),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="DIR", parser=local_path, help="Where the page goes.")
-    ] = Path("leaderboard"),
+        str,
+        typer.Option(metavar="DIR", parser=location, help="Where the page goes; s3://…, too."),
+    ] = "leaderboard",
     protocol: Annotated[
         str | None,
         typer.Option(help="Only results under this card: default, dawn-paper, or a YAML file."),

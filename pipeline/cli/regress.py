@@ -1,12 +1,11 @@
 """`dawn regress` and what belongs to it: `accept`, `calibrate`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from manifests.errors import InputError
-from manifests.location import local_path, location
+from manifests.location import location
 from pipeline.cli.options import (
     Candidate,
     Gate,
@@ -27,8 +26,8 @@ def regress(
     gate: Gate = None,
     report: Report = None,
     out: Annotated[
-        Path | None,
-        typer.Option(parser=local_path, help="Folder for reports; default: to the screen."),
+        str | None,
+        typer.Option(parser=location, help="Folder for reports; default: to the screen."),
     ] = None,
     inconclusive: Inconclusive = 1,
 ) -> None:

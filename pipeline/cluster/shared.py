@@ -1,5 +1,5 @@
-"""Whether workers see the very folders of the command: on a node that does not share one, a path
-leads to a folder of its own, where all that is made is lost.
+"""Whether workers have the code of the command and see its very folders: on a node that does not
+share one, a path leads to a folder of its own, where all that is made is lost.
 """
 
 import contextlib
@@ -8,14 +8,17 @@ import hashlib
 import platform
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from manifests.store import Dataset, Session
 from pipeline.cluster.faults import living_nodes
+
+PACKAGES = ("manifests", "dawn", "eval", "pipeline")
 
 _TRIES = 6
 _PAUSE_S = 0.5
@@ -80,20 +83,66 @@ def see(sights: tuple[Sight, ...]) -> None:
 
 
 def check_nodes(sights: tuple[Sight, ...]) -> None:
-    """Have each node look, before any job. Raises InputError for the first that does not see it.
+    """Have each node say which code it has and look, before any job. Raises InputError for the
+    first that has other code, or none, or does not see what is to be seen.
 
     A node that dies meanwhile, or is too busy to answer, is left to its workers.
     """
+    mine = code_version()
+    for node, version, fault in _from_each_node(_code_probe()):
+        if version != mine:
+            other = "has another version of dawn-pipeline than this command"
+            raise InputError(
+                f"{node}: {f'cannot import dawn-pipeline ({fault})' if fault else other}; install "
+                "the same version on all nodes, such as by one image (docs/cluster.md)"
+            )
+    if sights:
+        for _ in _from_each_node(see.__wrapped__, sights):
+            pass
+
+
+@functools.cache
+def code_version() -> str:
+    """A hash of this project's modules as they are on this machine."""
+    digest = hashlib.sha256(platform.python_version().rpartition(".")[0].encode())
+    root = Path(__file__).parents[2]
+    for package in PACKAGES:
+        for file in sorted((root / package).rglob("*.py")):
+            digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _code_probe() -> Callable[[], tuple[str, str, str]]:
+    """What a node has: its name, its version, why it has none. A function of its own, which Ray
+    sends as a whole: one of a module would need the module there.
+    """
+
+    def probe() -> tuple[str, str, str]:
+        import importlib
+        import platform
+
+        import ray
+
+        node = f"node {platform.node()} ({ray.util.get_node_ip_address()})"
+        try:
+            shared = importlib.import_module("pipeline.cluster.shared")
+            return node, str(shared.code_version()), ""
+        except (ImportError, AttributeError) as error:
+            return node, "", str(error)
+
+    return probe
+
+
+def _from_each_node(look: Callable[..., Any], *arguments: object) -> Iterator[Any]:
+    """What a function gives on each node that answers."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    if not sights:
-        return
-    task = ray.remote(num_cpus=0)(see.__wrapped__)
+    task = ray.remote(num_cpus=0)(look)
     there = [NodeAffinitySchedulingStrategy(node, soft=False) for node in living_nodes()]
-    for looking in [task.options(scheduling_strategy=node).remote(sights) for node in there]:
+    for looking in [task.options(scheduling_strategy=node).remote(*arguments) for node in there]:
         try:
-            ray.get(looking, timeout=60)
+            yield ray.get(looking, timeout=60)
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, InputError):
                 raise error.cause from None

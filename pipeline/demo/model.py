@@ -69,7 +69,7 @@ def run_model(out: Path, dataset: Dataset, workers: int | None) -> tuple[Path, P
                 run=None if baseline else str(run), baseline=baseline, workers=workers,
             )
         )  # fmt: skip
-    return film, make_leaderboard(folders, out / "leaderboard")
+    return film, Path(make_leaderboard(folders, out / "leaderboard"))
 
 
 def _train(out: Path, dataset: Dataset) -> None:

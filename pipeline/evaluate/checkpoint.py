@@ -13,8 +13,7 @@ from eval.results.comparable import other_clips
 from eval.results.conditions import Conditions, described, differing
 from eval.results.scores import Results
 from manifests.config import load
-from manifests.errors import InputError
-from manifests.location import is_uri
+from manifests.location import Where, location, name_of
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.cluster.actors import Workers
@@ -33,7 +32,7 @@ from pipeline.progress import console
 class CheckpointOptions:
     """The command's flags."""
 
-    checkpoint: Path
+    checkpoint: Where
     dataset: str
     baseline: str
     out: str
@@ -46,7 +45,7 @@ class CheckpointOptions:
     system: str | None = None
     gate: Path | None = None
     reports: tuple[str, ...] = ()
-    report_folder: Path | None = None
+    report_folder: Where | None = None
     inconclusive: int = 1
     workers: int | None = None
     address: str | None = None
@@ -66,9 +65,7 @@ def run_eval_checkpoint(
     """
     folder = options.report_folder
     if options.reports and folder is None:
-        if is_uri(options.out):
-            raise InputError("--report-out: say where on this machine the reports go")
-        folder = Path(options.out) / "regression"
+        folder = f"{options.out}/regression"
     check_reports(options.reports, folder)
     gate = read_gate(options.gate)
     try:
@@ -105,7 +102,7 @@ def _generation(options: CheckpointOptions) -> ManyOptions:
         out=f"{options.out}/run",
         dataset=options.dataset,
         split=options.split,
-        system=options.system or options.checkpoint.absolute().name,
+        system=options.system or name_of(location(options.checkpoint)),
         workers=options.workers,
         address=options.address,
         limit=options.limit,

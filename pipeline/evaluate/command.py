@@ -3,7 +3,6 @@
 import datetime
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -15,6 +14,7 @@ from eval.results.pairing import BASELINES, Generated, baseline, match
 from eval.results.stored import SET
 from manifests.counting import count
 from manifests.errors import InputError
+from manifests.location import Where, location, name_of
 from manifests.runs import RunFolder
 from pipeline.cluster.devices import check_device, told
 from pipeline.cluster.start import check_workers
@@ -36,7 +36,7 @@ class EvaluateOptions:
     reference: str
     out: str
     run: str | None = None
-    videos: Path | None = None
+    videos: Where | None = None
     baseline: str | None = None
     metrics: str | None = None
     protocol: str = "default"
@@ -133,7 +133,7 @@ def _system(options: EvaluateOptions, facts: dict[str, str | None]) -> str:
         if not options.system.strip():
             raise InputError("--system: give a name")
         return options.system
-    folder = options.videos.absolute().name if options.videos is not None else None
+    folder = name_of(location(options.videos)) if options.videos is not None else None
     return facts.get("system") or options.baseline or folder or "system"
 
 

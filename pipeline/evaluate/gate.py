@@ -25,8 +25,10 @@ from eval.results.comparable import (
 )
 from eval.results.conditions import OTHER_CONDITIONS, described
 from eval.results.scores import Results, load_results
+from manifests.atomic_write import write_whole
 from manifests.counting import count
 from manifests.errors import InputError
+from manifests.location import Where, exists, inside, where_of
 from pipeline.progress import console, errors
 
 NOT_COMPARABLE = 3
@@ -43,7 +45,7 @@ class RegressOptions:
     candidate: str
     gate: Path | None = None
     reports: tuple[str, ...] = ()
-    out: Path | None = None
+    out: Where | None = None
     inconclusive: int = 1
 
 
@@ -51,7 +53,8 @@ def run_regress(options: RegressOptions) -> int:
     """Judge, report, and return the exit code: 0 pass, 1 fail, 3 not comparable; inconclusive
     gives what the options say. Raises InputError.
     """
-    check_reports(options.reports, options.out)
+    out = where_of(str(options.out)) if options.out is not None else None
+    check_reports(options.reports, out)
     gate = read_gate(options.gate)
     after = load_results(options.candidate)
     try:
@@ -62,7 +65,7 @@ def run_regress(options: RegressOptions) -> int:
     if reasons:
         return refuse(reasons)
     judged = judge(before, after, gate)
-    write_reports(judged, options.reports, options.out)
+    write_reports(judged, options.reports, out)
     if not options.reports or options.out is not None:
         show(judged)
         _next(judged, options)
@@ -86,7 +89,7 @@ def refuse(reasons: Sequence[str]) -> int:
     return NOT_COMPARABLE
 
 
-def check_reports(reports: Sequence[str], out: Path | None) -> None:
+def check_reports(reports: Sequence[str], out: Where | None) -> None:
     """Raises InputError for an unknown format, or reports without a place to go."""
     for name in reports:
         if name not in WRITERS:
@@ -97,15 +100,14 @@ def check_reports(reports: Sequence[str], out: Path | None) -> None:
         raise InputError(f"--out {out}: say what to write there with --report")
 
 
-def write_reports(judged: Judgement, reports: Sequence[str], out: Path | None) -> None:
+def write_reports(judged: Judgement, reports: Sequence[str], out: Where | None) -> None:
     """Reports into `out`; a single one without `out` to the screen."""
     for name in reports:
         suffix, writer = WRITERS[name]
         if out is None:
             console.file.write(writer(judged))
             continue
-        out.mkdir(parents=True, exist_ok=True)
-        (out / f"regression.{suffix}").write_text(writer(judged), encoding="utf-8")
+        write_whole(inside(out, f"regression.{suffix}"), writer(judged).encode())
 
 
 def show(judged: Judgement) -> None:
@@ -169,13 +171,13 @@ def accept(
         )
     if not reason.strip():
         raise InputError("--reason: say why the baseline is moved; it goes into the history")
-    file, after = Path(baseline), load_results(candidate)
+    file, after = where_of(baseline), load_results(candidate)
     entry: dict[str, Any] = {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "reason": reason,
         **facts(after.info),
     }
-    if file.exists():
+    if exists(file):
         entry |= _change(load_accepted(baseline), after, gate_file)
         if entry["verdict"] == "FAIL" and not failed:
             raise InputError(

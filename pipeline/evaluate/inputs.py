@@ -1,14 +1,15 @@
 """What `dawn evaluate` is pointed at: runs, datasets and folders become videos with names."""
 
 from collections import Counter
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from eval.results.pairing import Generated, Reference
 from manifests.catalog import rows
 from manifests.content_ids import label
 from manifests.errors import InputError
-from manifests.location import is_uri, local_path
+from manifests.location import Place, Where, is_uri, local_path
 from manifests.names import label_text, normalised
 from manifests.runs import RunFolder
 from manifests.store import Dataset
@@ -24,13 +25,13 @@ def read_references(where: str) -> tuple[list[Reference], str | None]:
         return _of_dataset(Dataset(root), split)
     if Dataset(where).exists:
         raise InputError(f"--reference {where}: say which split, as in {where}:test (or :all)")
-    folder = Path(where)
-    if not folder.is_dir():
+    names = _videos(where)
+    if names is None:
         raise InputError(
             f"--reference {where}: is no folder; give a folder of videos or DATASET:split "
             f"with split one of {', '.join(SPLITS)}, all"
         )
-    found = [Reference(name=normalised(path.stem), video=str(path)) for path in _videos(folder)]
+    found = [Reference(name=normalised(Path(v).stem), video=v) for v in names]
     if not found:
         raise InputError(f"--reference {where}: holds no video")
     return found, None
@@ -101,11 +102,12 @@ def read_run(root: str) -> tuple[list[Generated], dict[str, str | None]]:
     return found, facts
 
 
-def read_videos(where: Path) -> list[Generated]:
+def read_videos(where: Where) -> list[Generated]:
     """The videos of a folder (not of its subfolders), by file name. Raises InputError."""
-    if not where.is_dir():
+    names = _videos(where)
+    if names is None:
         raise InputError(f"--videos {where}: is no folder")
-    found = [Generated(name=normalised(path.stem), video=str(path)) for path in _videos(where)]
+    found = [Generated(name=normalised(Path(v).stem), video=v) for v in names]
     if not found:
         raise InputError(f"--videos {where}: holds no video")
     _distinct(found, f"--videos {where}")
@@ -120,12 +122,25 @@ def _distinct(found: list[Generated], where: str) -> None:
         raise InputError(f"{where}: two videos are named {twice[0]}; keep one of them")
 
 
-def _videos(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
+def _videos(where: Where) -> list[str] | None:
+    """The videos of a folder as paths or URIs, sorted; None where there is no folder."""
+    place = Place.of(str(where))
+    if not place.fs.isdir(place.path):
+        return None
+    if not place.local:
+        names = sorted(entry["name"] for entry in place.fs.ls(place.path) if _is_file(entry))
+        return [replace(place, path=name).uri for name in names if is_video(name)]
+    found = []
+    for path in sorted(Path(place.path).iterdir()):
         if not is_video(path) or not path.is_file():
             continue
         try:
             path.name.encode()
         except UnicodeEncodeError as error:
             raise InputError(f"{label(path)}: its name is no UTF-8 text; rename it") from error
-        yield local_path(path)
+        found.append(str(local_path(path)))
+    return found
+
+
+def _is_file(entry: dict[str, Any]) -> bool:
+    return bool(entry["type"] == "file")

@@ -1,6 +1,5 @@
 """`dawn leaderboard`: reads results, compares what may be compared, writes the page and exports."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,10 @@ from eval.leaderboard.page import as_html
 from eval.protocol.card import read_card
 from eval.results.scores import Results, load_results
 from eval.votes.table import counted
+from manifests.atomic_write import write_whole
 from manifests.counting import count
 from manifests.errors import InputError
+from manifests.location import Place, Where, inside, name_of, where_of
 from pipeline.progress import Progress, console
 from pipeline.votes.study import Study
 
@@ -34,7 +35,7 @@ class LeaderboardOptions:
     """The command's flags."""
 
     results: tuple[str, ...]
-    out: Path
+    out: Where
     protocol: str | None = None
     settings: BoardSettings = field(default_factory=BoardSettings)
     command: tuple[str, ...] = ()
@@ -45,9 +46,10 @@ class LeaderboardOptions:
     """A study of `dawn vote`."""
 
 
-def run_leaderboard(options: LeaderboardOptions) -> Path:
-    """Make the page and the exports; returns the page's path. Raises InputError."""
-    check_out(options.out)
+def run_leaderboard(options: LeaderboardOptions) -> Where:
+    """Make the page and the exports; returns the page's place. Raises InputError."""
+    out = where_of(str(options.out))
+    check_out(out)
     found, where = _load(options.results)
     if options.protocol is not None:
         found = _under(options.protocol, found)
@@ -62,36 +64,35 @@ def run_leaderboard(options: LeaderboardOptions) -> Path:
             "must have the names that they had when the study was made"
         )
     if options.to == "model-card":
-        return _write_cards(board, options)
-    _write(options.out / PAGE, as_html(board, public_command(options.command)))
-    for name, writer in EXPORTS.values():
-        _write(options.out / name, writer(board))
-    for kind in PICTURES:
-        _write(options.out / f"leaderboard.{kind}", as_picture(board, kind))
+        return _write_cards(board, options, out)
+    files: dict[str, str | bytes] = {PAGE: as_html(board, public_command(options.command))}
+    files |= {name: writer(board) for name, writer in EXPORTS.values()}
+    files |= {f"leaderboard.{kind}": as_picture(board, kind) for kind in PICTURES}
     if options.to == "hf-space":
-        _write(options.out / SPACE_CARD, space_readme(board))
-    _report(board, options.out)
+        files[SPACE_CARD] = space_readme(board)
+    for name, content in files.items():
+        _write(inside(out, name), content)
+    _report(board, inside(out, PAGE), len(files[PAGE]))
     if options.to == "hf-space":
         _say("      hf upload OWNER/NAME . --repo-type space   (in that folder)")
-    return options.out / PAGE
+    return inside(out, PAGE)
 
 
-def _write_cards(board: Board, options: LeaderboardOptions) -> Path:
+def _write_cards(board: Board, options: LeaderboardOptions, out: Where) -> Where:
     files = model_cards(board, options.hub_dataset)
     if not files:
         raise InputError("--to model-card: none of the results is of a system with numbers")
     for name, text in files.items():
-        (options.out / name).parent.mkdir(parents=True, exist_ok=True)
-        _write(options.out / name, text)
+        _write(inside(out, name), text)
     folders = sorted({name.split("/")[0] for name in files})
-    _say(f"done: {count(len(folders), 'model card')} in {options.out}: {', '.join(folders)}")
+    _say(f"done: {count(len(folders), 'model card')} in {out}: {', '.join(folders)}")
     _say("next: add the results to the model's own README.md, and push .eval_results with it")
-    return options.out
+    return out
 
 
 def make_leaderboard(
-    folders: Sequence[str], out: Path, settings: BoardSettings | None = None
-) -> Path:
+    folders: Sequence[str], out: Where, settings: BoardSettings | None = None
+) -> Where:
     """The same for callers in Python."""
     return run_leaderboard(
         LeaderboardOptions(
@@ -103,11 +104,21 @@ def make_leaderboard(
     )
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Where) -> None:
     """Raise InputError where the page cannot be written, before anything is computed."""
+    if isinstance(out, str):
+        place = Place.of(out)
+        there = place.fs.ls(place.path, detail=False) if place.fs.isdir(place.path) else []
+        cards = {name for name in there if place.fs.isdir(f"{name}/.eval_results")}
+        foreign = [name_of(name) for name in there if name not in cards and not _ours(name)]
+        if foreign:
+            raise InputError(f"--out {out}: holds other files ({foreign[0]}); give another")
+        return
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; give a folder")
-    others = [e.name for e in out.iterdir() if not _ours(e)] if out.exists() else []
+    there = list(out.iterdir()) if out.exists() else []
+    cards = {entry for entry in there if (entry / ".eval_results").is_dir()}
+    others = [e.name for e in there if e not in cards and (e.is_dir() or not _ours(e.name))]
     if others:
         raise InputError(f"--out {out}: holds other files ({others[0]}); give a folder of its own")
     try:
@@ -116,12 +127,10 @@ def check_out(out: Path) -> None:
         raise InputError(f"--out {out}: cannot be created: {error.strerror}") from error
 
 
-def _ours(entry: Path) -> bool:
-    name = entry.name
+def _ours(path: str) -> bool:
+    name = name_of(path)
     files = {PAGE, SPACE_CARD, *(file for file, _ in EXPORTS.values())}
     files |= {f"leaderboard.{kind}" for kind in PICTURES}
-    if entry.is_dir():
-        return (entry / ".eval_results").is_dir()
     return name.startswith(".") or name in files
 
 
@@ -158,20 +167,13 @@ def _alike(results: Results, whole: Mapping[str, Any]) -> bool:
     return all(own[name] == record[name] for name in own.keys() & record.keys())
 
 
-def _write(file: Path, content: str | bytes) -> None:
-    """Whole or not at all."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        # Names need not be Unicode, and JSON can spell what UTF-8 cannot.
-        if isinstance(content, str):
-            content = content.encode("utf-8", errors="backslashreplace")
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _write(file: Where, content: str | bytes) -> None:
+    # Names need not be Unicode, and JSON can spell what UTF-8 cannot.
+    whole = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    write_whole(file, whole)
 
 
-def _report(board: Board, out: Path) -> None:
+def _report(board: Board, page: Where, size: int) -> None:
     for number, sheet in enumerate(board.sheets, start=1):
         ranked = [entry for entry in sheet.entries if entry.ranked]
         shown = sum(column.shown for column in sheet.columns)
@@ -188,13 +190,12 @@ def _report(board: Board, out: Path) -> None:
             _say(f"  {line}")
         for entry in ranked:
             _say(f"  {entry.name}: {_wins(sheet, entry)}")
-    page = (out / PAGE).absolute()
-    size = page.stat().st_size / 2**20
+    page = page if isinstance(page, str) else page.absolute()
     names = ", ".join(
-        [*(name for name, _ in EXPORTS.values()), "leaderboard.png", "leaderboard.svg"]
+        [*(name for name, _ in EXPORTS.values()), *(f"leaderboard.{kind}" for kind in PICTURES)]
     )
-    _say(f"done: {page} ({size:.1f} MiB), beside it {names}")
-    _say(f"next: open {page.as_uri()}")
+    _say(f"done: {page} ({size / 2**20:.1f} MiB), beside it {names}")
+    _say(f"next: open {page if isinstance(page, str) else page.as_uri()}")
 
 
 def _say(line: str) -> None:

@@ -28,7 +28,7 @@ from eval.results.measuring import (
 from eval.results.pairing import PairSpec
 from eval.results.stored import INFO
 from manifests.errors import InputError
-from manifests.location import Place
+from manifests.location import Place, is_uri
 from manifests.runs import RunFolder
 
 
@@ -124,8 +124,12 @@ def _pair(spec: PairSpec, settings: ClipSettings, scratch: Path) -> Pair:
     video = Place.of(spec.video).fetched(scratch / "generated")
     generated = Clip(video, settings, sound=sound, still=spec.still)
     reference = Clip(Place.of(spec.reference.video).fetched(scratch / "reference"), settings)
-    image = Path(spec.image) if spec.image else None
+    image = None if spec.image is None else _picture(spec.image, scratch)
     return Pair(spec.clip_id, generated, reference, image, spec.row)
+
+
+def _picture(image: str, scratch: Path) -> Path:
+    return Place.of(image).fetched(scratch / "image") if is_uri(image) else Path(image)
 
 
 def commit(work: ClipTask, measured: Measured, facts: dict[str, Any]) -> None:
@@ -167,7 +171,8 @@ def _kept(
 
 def spec_inputs(spec: PairSpec) -> str:
     """Sizes and times of the pair's files: when they change, the clip is measured again."""
-    image = spec.image if spec.image and Path(spec.image).is_absolute() else None
+    there = spec.image and (is_uri(spec.image) or Path(spec.image).is_absolute())
+    image = spec.image if there else None
     names = [spec.video, spec.reference.video, spec.sound, image]
     return " ".join(_stamp(name) for name in names)
 
@@ -176,11 +181,6 @@ def _stamp(uri: str | None) -> str:
     if uri is None:
         return "-"
     try:
-        place = Place.of(uri)
-        if place.local:
-            stat = Path(place.path).stat()
-            return f"{stat.st_size}@{stat.st_mtime_ns}"
-        info = place.fs.info(place.path)
+        return Place.of(uri).stamp
     except OSError:
         return "absent"
-    return f"{info.get('size')}@{info.get('ETag') or info.get('LastModified') or info.get('mtime')}"

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dawn.checkpoints import at_hand
 from dawn.device import pick_device
 from dawn.sampling.baselines import BASELINES, Baseline
+from dawn.sampling.conventions import conventions_of
 from dawn.sampling.model import find_lfg, find_model, verify_model
 from dawn.sampling.provenance import settings_of, with_window
 from dawn.sampling.settings import GenerateConfig
@@ -13,7 +15,7 @@ from dawn.weights import require
 from manifests.config import stable_hash
 from manifests.counting import count
 from manifests.errors import InputError
-from manifests.location import location
+from manifests.location import Where, location, where_of
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.cluster.actors import Later, OnActors, Workers
@@ -31,11 +33,11 @@ class ManyOptions:
     """The flags of `dawn generate` for runs over many."""
 
     config: GenerateConfig
-    checkpoint: Path | None
+    checkpoint: Where | None
     out: str
     dataset: str | None = None
     split: str = "test"
-    list_: Path | None = None
+    list_: Where | None = None
     baseline: str | None = None
     system: str | None = None
     workers: int | None = None
@@ -80,19 +82,21 @@ def plan_run(options: ManyOptions) -> Plan:
     """Find and check everything that can be checked before Ray is started. Raises InputError."""
     baseline = _baseline(options)
     dataset = Dataset(options.dataset) if options.dataset else None
-    items = clip_items(dataset, options.split) if dataset else list_items(Path(str(options.list_)))
+    items = (
+        clip_items(dataset, options.split) if dataset else list_items(where_of(str(options.list_)))
+    )
     config, digest, folder = options.config, None, None
     if baseline is None:
         if options.checkpoint is None:
             raise InputError("--checkpoint: give the folder of a model, or --baseline static")
-        folder = find_model(options.checkpoint)
+        folder = find_model(at_hand(options.checkpoint))
         verify_model(folder)
         digest, config = folder.digest, with_window(config, folder)
-        kind = conventions_audio(options.checkpoint)
+        kind = conventions_of(folder.a2v.card).audio
         if kind == "hubert" and (dataset is None or audio_kind(dataset) != "hubert"):
             require("hubert_large")
     elif options.checkpoint is not None:
-        digest = find_lfg(options.checkpoint).card.sha256[:16]
+        digest = find_lfg(at_hand(options.checkpoint)).card.sha256[:16]
     elif baseline != "static":
         raise InputError(f"--baseline {baseline}: needs --checkpoint, for its LFG")
     if dataset is None and "real" in (config.pose, config.blink):
@@ -123,13 +127,6 @@ def plan_run(options: ManyOptions) -> Plan:
     )  # fmt: skip
     _refuse_foreign(out)
     return Plan(items[: options.limit], task, info)
-
-
-def conventions_audio(checkpoint: Path) -> str:
-    """The audio features that a model listens to."""
-    from dawn.sampling.conventions import conventions_of
-
-    return conventions_of(find_model(checkpoint).a2v.card).audio
 
 
 def start_workers(options: ManyOptions, task: RunTask) -> OnActors:

@@ -7,11 +7,11 @@ from typing import Any
 
 from manifests.catalog import rows
 from manifests.errors import InputError
-from manifests.file_names import on_disk
-from manifests.location import local_path
+from manifests.location import Where
 from manifests.names import label_text, normalised
+from manifests.staging import at_hand
 from manifests.store import Dataset
-from pipeline.ingest.sources import SPLITS
+from pipeline.ingest.sources import SPLITS, beside
 
 LIST_COLUMNS = ("image", "audio", "name", "speaker")
 
@@ -92,14 +92,14 @@ def _other(found: list[dict[str, Any]], place: int) -> dict[str, Any]:
     return next(others, following[0] if following else own)
 
 
-def list_items(path: Path) -> list[Item]:
+def list_items(path: Where) -> list[Item]:
     """The pairs of a CSV list with columns image, audio and, if wanted, name and speaker.
 
     Paths are relative to the list; items have absolute ones, which whoever reads the run's rows
     later finds from anywhere. Raises InputError for a list that cannot be used.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with at_hand(path) as here, here.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             table = list(reader)
             columns = list(reader.fieldnames or [])
@@ -122,8 +122,8 @@ def list_items(path: Path) -> list[Item]:
             raise InputError(f"{path}: row {number}: a second {name!r}; give each row its own name")
         items[name] = Item(
             name=name,
-            image=str(on_disk(local_path(path.parent / image))),
-            audio=str(on_disk(local_path(path.parent / audio))),
+            image=str(beside(path, image)),
+            audio=str(beside(path, audio)),
             speaker=label_text(row.get("speaker")),
         )
     if not items:

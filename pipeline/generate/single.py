@@ -15,6 +15,7 @@ from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.talking_head import Inputs, TalkingHead, check_out
 from dawn.sampling.writer import StreamedFile
 from manifests.errors import InputError
+from manifests.location import Where
 from pipeline.progress import Progress, console, errors, quiet_libraries
 
 STANDARD_OUTPUT = "-"
@@ -24,7 +25,7 @@ STANDARD_OUTPUT = "-"
 class Single:
     """One video from files."""
 
-    checkpoint: Path
+    checkpoint: Where
     image: Path
     audio: Path
     out: Path | None

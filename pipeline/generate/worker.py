@@ -9,6 +9,7 @@ import av
 import pyarrow as pa
 import torch
 
+from dawn import checkpoints
 from dawn.features.faces.picture import read_picture
 from dawn.sampling.baselines import Baseline, make_static, make_with_motion
 from dawn.sampling.drive import Changes, still
@@ -20,8 +21,10 @@ from dawn.sampling.portrait import find_portrait
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.voice import read_voice
 from manifests.errors import InputError
+from manifests.location import where_of
 from manifests.reasons import UnreadableVideoError
 from manifests.runs import RunFolder, item_name
+from manifests.staging import at_hand
 from manifests.store import Dataset
 from pipeline.generate.clips import audio_kind, first_frame, local, read_audio, read_states
 from pipeline.generate.items import ClipFiles, Item
@@ -43,7 +46,7 @@ class RunTask:
     seed: int
     device: str
     checkpoint: str | None = None
-    """Folder of the model."""
+    """Folder of the model: a path or a URI."""
     digest: str | None = None
     dataset: str | None = None
     dataset_hash: str | None = None
@@ -62,7 +65,7 @@ class Maker:
         self._task = task
         self._device = torch.device(task.device)
         self._folder = RunFolder(task.root, RUN_INFO)
-        path = Path(task.checkpoint) if task.checkpoint else None
+        path = checkpoints.at_hand(task.checkpoint) if task.checkpoint else None
         self._model = self._lfg = None
         self._size = STATIC_SIZE
         if path is not None and task.baseline is None:
@@ -123,9 +126,10 @@ class Maker:
     def _from_files(self, item: Item, out: Path, notes: dict[str, Any], seed: int) -> Made:
         if self._model is None:
             raise ValueError("pairs are made by a model")
-        image = Path(item.image)
-        voice = read_voice(Path(item.audio), self._task.max_seconds)
-        portrait = find_portrait(read_picture(image), self._size, str(image))
+        with at_hand(where_of(item.audio)) as audio:
+            voice = read_voice(audio, self._task.max_seconds)
+        with at_hand(where_of(item.image)) as image:
+            portrait = find_portrait(read_picture(image), self._size, item.image)
         config = self._task.config
         changes = Changes(
             pose=still(voice.frames, 6) if config.pose == "still" else None,

@@ -11,6 +11,7 @@ from dawn.recipe import Recipe
 from manifests.catalog import rows
 from manifests.content_ids import label
 from manifests.errors import InputError
+from manifests.location import name_of
 from manifests.store import Dataset
 from pipeline.ingest.sources import Source
 
@@ -114,7 +115,7 @@ def _claims(
 ) -> Iterator[_Claim]:
     """All claims on splits as they will be once the run has ended."""
     for source in sources:
-        name = label(Path(source.path.name))
+        name = label(Path(name_of(source.path)))
         said = [f"{where} ({name})" for where in source.said] or [name] * len(source.labels)
         yield from _asked(label(source.path), zip(source.labels, said, strict=True), recipe)
     anew = _labelled(sources)

@@ -12,7 +12,9 @@ from manifests.catalog import rows
 from manifests.config import load_yaml
 from manifests.content_ids import label
 from manifests.counting import count
+from manifests.location import Where
 from manifests.reasons import UnreadableVideoError
+from manifests.staging import at_hand
 from manifests.store import FORGOTTEN, Dataset
 from pipeline.cluster.devices import check_device, told
 from pipeline.cluster.start import check_workers
@@ -154,12 +156,13 @@ def _plan(sources: list[Source], dataset: Dataset, workers: int | None) -> None:
     )
 
 
-def _promised_seconds(path: Path) -> float | None:
+def _promised_seconds(where: Where) -> float | None:
     """What the header says; good enough for an estimate."""
-    if not path.is_file():
-        return None  # opening a pipe would wait for whoever writes to it
     try:
-        with open_media(path) as container:
-            return (container.duration or 0) / 1e6
-    except UnreadableVideoError:
+        with at_hand(where) as path:
+            if not path.is_file():
+                return None  # opening a pipe would wait for whoever writes to it
+            with open_media(path) as container:
+                return (container.duration or 0) / 1e6
+    except (FileNotFoundError, UnreadableVideoError):
         return None

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from dawn.curation.tables import Label
@@ -20,6 +19,7 @@ from manifests.content_ids import absent_id, label
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.forgotten import WHOLE, read_forgotten
+from manifests.location import Where, exists, stamp_at, where_of
 from manifests.reasons import Quarantine
 from manifests.store import Dataset, Session
 from pipeline.cluster.shared import sights_of
@@ -114,7 +114,7 @@ def adopt(dataset: Dataset, recipe: Recipe, *, update: bool) -> list[str]:
     if update and dataset.exists:
         for row in rows(dataset, "SELECT extract_key, labels, sources FROM videos"):
             stale = row["extract_key"] != recipe.extract_key(_labels(row))
-            if stale and not any(Path(source).exists() for source in row["sources"]):
+            if stale and not any(exists(where_of(source)) for source in row["sources"]):
                 raise InputError(
                     f"{row['sources'][0]}: the changed recipe must read it again, but it is gone; "
                     "put it back, or use another --dataset"
@@ -163,8 +163,8 @@ class _Run:
             if given.intersection(row["sources"]):
                 continue
             if row["extract_key"] != key:
-                there = (s for s in row["sources"] if Path(s).exists())
-                stale.append(Source(Path(next(there, row["sources"][0]))))
+                there = (s for s in row["sources"] if exists(where_of(s)))
+                stale.append(Source(where_of(next(there, row["sources"][0]))))
             elif (row["audio_part"] and row["audio_key"] != audio) or (
                 row["clips_part"] and row["judge_key"] != judged
             ):
@@ -199,7 +199,8 @@ class _Run:
         old = self._committed[video]
         work = VideoTask(
             self._session.dataset.uri, self._scratch, self._recipe,
-            video, Path(old["sources"][0]), old["bytes"], 0, _labels(old), self._executor.place,
+            video, where_of(old["sources"][0]), old["bytes"], "", _labels(old),
+            self._executor.place,
         )  # fmt: skip
         return _Video(work, old["sources"], old)
 
@@ -227,13 +228,13 @@ class _Run:
             if known is not None:
                 labels = tuple(sorted({*known.work.labels, *source.labels}, key=repr))
             labels = blanked(labels, gone)
-            path, mtime_ns = source.path, outcome.mtime_ns
+            path, stamp = source.path, outcome.stamp
             if known is not None:
-                path, mtime_ns = known.work.path, known.work.mtime_ns
+                path, stamp = known.work.path, known.work.stamp
             before = known.sources if known else list((old or {}).get("sources", []))
             work = VideoTask(
                 self._session.dataset.uri, self._scratch, self._recipe,
-                outcome.video_id, path, outcome.size, mtime_ns, labels, self._executor.place, gone,
+                outcome.video_id, path, outcome.size, stamp, labels, self._executor.place, gone,
             )  # fmt: skip
             names = sorted({*before, label(source.path)})
             videos[outcome.video_id] = _Video(work, names, old, bytes_left=outcome.size)
@@ -383,7 +384,7 @@ class _Run:
         self._committed[absent_id(name)] = commit(self._session, row, NewParts(), old)
         self._end("quarantined")
 
-    def _drop_absent(self, path: Path) -> None:
+    def _drop_absent(self, path: Where) -> None:
         """The file is there now: what was said of its absence no longer holds."""
         old = self._committed.pop(absent_id(label(path)), None)
         if old is not None:
@@ -400,7 +401,7 @@ class _Run:
         self.progress.advance(size)
 
 
-def _failed(outcome: Any, step: str, path: Path) -> Any:  # noqa: ANN401 - any job's result
+def _failed(outcome: Any, step: str, path: Where) -> Any:  # noqa: ANN401 - any job's result
     """A job's result, with what befell its process as a quarantine. Our own faults stop the run,
     and those of the machines.
     """
@@ -427,8 +428,8 @@ def _step_seconds(video: _Video) -> list[dict[str, Any]]:
     return [{"step": step, "seconds": value} for step, value in sorted(video.seconds.items())]
 
 
-def _size(path: Path) -> int:
+def _size(path: Where) -> int:
     try:
-        return path.stat().st_size
+        return int(stamp_at(path).split("@")[0])
     except OSError:
         return 0

@@ -3,8 +3,9 @@
 import csv
 import glob
 import os
+import posixpath
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from dawn.curation.tables import Label
 from dawn.features.rates import FPS
 from manifests.errors import InputError
 from manifests.file_names import is_hidden, on_disk
-from manifests.location import local_path
+from manifests.location import Place, Where, is_uri, local_path, name_of
 from manifests.names import label_text, normalised
 from manifests.parquet import read_parquet
+from manifests.staging import at_hand
 from pipeline.ingest.further_columns import Extra, from_arrow, from_texts, further_columns
 
 VIDEO_SUFFIXES = frozenset(
@@ -32,23 +34,25 @@ SPLITS = ("train", "val", "test")
 class Source:
     """One path to ingest and what is known of it."""
 
-    path: Path
+    path: Where
     labels: tuple[Label, ...] = ()
     said: tuple[str, ...] = ()
     """Where each label stands: the list and its row."""
 
 
-def is_video(path: Path) -> bool:
+def is_video(path: Where) -> bool:
     """Whether a file in a folder is a video, by its name."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and not is_hidden(path.name)
+    name = name_of(path)
+    return Path(name).suffix.lower() in VIDEO_SUFFIXES and not is_hidden(name)
 
 
 def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Source]:
-    """Sources of files, folders (with their subfolders), globs and CSV or Parquet lists.
+    """Sources of files, folders (with their subfolders), globs and CSV or Parquet lists, on this
+    machine or in object stores.
 
     Sorted by path, each path once. Raises InputError for an argument that names nothing.
     """
-    labels: dict[Path, dict[Label, str]] = {}
+    labels: dict[Where, dict[Label, str]] = {}
     for argument in arguments:
         for path, said in _expand(argument):
             found = labels.setdefault(path, {})
@@ -60,7 +64,7 @@ def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Sou
     return [_source(path, labels[path]) for path in order[:limit]]
 
 
-def _source(path: Path, said: dict[Label, str]) -> Source:
+def _source(path: Where, said: dict[Label, str]) -> Source:
     """With one label for rows (of several lists, say) that do not disagree on a range."""
     ranges: dict[tuple[int, int | None], dict[Label, str]] = {}
     for label in sorted(said, key=repr):
@@ -76,7 +80,10 @@ def _source(path: Path, said: dict[Label, str]) -> Source:
     return Source(path, tuple(labels), tuple(joined[label] for label in labels))
 
 
-def _expand(argument: str) -> Iterator[tuple[Path, tuple[Label, str] | None]]:
+def _expand(argument: str) -> Iterator[tuple[Where, tuple[Label, str] | None]]:
+    if is_uri(argument):
+        yield from _expand_uri(argument)
+        return
     path = Path(argument)
     if path.is_dir():
         yield from _in_folder(path)
@@ -95,6 +102,53 @@ def _expand(argument: str) -> Iterator[tuple[Path, tuple[Label, str] | None]]:
                 yield local_path(Path(match)), None
 
 
+def _expand_uri(argument: str) -> Iterator[tuple[Where, tuple[Label, str] | None]]:
+    place = Place.of(argument)
+    try:
+        if glob.has_magic(argument) and not place.fs.exists(place.path):
+            places = [replace(place, path=match) for match in place.fs.glob(place.path)]
+        else:
+            places = [place] if place.fs.exists(place.path) else []
+        for one in places:
+            if one.fs.isdir(one.path):
+                yield from _in_remote_folder(one, may_be_empty=len(places) > 1)
+            elif one is place and argument.lower().endswith(LIST_SUFFIXES):
+                yield from _in_list(argument)
+            elif one is place or is_video(one.uri):
+                yield one.uri, None
+    except OSError as error:
+        raise InputError(f"{argument}: cannot be read: {error}") from error
+    if not places:
+        raise InputError(f"{argument}: no such file, folder or match; check the address")
+
+
+def _in_remote_folder(folder: Place, *, may_be_empty: bool) -> Iterator[tuple[Where, None]]:
+    """As `_in_folder`, by one listing."""
+    names = sorted(path[len(folder.path) + 1 :] for path in folder.fs.find(folder.path))
+    ours = [
+        f"{name.rpartition('/')[0]}/"
+        for name in names
+        if name.endswith("/dataset.json")
+        and b'"recipe_hash"' in folder.fs.cat_file(f"{folder.path}/{name}")
+    ]
+    found = [
+        name
+        for name in names
+        if is_video(name)
+        and not any(is_hidden(part) for part in name.split("/"))
+        and not name.startswith(tuple(ours))
+    ]
+    if not found and not may_be_empty:
+        raise _without_videos(folder.uri)
+    for name in found:
+        yield f"{folder.uri}/{name}", None
+
+
+def _without_videos(folder: Where) -> InputError:
+    suffixes = " ".join(sorted(VIDEO_SUFFIXES))
+    return InputError(f"{folder}: holds no video (looked for {suffixes})")
+
+
 def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Path, None]]:
     """Videos below a folder, by suffix, without hidden ones. Links to folders are not followed:
     they may loop; our own datasets are passed by: their clips are no footage.
@@ -108,8 +162,7 @@ def _in_folder(folder: Path, *, may_be_empty: bool = False) -> Iterator[tuple[Pa
                 found = True
                 yield local_path(Path(parent) / name), None
     if not found and not may_be_empty:
-        suffixes = " ".join(sorted(VIDEO_SUFFIXES))
-        raise InputError(f"{folder}: holds no video (looked for {suffixes})")
+        raise _without_videos(folder)
 
 
 def _is_dataset(folder: Path) -> bool:
@@ -119,8 +172,10 @@ def _is_dataset(folder: Path) -> bool:
         return False
 
 
-def _in_list(path: Path) -> Iterator[tuple[Path, tuple[Label, str]]]:
-    for number, (row, extra) in enumerate(_rows(path), start=1):
+def _in_list(path: Where) -> Iterator[tuple[Where, tuple[Label, str]]]:
+    with at_hand(path) as file:
+        found = list(_rows(file, str(path)))
+    for number, (row, extra) in enumerate(found, start=1):
         where = f"{path}: row {number}"
         name = row.get("path")
         if None in row:
@@ -128,8 +183,7 @@ def _in_list(path: Path) -> Iterator[tuple[Path, tuple[Label, str]]]:
         if not isinstance(name, str) or not name or "\0" in name:
             raise InputError(f"{where}: has no path")
         label = _label(row, extra, where)
-        # A path in a list is relative to the list, so that both can be moved together.
-        yield on_disk(local_path(path.parent / name)), (label, where)
+        yield beside(path, name), (label, where)
 
 
 def _label(row: dict[str, Any], extra: tuple[Extra, ...], where: str) -> Label:
@@ -149,7 +203,19 @@ def _label(row: dict[str, Any], extra: tuple[Extra, ...], where: str) -> Label:
     return Label(start=first, stop=stop, extra=extra, **texts)
 
 
-def _rows(path: Path) -> Iterator[tuple[dict[str, Any], tuple[Extra, ...]]]:
+def beside(path: Where, name: str) -> Where:
+    """A file that a list names: relative to the list, so that both can be moved together."""
+    if is_uri(name):
+        return name
+    if isinstance(path, Path):
+        return on_disk(local_path(path.parent / name))
+    if name.startswith("/"):
+        raise InputError(f"{path}: names {name} on a machine; give an address, or one beside it")
+    store, _, folder = path.rpartition("/")[0].partition("://")
+    return f"{store}://{posixpath.normpath(posixpath.join(folder, name))}"
+
+
+def _rows(path: Path, shown: str) -> Iterator[tuple[dict[str, Any], tuple[Extra, ...]]]:
     """Each row's cells by column, and what its further columns hold."""
     try:
         if path.suffix.lower() == ".parquet":
@@ -164,18 +230,18 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], tuple[Extra, ...]]]:
                 reader.fieldnames = columns
                 table, rows = None, list(reader)
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: cannot be read as a list: {error}") from error
-    further = further_columns(str(path), columns, LIST_COLUMNS)
+        raise InputError(f"{shown}: cannot be read as a list: {error}") from error
+    further = further_columns(shown, columns, LIST_COLUMNS)
     if "path" not in columns:
         wanted = ", ".join(LIST_COLUMNS)
         raise InputError(
-            f"{path}: no column `path`; a list has the columns {wanted} (only path is needed) and "
+            f"{shown}: no column `path`; a list has the columns {wanted} (only path is needed) and "
             "any of your own"
         )
     if table is not None:
         table = table.rename_columns(columns)
         rows = table.select([name for name in columns if name in LIST_COLUMNS]).to_pylist()
-        extras = [from_arrow(str(path), name, table[name]) for name in further]
+        extras = [from_arrow(shown, name, table[name]) for name in further]
     else:
         extras = [from_texts(name, [row[name] for row in rows]) for name in further]
     for i, row in enumerate(rows):

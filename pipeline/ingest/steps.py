@@ -28,9 +28,12 @@ from dawn.features.video.probe import VideoInfo, probe
 from dawn.recipe import Recipe
 from manifests.content_ids import clip_id, video_id
 from manifests.forgotten import Region
+from manifests.location import Place, Where, stamp_at
+from manifests.location import stamp as stamp_of
 from manifests.parquet import part_writer, read_batches
 from manifests.reasons import Quarantine, UnreadableVideoError
 from manifests.schema import FRAMES, VIDEOS, schema
+from manifests.staging import at_hand
 from manifests.store import STAGED, Dataset
 
 
@@ -48,7 +51,8 @@ class Identified:
 
     video_id: str
     size: int
-    mtime_ns: int
+    stamp: str
+    """Another once the file is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,9 @@ class VideoTask:
     """A folder on the dataset's disk; None: workers make theirs on the node they run on."""
     recipe: Recipe
     video_id: str
-    path: Path
+    path: Where
     size: int
-    mtime_ns: int
+    stamp: str
     labels: tuple[Label, ...]
     place: Placement = CPU
     """Where networks run."""
@@ -120,17 +124,19 @@ def quarantined(step: Callable[P, T]) -> Callable[P, T | Quarantined]:
 
 
 @quarantined
-def identify(path: Path) -> Identified:
+def identify(path: Where) -> Identified:
     """Hash a file."""
+    if isinstance(path, str):
+        return _identify_remote(path)
     try:
         if not path.exists():
             raise UnreadableVideoError(Quarantine.NOT_FOUND, "there is no file at this path")
         if not path.is_file():
             raise UnreadableVideoError(Quarantine.NOT_A_FILE, "this is not a regular file")
-        before = path.stat()
-        if before.st_size == 0:
+        size, stamp = path.stat().st_size, stamp_at(path)
+        if size == 0:
             raise UnreadableVideoError(Quarantine.EMPTY, "the file has no bytes")
-        return Identified(video_id(path), before.st_size, before.st_mtime_ns)
+        return Identified(video_id(path), size, stamp)
     except FileNotFoundError as error:
         raise UnreadableVideoError(Quarantine.NOT_FOUND, "it vanished while read") from error
     except OSError as error:
@@ -138,10 +144,25 @@ def identify(path: Path) -> Identified:
         raise UnreadableVideoError(Quarantine.NOT_A_FILE, detail) from error
 
 
+def _identify_remote(uri: str) -> Identified:
+    place = Place.of(uri)
+    try:
+        info = place.fs.info(place.path)
+        if info["type"] != "file":
+            raise UnreadableVideoError(Quarantine.NOT_A_FILE, "this is not a file")
+        if not info["size"]:
+            raise UnreadableVideoError(Quarantine.EMPTY, "the file has no bytes")
+        with at_hand(uri) as path:
+            return Identified(video_id(path), int(info["size"]), stamp_of(info))
+    except FileNotFoundError as error:
+        raise UnreadableVideoError(Quarantine.NOT_FOUND, "there is no file at this URI") from error
+
+
 @quarantined
 def prepare(work: VideoTask) -> tuple[dict[str, Any], list[tuple[int, int]]]:
     """Probe a video; returns its VideoInfo as a dict and the spans to extract."""
-    info = probe(work.path, work.recipe.config.extract.limits)
+    with at_hand(work.path) as path:
+        info = probe(path, work.recipe.config.extract.limits)
     ranges = _pieces([(label.start, label.stop or info.frames) for label in work.labels])
     if work.labels and not ranges:
         return asdict(info), []  # all of them begin after the video's end
@@ -156,9 +177,9 @@ def extract(work: VideoTask, info: dict[str, Any], start: int, stop: int) -> dic
     name = f"{work.stage}/span-{start:07d}"
     if dataset.has(f"{name}.json"):
         return dict(json.loads(dataset.fs.cat_file(f"{dataset.path}/{name}.json"))["seconds"])
-    with work.workplace() as folder:
+    with at_hand(work.path) as path, work.workplace() as folder:
         result = extract_span(
-            work.path, VideoInfo(**info), start, stop, work.recipe.config.extract, Path(folder)
+            path, VideoInfo(**info), start, stop, work.recipe.config.extract, Path(folder)
         )
         clips = [clip for clip in result.clips if not _is_forgotten(work, clip)]
         rows = [_publish(dataset, work, clip) for clip in clips]
@@ -184,10 +205,10 @@ def extract(work: VideoTask, info: dict[str, Any], start: int, stop: int) -> dic
 def finish(work: VideoTask, info: dict[str, Any], parts: list[tuple[int, int]]) -> dict[str, Any]:
     """Join a video's staged spans and compute its audio features; returns its `videos` facts."""
     try:
-        after = work.path.stat()
+        after = stamp_at(work.path)
     except FileNotFoundError as error:
         raise UnreadableVideoError(Quarantine.NOT_FOUND, "it vanished while read") from error
-    if (after.st_size, after.st_mtime_ns) != (work.size, work.mtime_ns):
+    if after != work.stamp:
         raise UnreadableVideoError(Quarantine.CHANGED, "its size or time changed while it was read")
     dataset = Dataset(work.root)
     names = [f"{work.stage}/span-{start:07d}" for start, _ in parts]

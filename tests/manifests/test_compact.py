@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from manifests.catalog import connect, rows
@@ -207,3 +208,39 @@ def test_a_forgotten_row_of_a_merged_part_is_gone(tmp_path: Path) -> None:
     with dataset.writing() as session:
         forget(session, rows(dataset, "FROM videos")[0])
     assert dataset.names("videos") == []
+
+
+@pytest.mark.parametrize("new", [["v0a"], ["v0a", "v3a", "z"]])
+def test_a_merged_part_is_read_once_however_many_videos_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: list[str]
+) -> None:
+    dataset = fill(tmp_path / "d", 8)
+    compact(dataset, 1000)
+    with dataset.writing() as session:
+        for name in new:
+            add(session, name, [clip(name)])
+    before, opened, groups = contents(dataset), [], []
+    open_part, iterate = Dataset.open_part, pq.ParquetFile.iter_batches
+
+    def counted(self: Dataset, name: str) -> Any:
+        opened.append(name)
+        return open_part(self, name)
+
+    def noted(self: pq.ParquetFile, **how: Any) -> Any:
+        groups.append(how)
+        return iterate(self, **how)
+
+    monkeypatch.setattr(Dataset, "open_part", counted)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", noted)
+    compact(dataset, 1000)
+    assert sorted(name.split("/")[0] for name in opened if "compact-" in name) == [
+        "audio", "clips", "decisions", "frames"
+    ]  # fmt: skip
+    assert len(opened) == 4 * (1 + len(new))
+    assert len(groups) == 4 * (7 + len(new))  # each row group once; v0 has no rows
+    monkeypatch.undo()
+    assert contents(dataset) == before
+    assert list(faults(dataset)) == []
+    (part,) = dataset.names("clips")
+    order = dataset.read(f"clips/{part}", ["video_id"])["video_id"].to_pylist()
+    assert order == sorted(order)
