@@ -25,8 +25,8 @@ from manifests.runs import RunFolder, item_name
 from manifests.store import Dataset
 from pipeline.generate.clips import audio_kind, first_frame, local, read_audio, read_states
 from pipeline.generate.items import ClipFiles, Item
+from pipeline.info_names import GENERATIONS as RUN_INFO
 
-RUN_INFO = "run.json"
 
 STATIC_SIZE = 256
 

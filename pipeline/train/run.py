@@ -20,11 +20,11 @@ from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.cluster.shared import Sight, check_nodes, see, sights_of, sights_of_dataset
 from pipeline.cluster.tasks import join_or_start, prepare_worker
+from pipeline.info_names import TRAINING as INFO
 from pipeline.train.board import NewsBoard
 from pipeline.train.news import TrainingNews
 from pipeline.train.report import write_report
 
-INFO = "config.json"
 _MAX_RESTARTS = 3
 
 
