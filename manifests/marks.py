@@ -1,8 +1,7 @@
 """Clips that a person marked as bad, each with the reason: `marks/CLIP.json`.
 
-A mark is a decision like a filter's (`dawn.curation.decisions.MARKED`) and outlives judging anew:
-an ingest reads the marks. Deleting the file, or taking the mark back in `dawn view --edit`, lets the
-filters alone decide again.
+A mark is a decision like a filter's (`marked` in `decisions`) and outlives judging anew: an ingest
+reads the marks. Taking it back in `dawn view --edit` lets the filters alone decide again.
 """
 
 import json
@@ -52,5 +51,5 @@ def _read(dataset: Dataset, name: str) -> Mark:
         return Mark(str(record["reason"]), str(record["since"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{dataset.uri}/{MARKS}/{name}: cannot be read ({error}); delete it to take the mark back"
+            f"{dataset.uri}/{MARKS}/{name}: cannot be read ({error}); delete it, and mark again"
         ) from error

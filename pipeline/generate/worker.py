@@ -27,7 +27,6 @@ from pipeline.generate.clips import audio_kind, first_frame, local, read_audio, 
 from pipeline.generate.items import ClipFiles, Item
 from pipeline.info_names import GENERATIONS as RUN_INFO
 
-
 STATIC_SIZE = 256
 
 

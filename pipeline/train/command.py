@@ -14,8 +14,8 @@ from dawn.training.task import plan
 from manifests.config import as_dict, load, merged, read_mapping
 from manifests.errors import InputError
 from manifests.runs import RunFolder
-from pipeline.progress import console
 from pipeline.info_names import TRAINING as INFO
+from pipeline.progress import console
 from pipeline.train.run import Resources, hand_over, train
 
 
