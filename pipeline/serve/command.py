@@ -14,7 +14,6 @@ from dawn.sampling.portrait import POSE_DIM, Portrait
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.talking_head import Inputs, TalkingHead
 from dawn.sampling.voice import read_voice
-from manifests.errors import InputError
 from pipeline.progress import console, errors
 from pipeline.serve.listening import check_installed, is_loopback, listening
 from pipeline.serve.settings import Limits

@@ -44,6 +44,9 @@ def view(flags: View) -> None:
     trial = Trial(flags.checkpoint, flags.device) if flags.checkpoint else None
     with listening(HOST, flags.port) as port:
         app = make_app(library, known, edit=flags.edit, trial=trial)
+        for rows in app.state.snapshots.values():
+            rows.cursor().close()  # so that the first page comes at once
+        app.state.book.metrics()
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False,
             timeout_graceful_shutdown=_GRACE_S,

@@ -1,5 +1,6 @@
 """Pages of a dataset: clips, one clip, people, duplicates, sources."""
 
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -21,7 +22,8 @@ from pipeline.view.snapshot import Snapshot
 router = APIRouter(prefix="/data/{name}")
 
 _PEOPLE = """
-SELECT identity, any_value(speaker) AS speaker, list_sort(list(DISTINCT split)) AS splits,
+SELECT identity, coalesce(any_value(speaker), min(source_name)) AS called,
+       list_sort(list(DISTINCT split)) AS splits,
        count(*) AS clips, count(*) FILTER (accepted) AS accepted, sum(duration_s) AS seconds,
        count(DISTINCT video_id) AS videos,
        arg_max(clip_id, (accepted::INT) * 1e9 + face_px) AS best
@@ -65,13 +67,25 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
     """What the overview tells of a dataset, with some clips to show."""
     (told,) = snapshot.rows(
         "SELECT count(*) AS clips, count(*) FILTER (accepted) AS accepted, "
-        "sum(duration_s) FILTER (accepted) AS seconds, count(DISTINCT identity) AS people, "
+        "sum(duration_s) FILTER (accepted) AS seconds, "
+        "count(DISTINCT identity) FILTER (accepted) AS people, "
         "(SELECT count(*) FROM videos) AS videos FROM clips"
     )
     shown = snapshot.rows(
         "SELECT clip_id, duration_s FROM clips WHERE accepted ORDER BY hash(clip_id) LIMIT 3"
     )
     return told | {"shown": shown}
+
+
+def names_of(request: Request, clips: Iterable[str]) -> dict[str, str]:
+    """Clip -> the name of its source video, as far as a dataset here has it."""
+    ids = sorted({*clips})
+    marks = ", ".join("?" for _ in ids)
+    found: dict[str, str] = {}
+    for rows in request.app.state.snapshots.values() if ids else ():
+        sql = f"SELECT clip_id, source_name FROM clips WHERE clip_id IN ({marks})"  # noqa: S608
+        found |= {row["clip_id"]: row["source_name"] for row in rows.rows(sql, ids)}
+    return found
 
 
 @router.get("")
@@ -105,8 +119,12 @@ def one(request: Request, name: str, clip: str, rows: Rows) -> HTMLResponse:
     order = {key: place for place, key in enumerate(rows.scores)}
     decisions = rows.rows("SELECT * FROM decisions WHERE clip_id = ?", [clip])
     decisions.sort(key=lambda d: (d["verdict"] != "fail", order.get(d["filter"], len(order))))
+    (who,) = rows.rows(
+        "SELECT min(source_name) AS called FROM clips WHERE identity = ?", [row["identity"]]
+    )
     return page(
-        request, "clip.html.j2", name=name, clip=row, decisions=[_judged(d) for d in decisions],
+        request, "clip.html.j2", called=who["called"],
+        name=name, clip=row, decisions=[_judged(d) for d in decisions],
         mark=_mark_of(rows.dataset, clip), edit=request.app.state.edit, most=MOST,
         alike=_named(rows, _ALIKE, {"clip": clip}), measures=[(m, row[m]) for m in rows.measures],
         around=rows.rows(

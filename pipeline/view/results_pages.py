@@ -1,6 +1,6 @@
 """Pages of results and generations: the worst clips first, systems side by side on one clip."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from dawn.features.rates import FPS
 from manifests.location import Place
 from manifests.run_search import Run
+from pipeline.view.dataset_pages import names_of
 from pipeline.view.pages import page
 from pipeline.view.scores import ScoreBook
 
@@ -67,7 +68,8 @@ def results(
         request, "results.html.j2", systems=rows, metrics=metrics, metric=metric, system=system,
         about=next((row for row in metrics if row["metric"] == metric), None), clips=clips,
         others=others, total=total, at=at, per_page=_PER_PAGE, find=find, best=best,
-        table=_table(book), titles={row["results"]: row["system"] for row in rows},
+        table=_table(book), titles=_titles(rows),
+        names=names_of(request, (clip["clip_id"] for clip in clips)),
     )  # fmt: skip
 
 
@@ -93,8 +95,8 @@ def compare(request: Request, clip: str) -> HTMLResponse:
         if rows.rows("SELECT 1 FROM clips WHERE clip_id = ?", [clip])
     ]  # fmt: skip
     return page(
-        request, "compare.html.j2", clip=clip, shown=shown, table=list(table.values()),
-        systems=[one for one in shown if one["kind"] == "results"], holders=holders,
+        request, "compare.html.j2", name=names_of(request, [clip]).get(clip), clip=clip, shown=shown,
+        table=list(table.values()), systems=[one for one in shown if one["kind"] == "results"], holders=holders,
     )  # fmt: skip
 
 
@@ -152,6 +154,7 @@ def generations(
     return page(
         request, "generations.html.j2", name=name, items=rows, total=row["n"],
         failures=row["failed"], at=at, per_page=_PER_PAGE, find=find, failed=failed,
+        names=names_of(request, (row["clip_id"] for row in rows if row["clip_id"])),
         told=made(book).get(name, {"system": name, "count": 0, "ok": 0}),
     )  # fmt: skip
 
@@ -174,6 +177,16 @@ def generated(request: Request, name: str, item: str) -> Response:
     return sent
 
 
+def _titles(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Results -> the system's name, with the folder's where two systems are named alike."""
+    often = Counter(row["system"] for row in rows)
+    return {
+        row["results"]: f"{row['system']} ({row['results']})" if often[row["system"]] > 1
+        else row["system"]
+        for row in rows
+    }  # fmt: skip
+
+
 def _shown(request: Request, clip: str) -> list[dict[str, Any]]:
     """What there is to see of a clip: the real one first, then results, then further runs."""
     book: ScoreBook = request.app.state.book
@@ -189,29 +202,25 @@ def _shown(request: Request, clip: str) -> list[dict[str, Any]]:
     if real is not None:
         shown.append({"kind": "real", "key": real["key"], "title": "Real clip", "reason": None,
                       "speaker": real["speaker"], "has_video": True})  # fmt: skip
-    titles: defaultdict[str, int] = defaultdict(int)
-    for row in rows:
-        titles[row["system"]] += 1
-    for row in rows:
-        twice = titles[row["system"]] > 1
-        shown.append(
-            {"kind": "results", "key": row["key"], "reason": row["reason"],
-             "title": f"{row['system']} ({row['key']})" if twice else row["system"],
-             "speaker": row["speaker"], "has_video": row["has_video"]}
-        )  # fmt: skip
+    titles = _titles([{"results": row["key"], "system": row["system"]} for row in rows])
+    shown += [
+        {"kind": "results", "key": row["key"], "title": titles[row["key"]],
+         "reason": row["reason"], "speaker": row["speaker"], "has_video": row["has_video"]}
+        for row in rows
+    ]  # fmt: skip
     told = {row["place"] for row in rows}
-    for row in book.rows(
+    made_of = book.rows(
         "SELECT run_name AS key, system, item, reason, speaker, video, folder FROM generations "
         "JOIN folders USING (folder) WHERE clip_id = ? ORDER BY run_name",
         [clip],
-    ):
-        if f"{row['folder']}/{row['video']}" not in told:
-            shown.append(
-                {"kind": "generations", "key": row["key"], "title": f"{row['system']} (not measured)",
-                 "item": row["item"], "reason": row["reason"], "speaker": row["speaker"],
-                 "has_video": row["video"] is not None}
-            )  # fmt: skip
-    return shown
+    )
+    return shown + [
+        {"kind": "generations", "key": row["key"], "title": f"{row['system']} (not measured)",
+         "item": row["item"], "reason": row["reason"], "speaker": row["speaker"],
+         "has_video": row["video"] is not None}
+        for row in made_of
+        if f"{row['folder']}/{row['video']}" not in told
+    ]  # fmt: skip
 
 
 def _table(book: ScoreBook) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ class ScoreBook:
         """How many clips of a system have a number, and some of them, the worst first."""
         values = [metric, system, find.lower()]
         source = (
-            f"FROM (SELECT *, {_COST} AS cost FROM numbers JOIN definitions USING (metric) "
+            f"FROM (SELECT *, {_COST} AS cost FROM numbers JOIN definitions USING (metric) "  # noqa: S608 - ours
             "WHERE metric = ? AND results = ? AND contains(lower(concat_ws(' ', clip_id, speaker)),"
             " ?)) WHERE cost IS NOT NULL"
         )
@@ -64,7 +64,7 @@ class ScoreBook:
     def numbers_of(self, clip: str) -> list[dict[str, Any]]:
         """All numbers of a clip, a row for each metric and results."""
         return self.rows(
-            f"SELECT results, metric, title, direction, unit, value, reference, status, reason, "
+            f"SELECT results, metric, title, direction, unit, value, reference, status, reason, "  # noqa: S608
             f"{_COST} AS cost FROM numbers JOIN definitions USING (metric) WHERE clip_id = ? "
             "ORDER BY place, results",
             [clip],

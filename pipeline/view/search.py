@@ -177,11 +177,8 @@ class _Sql:
     def _where(self) -> str:
         ask = self._ask
         parts = ["true"]
-        for column in ("split", "identity"):
-            if value := getattr(ask, column):
-                parts.append(f"{column} = {self._value(value)}")
-        if ask.video:
-            parts.append(f"clips.video_id = {self._value(ask.video)}")
+        exact = {"split": ask.split, "identity": ask.identity, "clips.video_id": ask.video}
+        parts += [f"{column} = {self._value(text)}" for column, text in exact.items() if text]
         if ask.reason:
             parts.append(f"list_contains(reasons, {self._value(ask.reason)})")
         if ask.find:

@@ -47,7 +47,8 @@ class Job:
     state: State = "waiting"
     done: int = 0
     total: int = 0
-    bytes: int = 0
+    size: int = 0
+    """Bytes so far."""
     fault: str | None = None
     seconds: float = 0.0
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -62,7 +63,7 @@ class Job:
         self.check()
         with self.path.open("ab") as file:
             file.write(data)
-        self.bytes += len(data)
+        self.size += len(data)
         return len(data)
 
     def check(self, _: int = 0) -> None:
@@ -73,7 +74,7 @@ class Job:
     def told(self) -> dict[str, Any]:
         """How far it is."""
         return {
-            "state": self.state, "done": self.done, "total": self.total, "bytes": self.bytes,
+            "state": self.state, "done": self.done, "total": self.total, "bytes": self.size,
             "fault": self.fault, "seconds": self.seconds,
         }  # fmt: skip
 
@@ -250,7 +251,7 @@ def _decode(kind: str, source: Path, target: Path) -> None:
         raise InputError(f"{name}: took too long to decode; send a smaller file") from error
     finally:
         source.unlink(missing_ok=True)
-    if done.returncode == 2 and done.stderr.strip():  # noqa: PLR2004 - as our commands end
+    if done.returncode == 2 and done.stderr.strip():
         raise InputError(done.stderr.strip().splitlines()[-1])
     if done.returncode or not target.exists():
         raise InputError(f"{name}: cannot be decoded within bounds; send another file")

@@ -2,7 +2,7 @@
 import { ask, later } from "/static/view.js";
 
 const form = document.getElementById("ask"), told = document.getElementById("told");
-const sliders = [...form.querySelectorAll(".slider")];
+const sliders = [...form.querySelectorAll(".slider[data-bound]")];
 const asked = () => {
   const values = new URLSearchParams();
   for (const [name, value] of new FormData(form)) if (value !== "") values.append(name, value);

@@ -12,25 +12,41 @@ const chosen = () => new URLSearchParams([...new FormData(form)].filter(([name])
 const colors = new Map([...form.querySelectorAll("[name=run]")].map((one, i) => [one.value, i % 8]));
 const plain = (name) => name.replace(/^val\//, "");
 
+// Numbers that were measured a single time say more as numbers than as empty charts.
+const drawOnce = (once, along) => {
+  const box = document.getElementById("once");
+  box.hidden = !once.length;
+  box.querySelector("tbody").replaceChildren(...once.flatMap(([name, series]) => series.map(({ name: run, points, color, dashed }) => {
+    const swatch = make("i", { className: "swatch" });
+    swatch.style.background = `var(--c${color})`;
+    return make("tr", {}, make("th", { scope: "row", textContent: name }), make("td", { className: "n", textContent: number(points[0]?.[1] ?? null) }),
+      make("td", {}, swatch, ` ${run.replace(" (validation)", "")}${dashed ? ", validation" : ""}`), make("td", { className: "n soft", textContent: points.length ? along(points[0][0]) : "" }));
+  })));
+};
+
 const drawCharts = () => {
   const by = controls.elements.by.value, place = by === "step" ? 0 : 2;
   const names = [...new Set(told.flatMap((run) => Object.keys(run.curves)).map(plain))];
   const first = (name) => name === "loss" ? 0 : name === "lr" || name.includes("second") ? 2 : 1;
   names.sort((a, b) => first(a) - first(b) || a.localeCompare(b));
   const weight = Number(controls.elements.smooth.value);
-  charts.replaceChildren(...names.map((name) => {
+  const along = (value) => by === "step" ? `step ${Math.round(value).toLocaleString("en")}` : clock(value);
+  const once = [];
+  charts.replaceChildren(...names.flatMap((name) => {
     const series = told.flatMap((run) => [[name, false], [`val/${name}`, true]].filter(([key]) => run.curves[key]).map(([key, dashed]) => ({
       name: `${run.run}${dashed ? " (validation)" : ""}`, color: colors.get(run.run) ?? 0, dashed,
       points: run.curves[key].map((point) => [point[place], point[1]]),
     })));
+    if (series.every((one) => one.points.length < 2)) {
+      once.push([name, series]);
+      return [];
+    }
     const both = series.some((one) => one.dashed) && series.some((one) => !one.dashed);
     const only = series.every((one) => one.dashed);
     const title = only ? `${name}, validation` : both ? `${name} (dashed: validation)` : name;
-    return chart(title, series, {
-      log: controls.elements.log.checked, weight,
-      x: (value) => by === "step" ? `step ${Math.round(value).toLocaleString("en")}` : clock(value),
-    });
+    return [chart(title, series, { log: controls.elements.log.checked, weight, x: along })];
   }));
+  drawOnce(once, along);
   if (!names.length) charts.replaceChildren(make("p", { className: "empty", textContent: "No numbers yet: the first are written after a few steps." }));
 };
 
@@ -87,5 +103,4 @@ const look = async () => {
 };
 form.addEventListener("change", () => form.requestSubmit());
 controls.addEventListener("input", () => { if (told) drawCharts(); });
-void number;
 look();

@@ -73,6 +73,13 @@ for (const video of document.querySelectorAll("video[data-src]")) {
   card.addEventListener("pointerenter", () => video.play().catch(() => {}));
   card.addEventListener("pointerleave", () => video.pause());
 }
+for (const video of document.querySelectorAll("video.hear")) {
+  const hear = () => { video.controls = true; video.muted = false; video.play().catch(() => {}); };
+  video.addEventListener("click", (event) => { if (!video.controls) { event.preventDefault(); hear(); } });
+  video.addEventListener("keydown", (event) => { if (event.key === "Enter") hear(); });
+}
+document.querySelector(".top [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
