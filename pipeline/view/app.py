@@ -32,7 +32,8 @@ def make_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        app.state.media.close()
+        for held in (*app.state.snapshots.values(), app.state.book, app.state.media):
+            held.close()
         if trial is not None:
             trial.close()
 

@@ -95,8 +95,9 @@ def compare(request: Request, clip: str) -> HTMLResponse:
         if rows.rows("SELECT 1 FROM clips WHERE clip_id = ?", [clip])
     ]  # fmt: skip
     return page(
-        request, "compare.html.j2", name=names_of(request, [clip]).get(clip), clip=clip, shown=shown,
-        table=list(table.values()), systems=[one for one in shown if one["kind"] == "results"], holders=holders,
+        request, "compare.html.j2", name=names_of(request, [clip]).get(clip), clip=clip,
+        systems=[one for one in shown if one["kind"] == "results"], shown=shown,
+        table=list(table.values()), holders=holders,
     )  # fmt: skip
 
 

@@ -35,6 +35,13 @@ class ScoreBook:
         with self._cursor() as cursor:
             return cursor.sql(sql, params=list(values)).to_arrow_table().to_pylist()
 
+    def close(self) -> None:
+        """Give the memory back."""
+        with self._lock:
+            if self._held is not None:
+                self._held.close()
+            self._held = None
+
     def metrics(self) -> list[dict[str, Any]]:
         """Metrics that a clip has numbers of: name, title, direction, unit; in order of tables."""
         return self.rows(

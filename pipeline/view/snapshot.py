@@ -84,6 +84,13 @@ class Snapshot:
         with self._lock:
             self._connection = None
 
+    def close(self) -> None:
+        """Give the memory back."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
     def condition(self, where: str) -> pa.Table:
         """`clip_id` of the clips for which a user's condition holds. Raises InputError."""
         # The line break ends a comment that the condition may end with.
