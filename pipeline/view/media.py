@@ -52,6 +52,13 @@ class Media:
             raise HTTPException(404, "it lies elsewhere than the results and is not fetched")
         return self.file(Place.of(uri))
 
+    @staticmethod
+    def there(uri: str | None) -> bool:
+        """Whether a video that results name may be sent; of an object store it is hoped."""
+        if uri is None or "://" in uri:
+            return uri is not None
+        return Path(uri).suffix.lower() in KINDS and Path(uri).is_file()
+
     def file(self, place: Place) -> Response:
         """The answer with a file, or 404."""
         kind = KINDS.get(PurePosixPath(place.path).suffix.lower())

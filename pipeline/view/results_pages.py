@@ -55,9 +55,16 @@ def results(
         metric, system, find, best=best, offset=_PER_PAGE * (at - 1), limit=_PER_PAGE
     )
     others: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    shown: dict[str, bool] = {}
     if clips:
         ids = [clip["clip_id"] for clip in clips]
         marks = ", ".join("?" for _ in ids)
+        shown = {
+            row["clip_id"]: request.app.state.media.there(row["video"])
+            for row in book.rows(
+                "SELECT clip_id, video FROM clip_rows WHERE results = ? "  # noqa: S608 - marks
+                f"AND clip_id IN ({marks})", [system, *ids])
+        }  # fmt: skip
         for row in book.rows(
             "SELECT results, clip_id, value FROM numbers WHERE metric = ? "  # noqa: S608 - marks
             f"AND clip_id IN ({marks})",
@@ -67,7 +74,7 @@ def results(
     return page(
         request, "results.html.j2", systems=rows, metrics=metrics, metric=metric, system=system,
         about=next((row for row in metrics if row["metric"] == metric), None), clips=clips,
-        others=others, total=total, at=at, per_page=_PER_PAGE, find=find, best=best,
+        others=others, shown=shown, total=total, at=at, per_page=_PER_PAGE, find=find, best=best,
         table=_table(book), titles=_titles(rows),
         names=names_of(request, (clip["clip_id"] for clip in clips)),
     )  # fmt: skip
@@ -193,20 +200,21 @@ def _shown(request: Request, clip: str) -> list[dict[str, Any]]:
     book: ScoreBook = request.app.state.book
     rows = book.rows(
         "SELECT results AS key, system, baseline, clip_rows.speaker, clip_rows.duration_s, "
-        "video IS NOT NULL AS has_video, reference IS NOT NULL AS has_reference, status, reason, "
-        "video AS place FROM clip_rows JOIN results USING (results) WHERE clip_id = ? "
+        "reference, status, reason, video AS place FROM clip_rows JOIN results USING (results) WHERE clip_id = ? "
         "ORDER BY baseline IS NOT NULL, system, results",
         [clip],
     )
     shown: list[dict[str, Any]] = []
-    real = next((row for row in rows if row["has_reference"]), None)
+    there = request.app.state.media.there
+    real = next((row for row in rows if there(row["reference"])), None)
     if real is not None:
         shown.append({"kind": "real", "key": real["key"], "title": "Real clip", "reason": None,
                       "speaker": real["speaker"], "has_video": True})  # fmt: skip
     titles = _titles([{"results": row["key"], "system": row["system"]} for row in rows])
     shown += [
         {"kind": "results", "key": row["key"], "title": titles[row["key"]],
-         "reason": row["reason"], "speaker": row["speaker"], "has_video": row["has_video"]}
+         "reason": row["reason"] or "its file is gone", "speaker": row["speaker"],
+         "has_video": there(row["place"])}
         for row in rows
     ]  # fmt: skip
     told = {row["place"] for row in rows}
