@@ -108,7 +108,8 @@ _STANDS_ON = {
 }
 _TABLES = ("results", "definitions", "conditions")
 """Of the info files and the catalogue: always there."""
-_TRAINING_FILE = "metrics.parquet"
+TRAINING_FILE = "metrics.parquet"
+"""Of a run of `dawn train`: its numbers, the whole table."""
 _HEAVY = {"features": ("values",)}
 """Columns that no question is about: left out of the view, so that they are never read."""
 
@@ -186,7 +187,7 @@ def add_runs(
         if view == "_set_metrics":
             files = _files(folders, f"metrics/{item_name(conventions.set_item)}.parquet")
         elif view == "training":
-            files = _files(folders, _TRAINING_FILE)
+            files = _files(folders, TRAINING_FILE)
         else:
             having = [f"{folder.uri}/{table}" for folder in folders if folder.parts(table)]
             files = parts_of(having) if having else None

@@ -28,6 +28,7 @@ from manifests.schema import FORMAT_VERSION, TABLES
 STAGED = ".staged"
 SCRATCH = ".tmp"
 FORGOTTEN = "forgotten"
+MARKS = "marks"
 COMPACT = "compact-"
 """Parts that hold many videos begin so; a video's own part goes before them."""
 
@@ -122,7 +123,7 @@ class Dataset:
     def _refuse_foreign_folder(path: Path) -> None:
         if not path.is_dir():
             raise InputError(f"{path}: is a file; --dataset needs a folder")
-        known = {*TABLES, "media", STAGED, SCRATCH, FORGOTTEN, LOCK}
+        known = {*TABLES, "media", STAGED, SCRATCH, FORGOTTEN, MARKS, LOCK}
         names = {entry.name for entry in path.iterdir() if entry.name.split(".")[:2] != _INFO_PARTS}
         if names - known:
             raise InputError(f"{path}: holds other files; give --dataset a new or empty folder")

@@ -17,6 +17,7 @@ from manifests.errors import InputError
 from manifests.run_catalog import Conventions, query_runs
 from manifests.run_search import Kind
 from manifests.store import Dataset
+from pipeline.info_names import GENERATIONS, TRAINING
 from pipeline.progress import console
 
 FORMATS = ("table", "csv", "json", "parquet")
@@ -71,13 +72,11 @@ def conventions() -> Conventions:
     """What `--runs` finds, and what its metrics mean: from where each is defined."""
     from eval.metrics.catalogue import METRICS, is_set
     from eval.results.stored import INFO, SET
-    from pipeline.generate.worker import RUN_INFO
-    from pipeline.train.run import INFO as TRAINING_INFO
 
     kinds = (
         Kind("results", INFO, "protocol_hash"),
-        Kind("generations", RUN_INFO, "settings_hash"),
-        Kind("training", TRAINING_INFO, "recipe_hash"),
+        Kind("generations", GENERATIONS, "settings_hash"),
+        Kind("training", TRAINING, "recipe_hash"),
     )
     definitions = [
         {

@@ -11,6 +11,8 @@ Verdict = Literal["pass", "fail", "not_judged"]
 _LAST = 1000
 _DIVIDED = "one_split"
 """Has no setting and stands only where it fails, see `dawn.curation.splits`."""
+MARKED = "marked"
+"""The same, see `manifests.marks`."""
 
 
 def _filters() -> dict[str, Filter]:
@@ -33,7 +35,8 @@ def _filters() -> dict[str, Filter]:
 
 FILTERS = _filters()
 EXPLANATIONS = {name: entry.explanation for name, entry in FILTERS.items()} | {
-    _DIVIDED: "the person is in another split"
+    _DIVIDED: "the person is in another split",
+    MARKED: "a person marked it as bad",
 }
 
 
@@ -67,7 +70,7 @@ else:
 
 def judge(clip: dict[str, Any], config: FilterConfig) -> list[dict[str, object]]:
     """A clip's rows of `decisions`, from its row of `clips`. Filters that are off give none;
-    `divided` clips would put a person into a second split.
+    `divided` clips would put a person into a second split; `marked` ones were called bad.
     """
     rows = []
     for entry in FILTERS.values():
@@ -76,7 +79,14 @@ def judge(clip: dict[str, Any], config: FilterConfig) -> list[dict[str, object]]
             rows.append(_decision(clip, entry.name, entry.score(clip), threshold, entry.rule))
     if clip.get("divided"):
         rows.append(_decision(clip, _DIVIDED, 2, 1, "max"))
+    if clip.get("marked"):
+        rows.append(marked(clip))
     return rows
+
+
+def marked(clip: dict[str, Any]) -> dict[str, object]:
+    """The row of `decisions` of a clip that a person marked as bad."""
+    return _decision(clip, MARKED, 1, 0, "max")
 
 
 def _decision(

@@ -19,6 +19,7 @@ from pipeline.cli.leaderboard import leaderboard
 from pipeline.cli.query import query
 from pipeline.cli.serve import serve
 from pipeline.cli.train import train
+from pipeline.cli.view import view
 
 app = typer.Typer(
     name="dawn",
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (demo, ingest, train, generate, serve, evaluate, leaderboard, query):
+for command in (demo, ingest, train, generate, serve, evaluate, leaderboard, query, view):
     app.command()(command)
 app.command("eval-checkpoint")(eval_checkpoint)
 app.add_typer(regress.app, name="regress")

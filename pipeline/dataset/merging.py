@@ -15,6 +15,7 @@ from manifests.config import diff, stable_hash
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.forgotten import read_forgotten, remember
+from manifests.marks import read_marks, write_marks
 from manifests.store import STAGED, Dataset
 from pipeline.dataset.copying import copy_video, new_dataset
 from pipeline.ingest.removal import recipe_of, remove_forgotten
@@ -76,6 +77,7 @@ def merge(roots: Sequence[str], out: Path) -> None:
                 progress.advance(1)
         for dataset in datasets:
             remember(session, read_forgotten(dataset))
+            write_marks(session, read_marks(dataset))
         remove_forgotten(session)
     console.print(
         f"{count(total, 'video')} of {count(len(datasets), 'dataset')}: {out}; "

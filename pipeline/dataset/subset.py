@@ -9,6 +9,7 @@ from manifests.config import stable_hash
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.forgotten import read_forgotten, remember
+from manifests.marks import read_marks, write_marks
 from manifests.store import Dataset
 from pipeline.dataset.copying import copy_video, new_dataset
 from pipeline.dataset.where import clips_where
@@ -61,6 +62,7 @@ def make_subset(root: str, where: str, out: Path) -> None:
         Progress("filter", len(videos)) as progress,
     ):
         remember(session, read_forgotten(dataset))
+        write_marks(session, {c: m for c, m in read_marks(dataset).items() if c in ids})
         for video in videos:
             name = video["video_id"]
             if not session.dataset.has(f"videos/{name}.parquet"):

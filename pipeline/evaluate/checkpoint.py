@@ -24,7 +24,7 @@ from pipeline.evaluate.inputs import reference_name
 from pipeline.evaluate.run import check_conditions, results_folder
 from pipeline.generate.command import ManyOptions, generate_many
 from pipeline.generate.items import clip_items
-from pipeline.generate.worker import RUN_INFO
+from pipeline.info_names import GENERATIONS as RUN_INFO
 from pipeline.progress import console
 
 

@@ -24,7 +24,8 @@ from pipeline.cluster.tasks import OnRay
 from pipeline.generate.clips import audio_kind
 from pipeline.generate.items import Item, clip_items, list_items
 from pipeline.generate.run import RunSummary, generate_run, run_info
-from pipeline.generate.worker import RUN_INFO, Maker, RunTask
+from pipeline.generate.worker import Maker, RunTask
+from pipeline.info_names import GENERATIONS as RUN_INFO
 from pipeline.progress import console
 
 

@@ -13,7 +13,8 @@ from pipeline.cluster.shared import sights_of, sights_of_dataset
 from pipeline.cluster.tasks import Failure
 from pipeline.generate.items import Item
 from pipeline.generate.remaining import remaining
-from pipeline.generate.worker import RUN_INFO, RunTask, failure, first_row
+from pipeline.generate.worker import RunTask, failure, first_row
+from pipeline.info_names import GENERATIONS as RUN_INFO
 from pipeline.progress import Progress
 
 FIXED = ("system", "checkpoint", "dataset_hash", "split", "list", "settings", "seed", "baseline")

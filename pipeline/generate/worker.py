@@ -28,8 +28,7 @@ from manifests.staging import at_hand
 from manifests.store import Dataset
 from pipeline.generate.clips import audio_kind, first_frame, local, read_audio, read_states
 from pipeline.generate.items import ClipFiles, Item
-
-RUN_INFO = "run.json"
+from pipeline.info_names import GENERATIONS as RUN_INFO
 
 STATIC_SIZE = 256
 

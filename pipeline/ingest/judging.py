@@ -14,6 +14,7 @@ from dawn.curation.tables import Label
 from dawn.features.rates import FPS
 from dawn.recipe import Recipe
 from manifests.catalog import rows
+from manifests.marks import read_marks
 from manifests.reasons import Rejection
 from manifests.schema import CLIPS, EXTRACTED
 from manifests.store import Dataset
@@ -34,6 +35,7 @@ class Judge:
 
     def __init__(self, dataset: Dataset, recipe: Recipe, asks: Asks) -> None:
         self._dataset, self._recipe, self._asks = dataset, recipe, asks
+        self._marked = read_marks(dataset)
         self._known = rows(dataset, _KNOWN)
         for clip in self._known:
             clip["current"] = clip["judge_key"] == self._key_of(clip["labels"])
@@ -65,6 +67,7 @@ class Judge:
         assign(clips, identities, self._recipe.config.splits)
         for clip in clips:
             clip["duplicate_score"] = None  # not yet known: every other filter first
+            clip["marked"] = clip["clip_id"] in self._marked
             clip["eligible"] = not _fails(judge(clip, self._recipe.config.filters))
         mark_duplicates(clips, self._kept, self._recipe.config.filters.max_duplicate)
         result: dict[str, tuple[Rows, Rows]] = {video: ([], []) for video in ours}

@@ -17,6 +17,7 @@ from manifests.commit import DATA_TABLES, NewParts, commit, finish, forget
 from manifests.compact import scrub
 from manifests.config import load
 from manifests.forgotten import Region, read_forgotten
+from manifests.marks import remove_marks
 from manifests.store import FORGOTTEN, STAGED, Dataset, Session
 from pipeline.ingest.stored import Judged, file_of, kept_footage, listed, status_of
 
@@ -87,6 +88,7 @@ def remove_forgotten(session: Session) -> Gone:
                 _without_clips(session, row, gone.clips)
             else:
                 commit(session, row | _labels_left(dataset, row), NewParts(), row)
+        remove_marks(session, gone.clips)
         session.unclean = True
     stopped = session.unclean and dataset.names(FORGOTTEN) and not dataset.names(STAGED)
     if gone or stopped:

@@ -13,16 +13,15 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import ClientDisconnect
 
 from dawn.features.faces.picture import read_picture
 from dawn.sampling.portrait import Portrait, find_portrait
 from manifests.errors import InputError
 from pipeline.serve.settings import Limits
+from pipeline.serve.uploads import GONE, receive
 from pipeline.serve.videos import Studio, TooLongError, Video
 
 _LOOK_EVERY_S = 0.5
-_GONE = HTTPException(499, "the client has gone")  # nobody reads it; logs of proxies know it so
 
 log = logging.getLogger("dawn.serve")
 
@@ -124,28 +123,6 @@ def make_app(studio: Studio, limits: Limits, hosts: list[str] | None = None) -> 
     return app
 
 
-async def receive(request: Request, path: Path, most: int, seconds: float) -> None:
-    """Write a request's body to a file; 413 where it is too large, 408 where it takes too long."""
-    too_large = HTTPException(413, f"at most {most} bytes are taken")
-    if int(request.headers.get("content-length", "0")) > most:
-        raise too_large
-    size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            with path.open("wb") as file:
-                async for piece in request.stream():
-                    size += len(piece)
-                    if size > most:
-                        raise too_large
-                    file.write(piece)
-    except ClientDisconnect:
-        raise _GONE from None
-    except TimeoutError as error:
-        raise HTTPException(408, f"the upload took more than {seconds:g} s") from error
-    if not size:
-        raise HTTPException(422, "the body is empty; send a file's content")
-
-
 def _portrait(path: Path, size: int) -> Portrait:
     """The portrait in a file that a client sent."""
     with path.open("rb") as file:
@@ -167,7 +144,7 @@ async def _first(request: Request, video: Video) -> bytes:
         while not coming.done():
             await asyncio.wait({coming}, timeout=_LOOK_EVERY_S)
             if not coming.done() and await request.is_disconnected():
-                raise _GONE
+                raise GONE
         piece = coming.result()
     except BaseException as error:
         video.stop()

@@ -1,13 +1,10 @@
 """Starting the server: model first, then the port."""
 
 import asyncio
-import ipaddress
-import socket
 import tempfile
 import wave
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +14,8 @@ from dawn.sampling.portrait import POSE_DIM, Portrait
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.talking_head import Inputs, TalkingHead
 from dawn.sampling.voice import read_voice
-from manifests.errors import InputError
 from pipeline.progress import console, errors
+from pipeline.serve.listening import check_installed, is_loopback, listening
 from pipeline.serve.settings import Limits
 
 _WARM_SECONDS = 14
@@ -41,7 +38,7 @@ class Serve:
 
 def serve(flags: Serve) -> None:
     """Serve until told to stop. Raises InputError where it cannot begin."""
-    check_installed()
+    check_installed("dawn serve", "serve")
     import uvicorn
 
     from pipeline.serve.app import make_app
@@ -71,33 +68,6 @@ def serve(flags: Serve) -> None:
         with suppress(KeyboardInterrupt):  # raised again when all is closed
             asyncio.run(uvicorn.Server(config).serve(sockets=[port]))
     console.print("ended", markup=False)
-
-
-def check_installed() -> None:
-    """Raise InputError where what the extra `serve` brings is absent."""
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
-        raise InputError("dawn serve needs FastAPI and uvicorn: pip install 'dawn-pipeline[serve]'")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that takes connections. Raises InputError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise InputError(
-            f"--host {host} --port {port}: cannot be listened on: {error.strerror or error}"
-        ) from error
 
 
 def warm(model: TalkingHead, config: GenerateConfig) -> None:

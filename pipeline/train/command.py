@@ -14,9 +14,10 @@ from dawn.training.task import plan
 from manifests.config import as_dict, load, merged, read_mapping
 from manifests.errors import InputError
 from manifests.runs import RunFolder
+from pipeline.info_names import TRAINING as INFO
 from pipeline.progress import console
 from pipeline.train.report import REPORT, Report, ReportPart
-from pipeline.train.run import INFO, Resources, hand_over, train
+from pipeline.train.run import Resources, hand_over, train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,11 +21,11 @@ from manifests.runs import RunFolder
 from pipeline.cluster.shared import Sight, check_nodes, see, sights_of, sights_of_dataset
 from pipeline.cluster.start import join_or_start
 from pipeline.cluster.tasks import prepare_worker
+from pipeline.info_names import TRAINING as INFO
 from pipeline.train.board import NewsBoard
 from pipeline.train.news import TrainingNews
 from pipeline.train.report import Report, ReportPart
 
-INFO = "config.json"
 _MAX_RESTARTS = 3
 
 

@@ -13,7 +13,7 @@ from manifests.run_search import find_runs
 from manifests.runs import RunFolder
 from pipeline.cli import app as cli
 from pipeline.generate.run import run_info
-from pipeline.generate.worker import RUN_INFO
+from pipeline.info_names import GENERATIONS as RUN_INFO
 from pipeline.query import conventions
 from pipeline.train import run as train
 from pipeline.train.run import _adopt

@@ -1,0 +1,4 @@
+"""Names of the files by which runs are known: here, so that readers load no networks."""
+
+GENERATIONS = "run.json"
+TRAINING = "config.json"

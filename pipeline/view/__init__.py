@@ -1,0 +1,1 @@
+"""`dawn view`: datasets, training runs, generations and results in the browser of this machine."""
