@@ -54,7 +54,7 @@ def serve_study(folder: Path, host: str, port: int) -> None:
         raise InputError("dawn vote serve needs uvicorn: pip install 'dawn-pipeline[serve]'")
     import uvicorn
 
-    from pipeline.serve.command import is_loopback, listening
+    from pipeline.serve.listening import is_loopback, listening
 
     study = Study(folder)
     _ = study.key
