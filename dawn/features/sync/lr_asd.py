@@ -129,7 +129,7 @@ def _see(encoder: _Encoder, faces: Tensor) -> Tensor:
         for name in ("t_1", "t_2"):
             weight, bias, convolution = _with_norm(block, name)
             x = functional.conv2d(
-                x, weight[..., 0], bias, padding=(convolution.padding[0], 0)
+                x, weight[..., 0], bias, padding=(int(convolution.padding[0]), 0)
             ).relu_()
         x = x.permute(0, 2, 3, 1).reshape(batch * frames, *side, -1).permute(0, 3, 1, 2)
     return x
