@@ -86,7 +86,7 @@ class Bench:
         """Median seconds of a call, after one that is not counted."""
         function()
         times: list[float] = []
-        while len(times) < most and (not times or self.time_left() > 0):
+        while len(times) < (1 if is_smoke() else most) and (not times or self.time_left() > 0):
             self.synchronize()
             begin = time.perf_counter()
             function()
@@ -273,7 +273,7 @@ def _make(bench: Bench, gate: Any, made: Any) -> None:  # noqa: ANN401 - multipr
             generate(model, portrait, voice, config, number, Path(name) / "out.mp4")
         gate.wait()
         frames, begin = 0, time.monotonic()
-        while not frames or (bench.time_left() > 3 and frames < 2000):
+        while not frames or (bench.time_left() > 3 and frames < (1 if is_smoke() else 2000)):
             frames += generate(
                 model, portrait, voice, config, frames, Path(name) / "out.mp4"
             ).frames
@@ -340,11 +340,12 @@ def train(bench: Bench) -> None:
     """Training of each stage on clips that are made, decoded and fed as a run feeds them."""
     from benchmarks.train_step import measure_stage
 
-    attention = {"checkpoint_blocks": "attention"}
+    short: dict[str, Any] = {"clips": {"frames_min": 3, "frames_max": 3}} if is_smoke() else {}
+    attention = {"checkpoint_blocks": "attention", **short}
     graph = {"run": {"graph": True}}
     preset = "tiny" if is_smoke() else "128"
     cases: list[tuple[str, str, str, str, dict[str, Any]]] = [
-        ("", "a2v", preset, "bfloat16", {}),
+        ("", "a2v", preset, "bfloat16", short),
         (", graph", "a2v", preset, "bfloat16", graph),
         (", graph, attention computed again", "a2v", preset, "bfloat16", attention | graph),
         ("", "lfg", preset, "bfloat16", {}),
@@ -365,7 +366,7 @@ def train(bench: Bench) -> None:
             found = measure_stage(
                 stage, kind, 2 if is_smoke() else None, precision, str(bench.device),
                 0.5 if is_smoke() else max(2.0, min(10.0, share - 10)),
-                workers=0 if is_smoke() else 8, changes=changes,
+                workers=0 if is_smoke() else 8, clips=2 if is_smoke() else 13, changes=changes,
             )  # fmt: skip
             case = f"train: {stage} {kind}{name}"
             more = {key: found[key] for key in ("batch", "wait_share", "steps_per_s")}

@@ -17,7 +17,7 @@ from manifests.errors import InputError
 from manifests.store import Dataset
 from pipeline.demo.model import run_model
 from pipeline.cluster.start import check_workers
-from pipeline.cluster.tasks import Executor, Failure, OnRay
+from pipeline.cluster.tasks import Executor, Failure, OnDemand, OnRay
 from pipeline.ingest.run import adopt, ingest
 from pipeline.progress import console
 from pipeline.query import show
@@ -44,18 +44,19 @@ def run_demo(out: Path, workers: int | None, *, model: bool = True) -> None:
     dataset, recipe = Dataset(str(root)), Recipe.resolve(IngestConfig())
     footage.mkdir(parents=True, exist_ok=True)
     adopt(dataset, recipe, update=False)
-    executor = OnRay(workers)
+    # What follows joins the Ray that this starts: one of its own for each step would take a minute.
+    executor = OnDemand(lambda: OnRay(workers))
     try:
         render_footage(footage, executor)
         console.print(f"ingesting them into {root}", markup=False)
         ingest(find_sources([str(footage)]), dataset, recipe, executor)
+        _print_outcomes(dataset)
+        for question, sql in QUERIES.items():
+            console.print(f'\n[bold]{question}[/bold]\ndawn query "{sql}" --dataset {root}')
+            show(query(dataset, sql))
+        made = run_model(out, dataset, workers) if model else None
     finally:
         executor.close()
-    _print_outcomes(dataset)
-    for question, sql in QUERIES.items():
-        console.print(f'\n[bold]{question}[/bold]\ndawn query "{sql}" --dataset {root}')
-        show(query(dataset, sql))
-    made = run_model(out, dataset, workers) if model else None
     took = time.monotonic() - began
     console.print(f"\n{took:.0f} s. Footage with its truth: {footage}", markup=False)
     if made is not None:
