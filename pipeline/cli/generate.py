@@ -84,7 +84,9 @@ Baseline = Annotated[
     ),
 ]
 
-Steps = Annotated[int, _flag(_HOW, "Denoising steps.")]
+Steps = Annotated[
+    int | None, _flag(_HOW, "Denoising steps; default: 20, with the package's own model 8.")
+]
 Guidance = Annotated[float, _flag(_HOW, "Classifier-free guidance; 1: none.")]
 Eta = Annotated[float, _flag(_HOW, "Share of fresh noise in each step, 0 to 1.")]
 Method = Annotated[str, _flag(_HOW, "ddim-official or ddim.")]
@@ -121,7 +123,7 @@ def generate(
     timeout_seconds: Timeout = 3600.0,
     retry: Retry = False,
     seed: Seed = 0,
-    steps: Steps = 20,
+    steps: Steps = None,
     guidance: Guidance = 1.0,
     eta: Eta = 1.0,
     method: Method = "ddim-official",
@@ -143,21 +145,26 @@ def generate(
     Example: [bold]dawn generate --image face.png --audio voice.wav --out talking.mp4[/bold]
     """
     from dawn.device import pick_device
-    from dawn.sampling.settings import config_of, precision_on, stream_config
+    from dawn.pretrained import EXPECT, SHIPPED_STEPS, SMALL
+    from dawn.sampling.settings import GenerateConfig, config_of, precision_on, stream_config
 
     dtype = precision_on(pick_device(device), dtype)
-
+    shipped = checkpoint is None and baseline is None
+    if steps is None:
+        steps = SHIPPED_STEPS if shipped else GenerateConfig().steps
     config = (stream_config if stream else config_of)(
         "dawn generate", method=method, steps=steps, guidance=guidance, eta=eta, window=window,
         stretch=stretch, first_stretch=first_stretch, dtype=dtype, noise=noise, pose=pose,
         blink=blink,
     )  # fmt: skip
     check_seconds(max_seconds)
-    if checkpoint is None and baseline is None:
-        checkpoint = _shipped(out)
-    files = _Files(checkpoint, out, image, audio, pose_from, blink_from, dataset, list_)
+    model = str(SMALL) if shipped else checkpoint
+    files = _Files(model, out, image, audio, pose_from, blink_from, dataset, list_)
     how: dict[str, Any] = {"seed": seed, "max_seconds": max_seconds, "device": device}
-    if files.many():
+    many = files.many()
+    if shipped:
+        typer.echo(EXPECT, err=out == "-")
+    if many:
         if stream or out == "-":
             raise InputError("--stream and --out - go with --image and --audio")
         _generate_many(
@@ -169,14 +176,6 @@ def generate(
         raise InputError("--baseline goes with --dataset")
     else:
         _generate_one(files, config, how, stream=stream)
-
-
-def _shipped(out: str | None) -> str:
-    """The package's own model; says so, not where the video goes."""
-    from dawn.pretrained import EXPECT, SMALL
-
-    typer.echo(EXPECT, err=out == "-")
-    return str(SMALL)
 
 
 @dataclass(frozen=True, slots=True)
