@@ -43,7 +43,7 @@ def test_the_cluster_s_file_is_one_of_ray_s() -> None:
 
 @pytest.mark.parametrize("name", sorted(path.name for path in DEPLOY.iterdir()))
 def test_options_of_ray_and_dawn_exist(name: str) -> None:
-    text = re.sub(r"\\\n\s*|>-\n\s*|\n {4}--", " --", (DEPLOY / name).read_text())
+    text = re.sub(r"\\\n\s*|>-\n\s*|\n {4}(?=--)", " ", (DEPLOY / name).read_text())
     for command, words in re.findall(r"\bray (start|status|stop)\b([^\n&>;]*)", text):
         given = {word.split("=")[0] for word in words.split() if word.startswith("--")} - {"--"}
         assert given <= ray_flags(command), (command, given)
