@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,10 @@ def test_the_script_for_slurm_runs_its_command_on_its_cluster(tmp_path: Path) ->
         [DEPLOY / "slurm.sh", "dawn", "ingest", "s3://b/footage"], check=True, timeout=60,
         env={**environment, "PATH": f"{tmp_path}:/usr/bin:/bin"},
     )  # fmt: skip
-    lines = said.read_text().splitlines()
+    end = time.monotonic() + 60
+    while len(lines := said.read_text().splitlines()) < 3:  # two go on in the background
+        assert time.monotonic() < end, lines
+        time.sleep(0.1)
     assert any("-w node1" in line and "--head" in line for line in lines)
     assert any("--exclude=node1" in line and "10.0.0.1:20007" in line for line in lines)
     assert "dawn ingest s3://b/footage at 10.0.0.1:20007" in lines
