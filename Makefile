@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test bench check format docs docs-site clean
+.PHONY: install demo test test-cluster bench check format docs docs-site clean
 
 install: $(STAMP)
 
@@ -24,6 +24,10 @@ check: install
 # Every test, the slow ones too; the workers share the processors.
 test: check
 	$(BIN)/python -m pytest -m '' --numprocesses auto
+
+# Three nodes that share nothing but a bucket, from footage to a leaderboard.
+test-cluster: install
+	$(BIN)/python -m pytest -m '' -n 0 tests/test_cluster.py
 
 # Every benchmark with its defaults, which takes hours; `make bench ARGS=--smoke` shows that they run.
 bench: install
