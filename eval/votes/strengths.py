@@ -70,7 +70,7 @@ class Strengths:
         change = np.zeros(len(self.values))
         change[one], change[other] = 1.0, -1.0
         gap = float(self.values @ change)
-        off = self.reach * float(np.sqrt(max(0.0, change @ self.covariance @ change)))
+        off = self.reach * float(np.sqrt(max(0.0, float(change @ self.covariance @ change))))
         return gap, gap - off, gap + off
 
     def wins(self, one: int, other: int) -> float:
