@@ -29,6 +29,7 @@ DOCUMENTS = [
     *("docs/evaluation.md", "docs/leaderboard.md", "docs/regression.md", "docs/queries.md"),
     "docs/models.md",
     "docs/publishing.md",
+    "docs/view.md",
 ]
 """In the order of the work: what an earlier one makes, a later one may use."""
 ELSEWHERE = ("docs/extending.md",)
@@ -47,6 +48,7 @@ NOT_RUN = {
     "ray job submit --address http://head:8265": "needs that cluster and its object store",
     "tensorboard --logdir": "serves until it is stopped; started below",
     "dawn serve --checkpoint": "serves until it is stopped; tests/pipeline/serve",
+    "dawn view ": "serves until it is stopped; tests/pipeline/view",
     "portrait=$(curl": "asks it; the same",
     "curl --silent": "the same",
     "python -m tests.parity": "tests/dawn/test_parity.py",

@@ -37,6 +37,7 @@ def view(flags: View) -> None:
     from pipeline.query import conventions
     from pipeline.view.app import make_app
     from pipeline.view.library import find
+    from pipeline.view.search import histograms
     from pipeline.view.trial import Trial
 
     known = conventions()
@@ -45,7 +46,7 @@ def view(flags: View) -> None:
     with listening(HOST, flags.port) as port:
         app = make_app(library, known, edit=flags.edit, trial=trial)
         for rows in app.state.snapshots.values():
-            rows.cursor().close()  # so that the first page comes at once
+            histograms(rows)  # so that the first page comes at once
         app.state.book.metrics()
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False,
