@@ -3,7 +3,6 @@
 Rows are invented, in compacted parts as `dawn dataset compact` leaves them; there are no videos.
 """
 
-import argparse
 import asyncio
 import json
 import tempfile
@@ -14,6 +13,7 @@ import httpx2
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.report import Report, arguments, parse
 from dawn.curation.decisions import FILTERS, FilterConfig
 from manifests.parquet import write_parquet
 from manifests.schema import CLIPS, DECISIONS, FRAMES, VIDEOS, audio_columns, schema
@@ -82,23 +82,28 @@ def save(root: Path, table: str, rows: pa.Table) -> None:
 
 def main() -> None:
     """Write the rows, then ask for pages."""
-    options = argparse.ArgumentParser()
-    options.add_argument("--clips", type=int, default=100_000)
-    clips = options.parse_args().clips
+    parser = arguments(__doc__)
+    parser.add_argument("--clips", type=int, default=100_000)
+    options = parse(parser, clips=200)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "data"
         root.mkdir()
-        write(root, clips)
-        asyncio.run(measure(root, clips))
+        write(root, options.clips)
+        asyncio.run(measure(root, Report("view")))
 
 
-async def measure(root: Path, clips: int) -> None:
-    """Print seconds a page, and how much of them processors worked: machines may be busy."""
+def told(report: Report, case: str, begin: float, busy: float) -> None:
+    """A figure of what began then: seconds, and how many of them processors worked."""
+    worked = time.process_time() - busy
+    report.figure(case, time.perf_counter() - begin, "s", processors_s=round(worked, 3))
+
+
+async def measure(root: Path, report: Report) -> None:
+    """Figures of each page."""
     app = make_app(find([str(root)], conventions().kinds), conventions())
     begin, busy = time.perf_counter(), time.process_time()
     histograms(app.state.snapshots["data"])
-    took, worked = time.perf_counter() - begin, time.process_time() - busy
-    print(f"rows of {clips:,} clips, once {took:6.2f} s ({worked:.2f} s of processors)")
+    told(report, "rows taken, once", begin, busy)
     transport = httpx2.ASGITransport(app)
     pages = {
         "first page of clips": "/data/data",
@@ -114,9 +119,8 @@ async def measure(root: Path, clips: int) -> None:
         for name, address in pages.items():
             begin, busy = time.perf_counter(), time.process_time()
             answer = await client.get(address)
-            took, worked = time.perf_counter() - begin, time.process_time() - busy
+            told(report, name, begin, busy)
             answer.raise_for_status()
-            print(f"{name:32} {took:6.2f} s ({worked:.2f} s of processors)")
 
 
 if __name__ == "__main__":
