@@ -93,7 +93,7 @@ def clips(request: Request, name: str, rows: Rows) -> HTMLResponse:
     """Clips by what was asked, with sliders over all scores."""
     ask = search.ask_of(request.query_params, rows)
     total, found = search.found(rows, ask)
-    values = {
+    values: dict[str, Any] = {
         "splits": search.splits(rows),
         "histograms": search.histograms(rows),
         "reasons": sorted((s for s in rows.scores.values() if s.failed), key=lambda s: -s.failed),

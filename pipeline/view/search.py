@@ -55,8 +55,9 @@ def ask_of(given: Mapping[str, str], snapshot: Snapshot) -> Ask:
     """What an address asks. Raises InputError for a name or number that is none."""
     snapshot.cursor().close()  # names of filters and measures are those of the rows now
     ask = Ask(
-        **{key: given.get(key, "").strip() for key in
-           ("reason", "split", "identity", "video", "find", "where")},
+        reason=given.get("reason", ""), split=given.get("split", ""),
+        identity=given.get("identity", ""), video=given.get("video", ""),
+        find=given.get("find", "").strip(), where=given.get("where", "").strip(),
         state=given.get("state") or "all", sort=given.get("sort", ""), up=given.get("up") == "1",
         page=int(_number("page", given.get("page") or "1")),
     )  # fmt: skip
@@ -65,7 +66,8 @@ def ask_of(given: Mapping[str, str], snapshot: Snapshot) -> Ask:
         raise InputError(f"state: give one of {', '.join(STATES)}")
     if ask.sort not in known:
         raise InputError(f"sort: there is no score {ask.sort!r}")
-    bounds, ranges = {}, {}
+    bounds: dict[str, float] = {}
+    ranges: dict[str, tuple[float | None, float | None]] = {}
     for key, text in given.items():
         kind, _, name = key.partition(".")
         if not text or kind not in ("b", "min", "max"):
