@@ -26,16 +26,12 @@ from tests.terminals import run_in_terminal, terminal_program
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     *("docs/ingest.md", "README.md", "docs/training.md", "docs/generation.md"),
-    *(
-        "docs/evaluation.md",
-        "docs/leaderboard.md",
-        "docs/votes.md",
-        "docs/regression.md",
-        "docs/queries.md",
-    ),
+    *("docs/evaluation.md", "docs/leaderboard.md", "docs/votes.md", "docs/regression.md"),
+    "docs/queries.md",
     "docs/models.md",
     "docs/publishing.md",
     "docs/cluster.md",
+    "docs/view.md",
 ]
 """In the order of the work: what an earlier one makes, a later one may use."""
 ELSEWHERE = ("docs/extending.md",)
@@ -55,6 +51,7 @@ NOT_RUN = {
     "tensorboard --logdir": "serves until it is stopped; started below",
     "dawn serve --checkpoint": "serves until it is stopped; tests/pipeline/serve",
     "dawn vote serve": "serves until it is stopped; tests/pipeline/votes",
+    "dawn view ": "serves until it is stopped; tests/pipeline/view",
     "portrait=$(curl": "asks it; the same",
     "curl --silent": "the same",
     "export RAY_AUTH_MODE=token": "for several machines; tests/test_cluster.py",

@@ -47,7 +47,7 @@ def test_ci_runs_the_readme_s_test_command() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("demo",), ("ingest",), ("generate",), ("serve",), ("query",), ("dataset",),
+    [(), ("demo",), ("ingest",), ("generate",), ("serve",), ("view",), ("query",), ("dataset",),
      ("dataset", "info"),
      ("dataset", "validate"), ("dataset", "compact"), ("dataset", "export"), ("dataset", "card"),
      ("dataset", "sheet"), ("dataset", "forget"),

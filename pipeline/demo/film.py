@@ -157,5 +157,3 @@ def _draw_line(
     for number in range(1, len(points)):
         if known[number - 1] and known[number]:
             draw.line([tuple(points[number - 1]), tuple(points[number])], colour, 2 * _FINE)
-
-

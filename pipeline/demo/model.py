@@ -1,5 +1,5 @@
-"""The second half of `dawn demo`: a short training, then videos of the package's own model, measured
-beside real ones and beside a still picture, and a film to look at first.
+"""The second half of `dawn demo`: a short training, then videos of the package's own model,
+measured beside real ones and beside a still picture, and a film to look at first.
 """
 
 from pathlib import Path
@@ -94,13 +94,14 @@ def _train(out: Path, dataset: Dataset) -> None:
 
 def _film(out: Path, dataset: Dataset) -> Path:
     """Portrait, generated and real video of one person beside each other."""
-    found = rows(
+    accepted = rows(
         dataset,
-        "SELECT clip_id, video_path FROM clips JOIN videos USING (video_id) WHERE accepted "
-        f"ORDER BY sources[1] LIKE '%/{FILMED}.mp4' DESC, clip_id LIMIT 1",
+        "SELECT clip_id, video_path, sources[1] AS source FROM clips JOIN videos USING (video_id) "
+        "WHERE accepted ORDER BY clip_id",
     )
-    clip, path = found[0]["clip_id"], out / "film.mp4"
-    real = Path(dataset.path) / found[0]["video_path"]
+    shown_one = next((r for r in accepted if Path(r["source"]).stem == FILMED), accepted[0])
+    clip, path = shown_one["clip_id"], out / "film.mp4"
+    real = Path(dataset.path) / shown_one["video_path"]
     frames = round(SECONDS * 25)
     portrait = next(picture for _, picture in read_frames(real, probe(real), 0, 1))
     generated = shown(out / "videos" / "videos" / f"{clip}.mp4", frames)

@@ -15,13 +15,13 @@ from manifests.catalog import query, rows
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.store import Dataset
-from pipeline.demo.model import run_model
 from pipeline.cluster.start import check_workers
 from pipeline.cluster.tasks import Executor, Failure, OnDemand, OnRay
+from pipeline.demo.model import run_model
 from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.sources import find_sources
 from pipeline.progress import console
 from pipeline.query import show
-from pipeline.ingest.sources import find_sources
 
 QUERIES = {
     "How did 11 sources become these clips?": "SELECT * FROM funnel() WHERE count > 0",

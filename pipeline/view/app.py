@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -38,7 +39,7 @@ def make_app(
             trial.close()
 
     # What an environment's variables would make FastAPI report stays here, too.
-    silent = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+    silent: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
     app = FastAPI(title="dawn view", lifespan=lifespan, openapi_url=None, telemetry=silent)
     app.state.library = library
     app.state.edit, app.state.trial = edit, trial

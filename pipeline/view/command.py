@@ -34,18 +34,20 @@ def view(flags: View) -> None:
         )
     import uvicorn
 
+    from dawn.pretrained import SMALL
     from pipeline.query import conventions
     from pipeline.view.app import make_app
     from pipeline.view.library import find
+    from pipeline.view.search import histograms
     from pipeline.view.trial import Trial
 
     known = conventions()
     library = find(flags.targets, known.kinds)
-    trial = Trial(flags.checkpoint, flags.device) if flags.checkpoint else None
+    trial = Trial(flags.checkpoint or SMALL, flags.device)
     with listening(HOST, flags.port) as port:
         app = make_app(library, known, edit=flags.edit, trial=trial)
         for rows in app.state.snapshots.values():
-            rows.cursor().close()  # so that the first page comes at once
+            histograms(rows)  # so that the first page comes at once
         app.state.book.metrics()
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False,

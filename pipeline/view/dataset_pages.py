@@ -93,9 +93,9 @@ def clips(request: Request, name: str, rows: Rows) -> HTMLResponse:
     """Clips by what was asked, with sliders over all scores."""
     ask = search.ask_of(request.query_params, rows)
     total, found = search.found(rows, ask)
-    values = {
-        "splits": [r["split"] for r in rows.rows("SELECT DISTINCT split FROM clips ORDER BY 1")],
-        "histograms": {key: search.histogram(rows, key) for key in rows.scores},
+    values: dict[str, Any] = {
+        "splits": search.splits(rows),
+        "histograms": search.histograms(rows),
         "reasons": sorted((s for s in rows.scores.values() if s.failed), key=lambda s: -s.failed),
     }
     return page(

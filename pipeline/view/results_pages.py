@@ -200,7 +200,8 @@ def _shown(request: Request, clip: str) -> list[dict[str, Any]]:
     book: ScoreBook = request.app.state.book
     rows = book.rows(
         "SELECT results AS key, system, baseline, clip_rows.speaker, clip_rows.duration_s, "
-        "reference, status, reason, video AS place FROM clip_rows JOIN results USING (results) WHERE clip_id = ? "
+        "reference, status, reason, video AS place FROM clip_rows JOIN results USING (results) "
+        "WHERE clip_id = ? "
         "ORDER BY baseline IS NOT NULL, system, results",
         [clip],
     )

@@ -93,7 +93,7 @@ class ScoreBook:
             rows = run.folder.read_item("clips", clip).to_pylist()
         else:
             rows = run.folder.read("clips", ["clip_id", *_CURVES]).to_pylist()
-        found = next((row for row in rows if row["clip_id"] == clip), {})
+        found: dict[str, Any] = next((row for row in rows if row["clip_id"] == clip), {})
         return {name: [_rounded(v) for v in found.get(name) or ()] for name in _CURVES}
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:

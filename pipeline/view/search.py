@@ -7,9 +7,10 @@ from typing import Any
 
 from manifests.errors import InputError
 from pipeline.dataset.where import clips_where
-from pipeline.view.snapshot import Snapshot
+from pipeline.view.snapshot import Score, Snapshot
 
 PER_PAGE = 24
+_BINS = 32
 STATES = ("all", "accepted", "rejected", "changed")
 _ELSEWHERE = ("frames", "audio", "timings", "funnel", "blinks_per_second", "what_if", "same_voice")
 """Views and macros that a snapshot does not hold: conditions on them read the dataset."""
@@ -54,8 +55,9 @@ def ask_of(given: Mapping[str, str], snapshot: Snapshot) -> Ask:
     """What an address asks. Raises InputError for a name or number that is none."""
     snapshot.cursor().close()  # names of filters and measures are those of the rows now
     ask = Ask(
-        **{key: given.get(key, "").strip() for key in
-           ("reason", "split", "identity", "video", "find", "where")},
+        reason=given.get("reason", ""), split=given.get("split", ""),
+        identity=given.get("identity", ""), video=given.get("video", ""),
+        find=given.get("find", "").strip(), where=given.get("where", "").strip(),
         state=given.get("state") or "all", sort=given.get("sort", ""), up=given.get("up") == "1",
         page=int(_number("page", given.get("page") or "1")),
     )  # fmt: skip
@@ -64,7 +66,8 @@ def ask_of(given: Mapping[str, str], snapshot: Snapshot) -> Ask:
         raise InputError(f"state: give one of {', '.join(STATES)}")
     if ask.sort not in known:
         raise InputError(f"sort: there is no score {ask.sort!r}")
-    bounds, ranges = {}, {}
+    bounds: dict[str, float] = {}
+    ranges: dict[str, tuple[float | None, float | None]] = {}
     for key, text in given.items():
         kind, _, name = key.partition(".")
         if not text or kind not in ("b", "min", "max"):
@@ -123,18 +126,36 @@ def found(snapshot: Snapshot, ask: Ask) -> tuple[int, list[dict[str, Any]]]:
     return total, page
 
 
-def histogram(snapshot: Snapshot, name: str, bins: int = 32) -> list[int]:
-    """How many clips have a filter's score in each equal part of its range."""
-    score = snapshot.scores[name]
-    width = (score.high - score.low) / bins or 1.0
-    place = list(snapshot.scores).index(name)
+def histograms(snapshot: Snapshot) -> dict[str, list[int]]:
+    """How many clips have a filter's score in each equal part of its range, by filter."""
+    snapshot.cursor().close()  # scores are those of the rows now
+    if "histograms" not in snapshot.held:
+        snapshot.held["histograms"] = {
+            name: _histogram(snapshot, place, score)
+            for place, (name, score) in enumerate(snapshot.scores.items())
+        }
+    found: dict[str, list[int]] = snapshot.held["histograms"]
+    return found
+
+
+def _histogram(snapshot: Snapshot, place: int, score: Score) -> list[int]:
+    width = (score.high - score.low) / _BINS or 1.0
     rows = snapshot.rows(
-        f"SELECT least({bins - 1}, floor((s{place} - ?) / ?))::INT AS bin, count(*) AS n "  # noqa: S608
+        f"SELECT least({_BINS - 1}, floor((s{place} - ?) / ?))::INT AS bin, count(*) AS n "  # noqa: S608
         f"FROM wide WHERE s{place} IS NOT NULL GROUP BY bin",
         [score.low, width],
     )
     by_bin = {row["bin"]: row["n"] for row in rows}
-    return [by_bin.get(i, 0) for i in range(bins)]
+    return [by_bin.get(i, 0) for i in range(_BINS)]
+
+
+def splits(snapshot: Snapshot) -> list[str]:
+    """The splits that clips are in."""
+    if "splits" not in snapshot.held:
+        rows = snapshot.rows("SELECT DISTINCT split FROM clips ORDER BY split")
+        snapshot.held["splits"] = [row["split"] for row in rows]
+    found: list[str] = snapshot.held["splits"]
+    return found
 
 
 class _Sql:

@@ -63,6 +63,8 @@ class Snapshot:
         self._took = 0.0
         self.scores: dict[str, Score] = {}
         """By filter, in the order of the filters."""
+        self.held: dict[str, Any] = {}
+        """What was worked out of all rows as they are now; made anew with them."""
         self.measures: list[str] = []
         """Numeric columns of `clips` that were measured."""
 
@@ -137,7 +139,7 @@ class Snapshot:
                 held.execute(f"CREATE TABLE {table} AS FROM incoming")
                 held.unregister("incoming")
         self.scores = _scores(held)
-        self.measures = _measures(held)
+        self.measures, self.held = _measures(held), {}
         held.execute(_wide(list(self.scores)))
         for setting in ("python_enable_replacements", "enable_external_access"):
             held.execute(f"SET {setting} = false")

@@ -70,7 +70,7 @@ class Study:
             raise InputError(
                 f"{self.folder}: holds no vote yet; take answers in with dawn vote import"
             )
-        return [row for part in parts for row in read_parquet(part).to_pylist()]
+        return [row for part in parts for row in _rows_of(part)]
 
     def _read(self, content: bytes, name: str) -> list[dict[str, Any]]:
         try:
@@ -109,3 +109,9 @@ def _row(rater: str, one: Mapping[str, Any], key: Mapping[str, Any], name: str) 
         "a": item["a"], "b": item["b"], "winner": one["winner"], "check": item["check"],
         "seconds": float(seconds) if isinstance(seconds, int | float) else None, "source": "page",
     }  # fmt: skip
+
+
+def _rows_of(part: Path) -> list[dict[str, Any]]:
+    with part.open("rb") as file:
+        found: list[dict[str, Any]] = read_parquet(file).to_pylist()
+    return found

@@ -24,6 +24,7 @@ NO_PATHS = {
     "generate": {"split", "baseline", "system", "address", "method", "pose", "blink", "device",
                  "dtype", "noise"},
     "serve": {"host", "device", "dtype"},
+    "view": {"device"},
     "leaderboard": {"title", "gallery_metric"},
     "regress": {"report"},
     "regress accept": {"reason"},

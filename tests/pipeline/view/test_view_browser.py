@@ -215,11 +215,12 @@ def test_curves_follow_a_run(visit: Visit, size: tuple[int, int], tmp_path: Path
     assert len(visit.all(".chart:first-child svg path")) == 3  # two runs, one with validation
     visit.wait("document.querySelector('.samples img').complete")
     more = 5 if size == PHONE else 6
-    write_training(tmp_path / "more", "lfg", {"loss": [9.0, 4.0, 3.0, 2.0, 1.0, 0.5][:more]})
+    losses = [9.0, 4.0, 3.0, 2.0, 1.0, 0.5][:more]
+    write_training(tmp_path / "more", "lfg", {"loss": losses, "lr": [0.1] * more})
     (tmp_path / "more/metrics.parquet").replace(visit.site.runs / "lfg/metrics.parquet")
     steps = f"{10 * more} steps"
     visit.wait(f"document.querySelector('[data-of=lfg]').textContent === '{steps}'")
-    visit.one("select[name=by]").send_keys("training time")
+    Select(visit.one("select[name=by]")).select_by_value("time")
     visit.press("#runs input[value=a2v]")
     visit.wait("location.search === '?run=lfg'")
     visit.wait("document.querySelectorAll('.chart:first-child svg path').length === 1")
