@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.inputs import make_dataset
 from benchmarks.report import Report, arguments, is_smoke, parse
 from dawn.checkpoints import pack
-from dawn.pretrained import SMALL
+from dawn.pretrained import SAMPLER, SMALL
 from dawn.sampling.settings import GenerateConfig
 from eval.api import load
 from manifests.store import Dataset
@@ -42,7 +42,7 @@ def measure(model: Path, out: Path, seconds: float, steps: int) -> dict[str, dic
     found: dict[str, dict[str, float]] = {}
     for system, baseline in (("model", None), ("static", "static")):
         options = ManyOptions(
-            config=GenerateConfig(method="ddim", steps=steps), checkpoint=model,
+            config=GenerateConfig(**SAMPLER | {"steps": steps}), checkpoint=model,
             out=str(out / system), dataset=dataset.uri, baseline=baseline, device="cpu",
         )  # fmt: skip
         generate_many(options, OneHere(Maker, plan_run(options).task))
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=SMALL)
     parser.add_argument("--pack", type=Path, help="write a half-precision copy and its numbers")
     parser.add_argument("--seconds", type=float, default=16.0, help="length of each video")
-    parser.add_argument("--steps", type=int, default=10, help="denoising steps")
+    parser.add_argument("--steps", type=int, default=SAMPLER["steps"], help="denoising steps")
     parser.add_argument("--out", type=Path, help="where to work; kept. Else a temporary folder")
     options = parse(parser, seconds=2.0, steps=1)
     if options.pack:

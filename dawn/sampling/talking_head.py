@@ -17,6 +17,7 @@ from dawn.checkpoints import at_hand
 from dawn.device import pick_device
 from dawn.features.faces.picture import read_picture
 from dawn.features.rates import FPS
+from dawn.pretrained import sampler_of
 from dawn.sampling.drive import Changes, changes_from, measure_clip, still
 from dawn.sampling.generate import (
     Made,
@@ -85,6 +86,7 @@ class TalkingHead:
         """Raises InputError when the folder does not hold networks that fit together."""
         self.folder = find_model(at_hand(location(model)))
         self.device = pick_device(device)
+        self._sampler = sampler_of(self.folder.path)
         self._config = config_of(dtype=precision_on(self.device, dtype))
         self._model: Model | None = None
         self._loading, self._turns = threading.Lock(), Turns()
@@ -113,7 +115,7 @@ class TalkingHead:
         `pose_from` and `blink_from` take head motion and blinks from a video; `settings` are
         those of `dawn.sampling.settings.GenerateConfig`, such as `steps=20`. Raises InputError.
         """
-        config = config_of(dtype=self._config.dtype, **settings)
+        config = config_of(dtype=self._config.dtype, **(self._sampler | settings))
         folder = tempfile.TemporaryDirectory(prefix="dawn-") if out is None else None
         path = Path(folder.name) / "video.mp4" if folder else local_path(str(out))
         check_out(path)
@@ -146,7 +148,7 @@ class TalkingHead:
         `generate` with the same `first_stretch` makes the same frames. Close the iterator to stop
         before the end. Raises InputError at once where inputs cannot be used.
         """
-        config = stream_config(dtype=self._config.dtype, **settings)
+        config = stream_config(dtype=self._config.dtype, **(self._sampler | settings))
         inputs = self.read(
             local_path(image), local_path(audio), config, max_seconds=max_seconds,
             pose_from=local_path(pose_from) if pose_from else None,

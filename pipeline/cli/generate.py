@@ -85,11 +85,17 @@ Baseline = Annotated[
 ]
 
 Steps = Annotated[
-    int | None, _flag(_HOW, "Denoising steps; default: 20, with the package's own model 8.")
+    int | None, _flag(_HOW, "Denoising steps; default: 20, of the package's own model 4.")
 ]
-Guidance = Annotated[float, _flag(_HOW, "Classifier-free guidance; 1: none.")]
+Guidance = Annotated[
+    float | None,
+    _flag(_HOW, "Classifier-free guidance; default: 1, none; of the package's own model 2."),
+]
 Eta = Annotated[float, _flag(_HOW, "Share of fresh noise in each step, 0 to 1.")]
-Method = Annotated[str, _flag(_HOW, "ddim-official or ddim.")]
+Method = Annotated[
+    str | None,
+    _flag(_HOW, "ddim-official, the default, or ddim, that of the package's own model."),
+]
 Window = Annotated[int | None, _flag(_HOW, "Attention window: frames to each side.")]
 Stretch = Annotated[int, _flag(_HOW, "Frames denoised at once; bounds memory.")]
 FirstStretch = Annotated[
@@ -124,9 +130,9 @@ def generate(
     retry: Retry = False,
     seed: Seed = 0,
     steps: Steps = None,
-    guidance: Guidance = 1.0,
+    guidance: Guidance = None,
     eta: Eta = 1.0,
-    method: Method = "ddim-official",
+    method: Method = None,
     window: Window = None,
     stretch: Stretch = 240,
     first_stretch: FirstStretch = None,
@@ -145,20 +151,20 @@ def generate(
     Example: [bold]dawn generate --image face.png --audio voice.wav --out talking.mp4[/bold]
     """
     from dawn.device import pick_device
-    from dawn.pretrained import EXPECT, SHIPPED_STEPS, SMALL
-    from dawn.sampling.settings import GenerateConfig, config_of, precision_on, stream_config
+    from dawn.pretrained import EXPECT, SMALL, sampler_of
+    from dawn.sampling.settings import config_of, precision_on, stream_config
 
     dtype = precision_on(pick_device(device), dtype)
     shipped = checkpoint is None and baseline is None
-    if steps is None:
-        steps = SHIPPED_STEPS if shipped else GenerateConfig().steps
+    model = str(SMALL) if shipped else checkpoint
+    asked = {"method": method, "steps": steps, "guidance": guidance}
+    given = {name: value for name, value in asked.items() if value is not None}
     config = (stream_config if stream else config_of)(
-        "dawn generate", method=method, steps=steps, guidance=guidance, eta=eta, window=window,
+        "dawn generate", **(sampler_of(model or "") | given), eta=eta, window=window,
         stretch=stretch, first_stretch=first_stretch, dtype=dtype, noise=noise, pose=pose,
         blink=blink,
     )  # fmt: skip
     check_seconds(max_seconds)
-    model = str(SMALL) if shipped else checkpoint
     files = _Files(model, out, image, audio, pose_from, blink_from, dataset, list_)
     how: dict[str, Any] = {"seed": seed, "max_seconds": max_seconds, "device": device}
     many = files.many()

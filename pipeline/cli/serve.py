@@ -23,7 +23,10 @@ def serve(
     max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = 60.0,
     videos: Annotated[int, typer.Option(min=1, help="Made at once, in turns.")] = 4,
     waiting: Annotated[int, typer.Option(min=0, help="Requests that may wait.")] = 8,
-    steps: Annotated[int, typer.Option(help="Denoising steps.")] = 20,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Denoising steps; default: 20, of the package's own model 4."),
+    ] = None,
     first_stretch: Annotated[
         int | None, typer.Option(help="Frames of the first stretch; default: 60.")
     ] = None,
@@ -40,7 +43,7 @@ def serve(
     Example: [bold]dawn serve --checkpoint run/model --port 8000[/bold]
     """
     from dawn.device import pick_device
-    from dawn.pretrained import EXPECT, SMALL
+    from dawn.pretrained import EXPECT, SMALL, sampler_of
     from dawn.sampling.settings import precision_on, stream_config
     from pipeline.serve.command import Serve
     from pipeline.serve.command import serve as run
@@ -48,8 +51,9 @@ def serve(
 
     limits = Limits(max_seconds=max_seconds, videos=videos, waiting=waiting)
     dtype = precision_on(pick_device(device), dtype)
+    sampler = sampler_of(checkpoint or SMALL) | ({} if steps is None else {"steps": steps})
     config = stream_config(
-        "dawn serve", steps=steps, first_stretch=first_stretch, stretch=stretch, dtype=dtype
+        "dawn serve", **sampler, first_stretch=first_stretch, stretch=stretch, dtype=dtype
     )
     if checkpoint is None:
         typer.echo(EXPECT)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dawn.features.video.decode import read_frames
 from dawn.features.video.probe import probe
-from dawn.pretrained import SMALL
+from dawn.pretrained import SAMPLER, SMALL
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.voice import read_voice
 from dawn.training.record import METRICS
@@ -23,8 +23,7 @@ from pipeline.train.run import Resources
 
 TRAINED_STEPS = 120
 """Of a tiny flow generator: enough to see its loss fall, not to see a face."""
-STEPS = 6
-"""Denoising steps of the videos: the model gives motion itself, and needs few."""
+SETTINGS = GenerateConfig(**SAMPLER)
 SECONDS = 3.0
 SYSTEM = "small model"
 BASELINES = ("real", "real-split", "static", "shuffled-audio")
@@ -52,7 +51,7 @@ def run_model(out: Path, dataset: Dataset, workers: int | None) -> tuple[Path, P
     run = out / "videos"
     generate_many(
         ManyOptions(
-            config=GenerateConfig(method="ddim", steps=STEPS), checkpoint=SMALL, out=str(run),
+            config=SETTINGS, checkpoint=SMALL, out=str(run),
             dataset=dataset.uri, split="all", system=SYSTEM, workers=workers,
             max_seconds=SECONDS, device="cpu",
         )

@@ -160,12 +160,14 @@ class Trial:
 
     def begin(self, portrait: str, voice: str, seed: int, settings: dict[str, Any]) -> str:
         """Begin a video; its name. Raises InputError."""
+        from dawn.pretrained import sampler_of
         from dawn.sampling.settings import precision_on, stream_config
 
         if portrait not in self._portraits or voice not in self._voices:
             raise InputError("the portrait or the voice is no longer kept; send it again")
         dtype = precision_on(self.model.device, "auto")
-        config = stream_config("the settings", dtype=dtype, **settings)
+        sampler = sampler_of(self.model.folder.path)
+        config = stream_config("the settings", dtype=dtype, **(sampler | settings))
         job = Job(self.place().with_suffix(".mp4"))
         name = _keep(self._jobs, job)
         face, sound = self._portraits[portrait], self._voices[voice]

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
+from dawn.pretrained import sampler_of
 from pipeline.serve.uploads import receive
 from pipeline.view import trial
 from pipeline.view.guard import require_token
@@ -41,12 +42,14 @@ Model = Annotated[Trial, Depends(_trial)]
 def show(request: Request) -> HTMLResponse:
     """The page; without a model it says how to give one."""
     found: Trial | None = request.app.state.trial
-    told = None
+    told, steps = None, 20
     if found is not None:
+        steps = sampler_of(found.model.folder.path).get("steps", steps)
         told = {"size": found.model.folder.size, "device": str(found.model.device),
                 "digest": found.model.folder.digest}  # fmt: skip
     return page(
         request, "try.html.j2", model=told, speaks=trial.speaks(), most=trial.MOST_TEXT,
+        steps=steps,
         max_seconds=trial.MAX_SECONDS,
     )  # fmt: skip
 

@@ -53,9 +53,7 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_lips_follow_the_voice(person: tuple[Path, Path]) -> None:
     video, portrait = person
     torch.manual_seed(0)
-    made = dawn.load(device="cpu").generate(
-        portrait, video, max_seconds=4, method="ddim", steps=8, seed=1
-    )
+    made = dawn.load(device="cpu").generate(portrait, video, max_seconds=4, seed=1)
     heard = loudness(voice_features(read_voice(video, 4).samples, "log_mel"))
     assert made.frames.shape == (100, 128, 128, 3)
     assert correlation(opening_of(made.frames), heard) >= 0.7
