@@ -58,6 +58,10 @@ Out = Annotated[
 
 Image = Annotated[Path | None, _flag(_ONE, "Portrait.", parser=local_path)]
 Audio = Annotated[Path | None, _flag(_ONE, "Speech: any audio or video file.", parser=local_path)]
+Face = Annotated[
+    int | None,
+    _flag(_ONE, "Which of several faces, by size; default: 1, the largest.", metavar="N", min=1),
+]
 PoseFrom = Annotated[
     Path | None, _flag(_ONE, "Head motion of this video.", metavar="CLIP", parser=local_path)
 ]
@@ -71,7 +75,7 @@ Stream = Annotated[
 List = Annotated[
     Path | None,
     _flag(
-        _MANY, "Pairs: columns image, audio and, if wanted, name, speaker.", "--list",
+        _MANY, "Pairs: columns image, audio and, if wanted, name, speaker, face.", "--list",
         metavar="CSV", parser=local_path,
     ),
 ]  # fmt: skip
@@ -107,6 +111,7 @@ def generate(
     out: Out = None,
     image: Image = None,
     audio: Audio = None,
+    face: Face = None,
     pose_from: PoseFrom = None,
     blink_from: BlinkFrom = None,
     stream: Stream = False,
@@ -155,7 +160,7 @@ def generate(
     check_seconds(max_seconds)
     if checkpoint is None and baseline is None:
         checkpoint = _shipped(out)
-    files = _Files(checkpoint, out, image, audio, pose_from, blink_from, dataset, list_)
+    files = _Files(checkpoint, out, image, audio, face, pose_from, blink_from, dataset, list_)
     how: dict[str, Any] = {"seed": seed, "max_seconds": max_seconds, "device": device}
     if files.many():
         if stream or out == "-":
@@ -187,6 +192,7 @@ class _Files:
     out: str | None
     image: Path | None
     audio: Path | None
+    face: int | None
     pose_from: Path | None
     blink_from: Path | None
     dataset: str | None
@@ -209,6 +215,8 @@ class _Files:
             return False
         if self.pose_from or self.blink_from:
             raise InputError("--pose-from and --blink-from go with --image and --audio")
+        if self.face:
+            raise InputError("--face goes with --image; a list has a column face")
         return True
 
 
@@ -222,7 +230,8 @@ def _generate_one(
     request = Single(
         checkpoint=files.checkpoint, image=files.image, audio=files.audio,
         out=None if files.out == STANDARD_OUTPUT else Path(str(files.out)), config=config,
-        pose_from=files.pose_from, blink_from=files.blink_from, stream=stream, **how,
+        face=files.face, pose_from=files.pose_from, blink_from=files.blink_from, stream=stream,
+        **how,
     )  # fmt: skip
     made = generate_one(request)
     request.console.print(

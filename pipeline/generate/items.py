@@ -13,7 +13,7 @@ from manifests.names import label_text, normalised
 from manifests.store import Dataset
 from pipeline.ingest.sources import SPLITS
 
-LIST_COLUMNS = ("image", "audio", "name", "speaker")
+LIST_COLUMNS = ("image", "audio", "name", "speaker", "face")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,8 @@ class Item:
     image: str
     audio: str
     speaker: str | None = None
+    face: int | None = None
+    """Which of the image's faces, by size; None: the largest."""
     clip_id: str | None = None
     video_id: str | None = None
     frames: int = 0
@@ -93,7 +95,7 @@ def _other(found: list[dict[str, Any]], place: int) -> dict[str, Any]:
 
 
 def list_items(path: Path) -> list[Item]:
-    """The pairs of a CSV list with columns image, audio and, if wanted, name and speaker.
+    """The pairs of a CSV list with columns image, audio and, if wanted, name, speaker and face.
 
     Paths are relative to the list; items have absolute ones, which whoever reads the run's rows
     later finds from anywhere. Raises InputError for a list that cannot be used.
@@ -109,7 +111,7 @@ def list_items(path: Path) -> list[Item]:
     if unknown or not {"image", "audio"} <= set(columns):
         fault = f"unknown column {unknown[0]!r}" if unknown else "no columns image and audio"
         raise InputError(
-            f"{path}: {fault}; a list has the columns {', '.join(LIST_COLUMNS)} (the last two "
+            f"{path}: {fault}; a list has the columns {', '.join(LIST_COLUMNS)} (the last three "
             "need not be there)"
         )
     items: dict[str, Item] = {}
@@ -125,7 +127,18 @@ def list_items(path: Path) -> list[Item]:
             image=str(on_disk(local_path(path.parent / image))),
             audio=str(on_disk(local_path(path.parent / audio))),
             speaker=label_text(row.get("speaker")),
+            face=_face(row.get("face"), f"{path}: row {number}"),
         )
     if not items:
         raise InputError(f"{path}: holds no pair; give at least one row")
     return list(items.values())
+
+
+def _face(text: str | None, where: str) -> int | None:
+    """The number of a face. Raises InputError for what is none."""
+    if not (text or "").strip():
+        return None
+    number = str(text).strip()
+    if not (number.isascii() and number.isdecimal() and 1 <= int(number) < 1000):
+        raise InputError(f"{where}: face {number!r}; give a number by size, 1 is the largest")
+    return int(number)

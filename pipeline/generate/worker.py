@@ -125,7 +125,7 @@ class Maker:
             raise ValueError("pairs are made by a model")
         image = Path(item.image)
         voice = read_voice(Path(item.audio), self._task.max_seconds)
-        portrait = find_portrait(read_picture(image), self._size, str(image))
+        portrait = find_portrait(read_picture(image), self._size, str(image), item.face)
         config = self._task.config
         changes = Changes(
             pose=still(voice.frames, 6) if config.pose == "still" else None,
@@ -200,6 +200,7 @@ def first_row(task: RunTask, item: Item) -> dict[str, Any]:
         "device": task.device,
         "dtype": config.dtype if made else "float32",
         "image": item.image,
+        "face": item.face,
         "audio": item.audio,
         "status": "failed",
     }
