@@ -10,6 +10,7 @@ from manifests.errors import InputError
 from manifests.file_names import on_disk
 from manifests.location import local_path
 from manifests.names import label_text, normalised
+from manifests.split_counts import no_clips
 from manifests.store import Dataset
 from pipeline.ingest.sources import SPLITS
 
@@ -60,10 +61,7 @@ def clip_items(dataset: Dataset, split: str) -> list[Item]:
         f"WHERE accepted {which} ORDER BY clip_id",
     )
     if not found:
-        raise InputError(
-            f"{dataset.uri}: has no accepted clip in split {split}; see what there is with "
-            f"`dawn dataset info {dataset.uri}`"
-        )
+        raise no_clips(dataset, split, "--split all")
     return [
         Item(
             name=row["clip_id"],
