@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import pickle
+import re
 import struct
 import warnings
 from collections.abc import Mapping
@@ -77,6 +78,19 @@ def registered(name: str) -> WeightFile:
     if name not in REGISTRY:
         raise InputError(f"no weights named {name!r}; known names are {', '.join(REGISTRY)}")
     return REGISTRY[name]
+
+
+def enabling(word: str) -> list[str]:
+    """The names of the files that enable what `word` names: a group, a metric, or how metrics
+    begin. Raises InputError, with what there is, where none does.
+    """
+    found = [name for name, entry in REGISTRY.items() if entry.serves(word)]
+    if not found:
+        metrics = (re.split(r"[_\d]", name)[0] for e in REGISTRY.values() for name in e.metrics)
+        groups = (group for entry in REGISTRY.values() for group in entry.groups)
+        known = ", ".join(dict.fromkeys([*metrics, *groups]))
+        raise InputError(f"--for {word}: no weights enable it; give a metric or one of {known}")
+    return found
 
 
 def status(name: str) -> Status:

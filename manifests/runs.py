@@ -58,6 +58,7 @@ GENERATIONS = (
     Column("dtype", _TEXT, "number format of the networks"),
     Column("video", _TEXT, "path inside the run's folder; null when it failed", nullable=True),
     Column("image", _TEXT, "source image", nullable=True),
+    Column("face", _INT, "which of its faces, by size; null: the largest", nullable=True),
     Column("audio", _TEXT, "source sound", nullable=True),
     Column("frames", _INT, "frames of the video", "1/25 s", nullable=True),
     Column("size", _INT, "width and height", "px", nullable=True),
@@ -297,4 +298,7 @@ class RunFolder:
         if columns is not None:
             whole = pa.schema([whole.field(name) for name in columns])
         tables = list(self.batches(table, columns))
-        return pa.concat_tables(tables) if tables else whole.empty_table()
+        if not tables:
+            return whole.empty_table()
+        # parts of an older version lack columns that were added since
+        return pa.concat_tables(tables, promote_options="default")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import av
 import pytest
+from PIL import Image
 
 from dawn.synthetic.footage import write_footage
 from tests.clusters import ray_from_a_terminal
@@ -170,7 +171,12 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "raw/more/delayed.mp4,eve,test\n"
     )
     with av.open(work / "footage/plain.mp4") as container:
-        next(container.decode(video=0)).to_image().save(work / "face.png")
+        face = next(container.decode(video=0)).to_image()
+    face.save(work / "face.png")
+    group = Image.new("RGB", (2 * face.width, face.height))
+    group.paste(face)
+    group.paste(face.resize((face.width * 4 // 5, face.height * 4 // 5)), (face.width, 0))
+    group.save(work / "group.jpg")
     write_voice(work / "footage/plain.mp4", work / "voice.wav", 0.8)
     (work / "jobs.csv").write_text("image,audio,name\nface.png,voice.wav,one\n")
     return work

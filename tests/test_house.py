@@ -52,7 +52,8 @@ def test_ci_runs_the_readme_s_test_command() -> None:
      ("dataset", "validate"), ("dataset", "compact"), ("dataset", "export"), ("dataset", "card"),
      ("dataset", "sheet"), ("dataset", "forget"),
      ("dataset", "filter"), ("dataset", "merge"), ("dataset", "compare"),
-     ("checkpoint", "import"), ("checkpoint", "info"), ("evaluate",), ("weights", "list"),
+     ("checkpoint", "import"), ("checkpoint", "info"), ("evaluate",),
+     ("metrics",), ("weights", "list"),
      ("weights", "fetch"), ("weights", "verify")],
     ids=" ".join,
 )  # fmt: skip

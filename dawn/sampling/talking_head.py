@@ -66,6 +66,8 @@ class Video:
     """The MP4, with sound. Without an `out` it lives as long as this object."""
     made: Made
     """What it took."""
+    cautions: tuple[str, ...] = ()
+    """What of the portrait may have made it poor: covered eyes, a profile."""
     _folder: object = field(default=None, repr=False)
 
     @property
@@ -104,6 +106,7 @@ class TalkingHead:
         audio: str | Path,
         out: str | Path | None = None,
         *,
+        face: int | None = None,
         seed: int = 0,
         max_seconds: float | None = None,
         pose_from: str | Path | None = None,
@@ -112,6 +115,7 @@ class TalkingHead:
     ) -> Video:
         """Make `image` speak `audio`, and write the video to `out` where one is given.
 
+        Of several faces `face` chooses one by its size, 1 being the largest and the default.
         `pose_from` and `blink_from` take head motion and blinks from a video; `settings` are
         those of `dawn.sampling.settings.GenerateConfig`, such as `steps=20`. Raises InputError.
         """
@@ -120,7 +124,7 @@ class TalkingHead:
         path = Path(folder.name) / "video.mp4" if folder else local_path(str(out))
         check_out(path)
         inputs = self.read(
-            local_path(image), local_path(audio), config, max_seconds=max_seconds,
+            local_path(image), local_path(audio), config, face=face, max_seconds=max_seconds,
             pose_from=local_path(pose_from) if pose_from else None,
             blink_from=local_path(blink_from) if blink_from else None,
         )  # fmt: skip
@@ -129,13 +133,17 @@ class TalkingHead:
             inputs, path, config, seed=seed, max_seconds=max_seconds,
             on_picture=lambda picture: frames.append(picture.copy()),
         )  # fmt: skip
-        return Video(frames=np.stack(frames), path=path, made=made, _folder=folder)
+        return Video(
+            frames=np.stack(frames), path=path, made=made, cautions=inputs.portrait.cautions,
+            _folder=folder,
+        )  # fmt: skip
 
     def stream(
         self,
         image: str | Path,
         audio: str | Path,
         *,
+        face: int | None = None,
         seed: int = 0,
         max_seconds: float | None = None,
         pose_from: str | Path | None = None,
@@ -150,7 +158,7 @@ class TalkingHead:
         """
         config = stream_config(dtype=self._config.dtype, **(self._sampler | settings))
         inputs = self.read(
-            local_path(image), local_path(audio), config, max_seconds=max_seconds,
+            local_path(image), local_path(audio), config, face=face, max_seconds=max_seconds,
             pose_from=local_path(pose_from) if pose_from else None,
             blink_from=local_path(blink_from) if blink_from else None,
         )  # fmt: skip
@@ -171,13 +179,14 @@ class TalkingHead:
         audio: Path,
         config: GenerateConfig,
         *,
+        face: int | None = None,
         max_seconds: float | None = None,
         pose_from: Path | None = None,
         blink_from: Path | None = None,
     ) -> Inputs:
         """Read and check everything that a video is made from. Raises InputError."""
         voice = read_voice(audio, max_seconds)
-        portrait = find_portrait(read_picture(image), self.folder.size, str(image))
+        portrait = find_portrait(read_picture(image), self.folder.size, str(image), face)
         changes = _changes(config, voice.frames, pose_from, blink_from)
         return Inputs(where=str(image), portrait=portrait, voice=voice, changes=changes)
 
@@ -232,6 +241,7 @@ class TalkingHead:
         notes = {
             "checkpoint": self.folder.digest,
             "seed": seed,
+            "face": inputs.portrait.face,
             "settings": settings_of(config, self.folder, max_seconds),
         }
         return generate(

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
-from dawn.training.clips import ClipReader, clips_of, require_clips
+from dawn.training.clips import ClipReader, require_clips
 from manifests.location import location
 from manifests.store import Dataset
 
@@ -16,7 +16,7 @@ class ClipDataset(TorchDataset[dict[str, Any]]):
     def __init__(self, root: str, split: str = "train", size: int | None = None) -> None:
         """`size`: side of the pictures in pixels; as stored where it is not given."""
         self._root, self._size = location(root), size
-        self.table = require_clips(clips_of(Dataset(self._root), split), split, 1)
+        self.table = require_clips(Dataset(self._root), split)
         """The clips, in the order of their ids."""
 
     def __len__(self) -> int:

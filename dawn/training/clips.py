@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from dawn.features.rates import FPS
 from dawn.training.boxes import MOUTH, box_of, eye_boxes
-from manifests.errors import InputError
 from manifests.parquet import read_parquet
 from manifests.store import Dataset
 
@@ -244,11 +243,11 @@ def audio_kind(dataset: Dataset) -> tuple[str, int]:
     return ("hubert", 1024) if "hubert" in weights else ("log_mel", 320)
 
 
-def require_clips(clips: ClipTable, split: str, least: int = 1) -> ClipTable:
-    """The clips, or InputError when there are too few to train on."""
+def require_clips(dataset: Dataset, split: str, least: int = 1) -> ClipTable:
+    """The accepted clips of a split. Raises InputError when there are too few to train on."""
+    clips = clips_of(dataset, split)
     if len(clips) < least:
-        raise InputError(
-            f"the dataset has {len(clips)} accepted clips in split {split!r}, training needs "
-            f'{least}; ingest more footage, or look at `dawn query "FROM funnel()"`'
-        )
+        from manifests.split_counts import too_few_to_train  # it needs DuckDB, loaders do not
+
+        raise too_few_to_train(dataset, len(clips), split, least)
     return clips

@@ -25,6 +25,15 @@ from manifests.errors import InputError
 C = TypeVar("C", bound=Training)
 Losses = TypeVar("Losses", bound=Objective)
 SOURCES = ("code", "paper")
+DURATIONS: Mapping[str, str] = {
+    "tiny": "about an hour and a half on two CPU cores",
+    "small": "about eight minutes on one H100, or a day on a CPU",
+    "128": "days on GPUs",
+    "256": "days on GPUs",
+}
+"""How long `dawn train all` takes with a preset, as `dawn train` says before it starts."""
+TIMED = ("lfg", "pbnet", "a2v")
+"""The stages that these durations are of; not those that plug-ins add."""
 QUICK = ("tiny", "small")
 """Presets that learn in minutes, with losses of ours and their own curriculum."""
 

@@ -18,7 +18,6 @@ from dawn.training.clips import (
     ClipReader,
     ClipTable,
     audio_kind,
-    clips_of,
     content_of,
     require_clips,
 )
@@ -109,7 +108,7 @@ def plan(
     lfg, init = lfg and location(lfg), init and location(init)
     data = Dataset(dataset)
     info = data.info()
-    clips = require_clips(clips_of(data, "train"), "train", 2)
+    clips = require_clips(data, "train", 2)
     kind, width = audio_kind(data)
     how = stage_named(stage)
     lfg_sha, flow = _flow_generator(stage, lfg) if how.needs_lfg else (None, None)

@@ -287,6 +287,8 @@ class Measure:
     weights: tuple[str, ...] = ()
     paired: bool = True
     together: Together = MEAN
+    of_run: bool = False
+    """Whether it is read from the rows of a run, which other systems' videos do not have."""
 
     def __post_init__(self) -> None:
         name = self.definition.name

@@ -36,6 +36,7 @@ REAL_TIME_FACTOR = Measure(
     steps=(SHARED,),
     paired=False,
     together=POOLED_MEAN,
+    of_run=True,
 )
 
 PLACE = 190

@@ -19,7 +19,7 @@ from dawn.device import CPU, Placement
 from dawn.features.faces.crop import cut_square
 from dawn.features.faces.eyes import eye_ratios, mouth_opening
 from dawn.features.faces.landmarks import LANDMARKS, following
-from dawn.features.faces.picture import face_square, read_picture
+from dawn.features.faces.picture import face_square, find_faces, read_picture
 from dawn.features.faces.pose import head_pose
 from dawn.features.sound.read import read_sound
 from dawn.features.video.decode import read_frames
@@ -223,10 +223,11 @@ class Pair:
             picture = read_picture(self.image)
         except InputError as error:
             raise NoSourceError(str(error)) from error
-        found = face_square(picture)
-        if found is None:
-            raise NoSourceError(f"{self.image}: no face was found")
-        return cut_square(picture, found[0], self.generated.settings.card.size)
+        boxes, number = find_faces(picture), (self.generation or {}).get("face") or 1
+        if len(boxes) < number:
+            raise NoSourceError(f"{self.image}: no face was found, or none of number {number}")
+        square = face_square(picture, boxes[number - 1])
+        return cut_square(picture, square, self.generated.settings.card.size)
 
 
 def square(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -58,6 +58,10 @@ Out = Annotated[
 
 Image = Annotated[Path | None, _flag(_ONE, "Portrait.", parser=local_path)]
 Audio = Annotated[Path | None, _flag(_ONE, "Speech: any audio or video file.", parser=local_path)]
+Face = Annotated[
+    int | None,
+    _flag(_ONE, "Which of several faces, by size; default: 1, the largest.", metavar="N", min=1),
+]
 PoseFrom = Annotated[
     Path | None, _flag(_ONE, "Head motion of this video.", metavar="CLIP", parser=local_path)
 ]
@@ -71,7 +75,7 @@ Stream = Annotated[
 List = Annotated[
     str | None,
     _flag(
-        _MANY, "Pairs: columns image, audio and, if wanted, name, speaker.", "--list",
+        _MANY, "Pairs: columns image, audio and, if wanted, name, speaker, face.", "--list",
         metavar="CSV", parser=location,
     ),
 ]  # fmt: skip
@@ -115,6 +119,7 @@ def generate(
     out: Out = None,
     image: Image = None,
     audio: Audio = None,
+    face: Face = None,
     pose_from: PoseFrom = None,
     blink_from: BlinkFrom = None,
     stream: Stream = False,
@@ -165,7 +170,7 @@ def generate(
         blink=blink,
     )  # fmt: skip
     check_seconds(max_seconds)
-    files = _Files(model, out, image, audio, pose_from, blink_from, dataset, list_)
+    files = _Files(model, out, image, audio, face, pose_from, blink_from, dataset, list_)
     how: dict[str, Any] = {"seed": seed, "max_seconds": max_seconds, "device": device}
     many = files.many()
     if shipped:
@@ -192,6 +197,7 @@ class _Files:
     out: str | None
     image: Path | None
     audio: Path | None
+    face: int | None
     pose_from: Path | None
     blink_from: Path | None
     dataset: str | None
@@ -214,6 +220,8 @@ class _Files:
             return False
         if self.pose_from or self.blink_from:
             raise InputError("--pose-from and --blink-from go with --image and --audio")
+        if self.face:
+            raise InputError("--face goes with --image; a list has a column face")
         return True
 
 
@@ -227,7 +235,8 @@ def _generate_one(
     request = Single(
         checkpoint=files.checkpoint, image=files.image, audio=files.audio,
         out=None if files.out == STANDARD_OUTPUT else Path(str(files.out)), config=config,
-        pose_from=files.pose_from, blink_from=files.blink_from, stream=stream, **how,
+        face=files.face, pose_from=files.pose_from, blink_from=files.blink_from, stream=stream,
+        **how,
     )  # fmt: skip
     made = generate_one(request)
     request.console.print(

@@ -24,6 +24,13 @@ def train(
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps of each stage; short for --set run.steps=N."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Random seed; short for --set run.seed=N.")
+    ] = None,
     lfg: Annotated[
         str | None,
         typer.Option(
@@ -62,16 +69,17 @@ def train(
     To resume exactly, add --resume to the same command.
     Example: [bold]dawn train all --dataset data/ --out runs/first --preset tiny[/bold]
     """
-    from pipeline.train.command import TrainOptions, run_train
+    from pipeline.train.command import TrainOptions, run_train, shorthand
     from pipeline.train.run import Resources
 
     run_train(
         TrainOptions(
             stage=stage, dataset=dataset, out=out, preset=preset, source=source,
-            config=config, changes=tuple(change or ()), lfg=lfg, init=init, curriculum=curriculum,
+            config=config, lfg=lfg, init=init, curriculum=curriculum,
             resources=Resources(
                 workers=workers, gpus_per_worker=gpus_per_worker, address=address
             ),
             resume=resume, minutes=minutes,
+            changes=shorthand(tuple(change or ()), steps=steps, seed=seed, minutes=minutes),
         )
     )  # fmt: skip

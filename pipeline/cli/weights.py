@@ -1,8 +1,14 @@
 """`dawn weights`: what third-party files there are, what they enable, and getting them."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from manifests.counting import count
+from manifests.errors import InputError
+
+if TYPE_CHECKING:
+    from dawn.weights_registry import WeightFile
 
 app = typer.Typer(help="Third-party weights: list, fetch, verify.", no_args_is_help=True)
 
@@ -28,14 +34,24 @@ def list_weights() -> None:
         table.add_row(name, str(state.state), entry.uses, entry.licence, where)
     console.print(table)
     console.print(f"looked for in {', '.join(map(str, folders()))} ($DAWN_WEIGHTS)", markup=False)
-    console.print("next: dawn weights fetch NAME", markup=False)
+    console.print("next: dawn weights fetch NAME, or --for lse, fid, official-128…", markup=False)
 
 
 @app.command()
 def fetch(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME…", help="Names as shown by `dawn weights list`.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="[NAME…]", help="Names as shown by `dawn weights list`."),
+    ] = None,
+    purposes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="WHAT",
+            help="All that enables it: a metric (lse, fid, csim…), ingest, official-128, "
+            "official-256, lfg-paper; repeatable.",
+        ),
+    ] = None,
     unverified: Annotated[
         bool,
         typer.Option("--unverified", help="Take files for which no sha256 is registered."),
@@ -43,11 +59,11 @@ def fetch(
 ) -> None:
     """Download files into the first folder of $DAWN_WEIGHTS; each is verified before it is kept.
 
-    Example: [bold]dawn weights fetch fid_inception i3d_k400[/bold]
+    Sizes and licences are said first. Example: [bold]dawn weights fetch --for fid --for lse[/bold]
     """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from dawn.weights import registered, status
+    from dawn.weights import enabling, folders, registered, status
     from dawn.weights_fetch import fetch as download
     from pipeline.progress import console
 
@@ -57,14 +73,25 @@ def fetch(
         DownloadColumn(),
         TimeRemainingColumn(),
     )
-    for entry in [registered(name) for name in names]:
-        console.print(f"licence of {entry.file_names[0]}: {entry.licence}", markup=False)
-    for name in names:
+    enabled = [name for word in purposes or () for name in enabling(word)]
+    wanted = dict.fromkeys([*(names or ()), *enabled])
+    if not wanted:
+        raise InputError("give names, or --for with a metric or group; `dawn weights list` has all")
+    entries = {name: registered(name) for name in wanted}
+    for entry in entries.values():
+        said = f"licence of {entry.file_names[0]}: {entry.licence}; {_size(entry)}"
+        console.print(said, markup=False)
+    by_hand = []
+    for name, entry in entries.items():
         state = status(name)
         if state.usable:
             console.print(
                 f"{name}: is already installed: {state.path} ({state.reason})", markup=False
             )
+            continue
+        if not entry.single_file:
+            place = folders()[0] / entry.file_names[0]
+            by_hand.append(f"{name} from {entry.url or 'its authors'} as {place}")
             continue
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(name)
@@ -76,7 +103,16 @@ def fetch(
                 ),
             )
         console.print(f"{name}: {path} ({status(name).reason})", markup=False)
+    if by_hand:
+        raise InputError(
+            f"there is no single file to fetch; get {count(len(by_hand), 'file')} by hand: "
+            + "; ".join(by_hand)
+        )
     console.print("next: dawn weights list", markup=False)
+
+
+def _size(entry: "WeightFile") -> str:
+    return f"about {entry.megabytes:g} MB" if entry.megabytes else "size not known beforehand"
 
 
 @app.command()

@@ -22,6 +22,7 @@ from manifests.errors import InputError
 from manifests.parquet import part_writer, read_parquet, write_parquet
 from manifests.safe_sql import quoted
 from manifests.schema import FINGERPRINTS
+from manifests.split_counts import no_clips
 from manifests.store import Dataset
 from pipeline.dataset.card import AUDIO, FRAMES, dataset_name, write_card
 from pipeline.dataset.croissant import PARQUET, file_object, file_set
@@ -55,7 +56,7 @@ def export(root: str, out: Path, to: Layout, split: str) -> int:
         f"WHERE {where(splits)} ORDER BY clip_id",
     )
     if not table.num_rows:
-        raise InputError(f"{root}: has no accepted clip in split {split}")
+        raise no_clips(dataset, split, "--split all")
     clips: list[dict[str, Any]] = table.to_pylist()
     plan = stable_hash([VERSION, to, splits, dataset.info()["recipe_hash"], _plain(clips)])
     name = dataset_name(dataset)

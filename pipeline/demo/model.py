@@ -24,7 +24,7 @@ from pipeline.train.run import Resources
 TRAINED_STEPS = 120
 """Of a tiny flow generator: enough to see its loss fall, not to see a face."""
 SETTINGS = GenerateConfig(**SAMPLER)
-SECONDS = 3.0
+SECONDS = 2.0
 SYSTEM = "small model"
 BASELINES = ("real", "real-split", "static", "shuffled-audio")
 FILMED = "second"
@@ -35,7 +35,7 @@ name: demo
 size: 256
 skip_first: 1
 stride: 5
-max_frames: 75
+max_frames: 50
 metrics: [fd_pose, lip_audio, m_lmd, psnr, ssim, flicker, pose_std, face_rate, real_time_factor]
 """
 

@@ -12,6 +12,7 @@ from manifests.errors import InputError
 from manifests.location import Place, Where, is_uri, local_path
 from manifests.names import label_text, normalised
 from manifests.runs import RunFolder
+from manifests.split_counts import no_clips
 from manifests.store import Dataset
 from pipeline.ingest.sources import SPLITS, is_video
 
@@ -58,7 +59,7 @@ def _of_dataset(dataset: Dataset, split: str) -> tuple[list[Reference], str | No
         f"yaw_p95, pitch_p95 FROM clips WHERE accepted {which} ORDER BY clip_id",
     )
     if not found:
-        raise InputError(f"{dataset.uri}: has no accepted clip in split {split}")
+        raise no_clips(dataset, split, f"--reference {dataset.uri}:all")
     several = {row["source_name"] for row in found}
     alone = len(several) == len(found)  # a source's name means a clip only where it has one clip
     references = [

@@ -9,11 +9,12 @@ from manifests.catalog import rows
 from manifests.errors import InputError
 from manifests.location import Where
 from manifests.names import label_text, normalised
+from manifests.split_counts import no_clips
 from manifests.staging import at_hand
 from manifests.store import Dataset
 from pipeline.ingest.sources import SPLITS, beside
 
-LIST_COLUMNS = ("image", "audio", "name", "speaker")
+LIST_COLUMNS = ("image", "audio", "name", "speaker", "face")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class Item:
     image: str
     audio: str
     speaker: str | None = None
+    face: int | None = None
+    """Which of the image's faces, by size; None: the largest."""
     clip_id: str | None = None
     video_id: str | None = None
     frames: int = 0
@@ -58,10 +61,7 @@ def clip_items(dataset: Dataset, split: str) -> list[Item]:
         f"WHERE accepted {which} ORDER BY clip_id",
     )
     if not found:
-        raise InputError(
-            f"{dataset.uri}: has no accepted clip in split {split}; see what there is with "
-            f"`dawn dataset info {dataset.uri}`"
-        )
+        raise no_clips(dataset, split, "--split all")
     return [
         Item(
             name=row["clip_id"],
@@ -93,7 +93,7 @@ def _other(found: list[dict[str, Any]], place: int) -> dict[str, Any]:
 
 
 def list_items(path: Where) -> list[Item]:
-    """The pairs of a CSV list with columns image, audio and, if wanted, name and speaker.
+    """The pairs of a CSV list with columns image, audio and, if wanted, name, speaker and face.
 
     Paths are relative to the list; items have absolute ones, which whoever reads the run's rows
     later finds from anywhere. Raises InputError for a list that cannot be used.
@@ -109,7 +109,7 @@ def list_items(path: Where) -> list[Item]:
     if unknown or not {"image", "audio"} <= set(columns):
         fault = f"unknown column {unknown[0]!r}" if unknown else "no columns image and audio"
         raise InputError(
-            f"{path}: {fault}; a list has the columns {', '.join(LIST_COLUMNS)} (the last two "
+            f"{path}: {fault}; a list has the columns {', '.join(LIST_COLUMNS)} (the last three "
             "need not be there)"
         )
     items: dict[str, Item] = {}
@@ -125,7 +125,18 @@ def list_items(path: Where) -> list[Item]:
             image=str(beside(path, image)),
             audio=str(beside(path, audio)),
             speaker=label_text(row.get("speaker")),
+            face=_face(row.get("face"), f"{path}: row {number}"),
         )
     if not items:
         raise InputError(f"{path}: holds no pair; give at least one row")
     return list(items.values())
+
+
+def _face(text: str | None, where: str) -> int | None:
+    """The number of a face. Raises InputError for what is none."""
+    if not (text or "").strip():
+        return None
+    number = str(text).strip()
+    if not (number.isascii() and number.isdecimal() and 1 <= int(number) < 1000):
+        raise InputError(f"{where}: face {number!r}; give a number by size, 1 is the largest")
+    return int(number)

@@ -2,15 +2,19 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from PIL import Image
 from rich.console import Console
 
+from dawn.features.faces.picture import numbered, read_picture
 from dawn.sampling.generate import Made
+from dawn.sampling.portrait import Portrait
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.talking_head import Inputs, TalkingHead, check_out
 from dawn.sampling.writer import StreamedFile
@@ -31,6 +35,8 @@ class Single:
     out: Path | None
     """None: standard output, of a stream."""
     config: GenerateConfig = GenerateConfig()
+    face: int | None = None
+    """Which of several faces, by size; None: the largest, and a preview where there are others."""
     seed: int = 0
     device: str = "auto"
     max_seconds: float | None = None
@@ -60,12 +66,15 @@ def generate_one(request: Single) -> Made:
     model = TalkingHead(request.checkpoint, request.device, config.dtype)
     with quiet_libraries():
         inputs = model.read(
-            request.image, request.audio, config, max_seconds=request.max_seconds,
-            pose_from=request.pose_from, blink_from=request.blink_from,
+            request.image, request.audio, config, face=request.face,
+            max_seconds=request.max_seconds, pose_from=request.pose_from,
+            blink_from=request.blink_from,
         )  # fmt: skip
-    faces, output = inputs.portrait.faces, request.console
-    if faces > 1:
-        output.print(f"{request.image}: {faces} faces, the largest is used", markup=False)
+    output = request.console
+    for note in _several_faces(request, inputs.portrait):
+        output.print(f"{request.image}: {note}", markup=False)
+    for caution in inputs.portrait.cautions:
+        output.print(f"warning: {request.image}: {caution}", markup=False)
     with Progress("generate", inputs.work(config), output=output) as progress:
         if request.stream:
             return _stream(model, inputs, request, progress)
@@ -74,6 +83,28 @@ def generate_one(request: Single) -> Made:
             inputs, request.out, config, seed=request.seed, max_seconds=request.max_seconds,
             on_work=progress.advance,
         )  # fmt: skip
+
+
+def _several_faces(request: Single, portrait: Portrait) -> list[str]:
+    """Where there are several faces and none was chosen: how to choose, with a preview beside the
+    video, if that is a file.
+    """
+    if portrait.faces == 1 or portrait.boxes is None or request.face is not None:
+        return []
+    note = f"{portrait.faces} faces, the largest is used; choose another with --face N"
+    out = request.out
+    if out is None or (out.exists() and not out.is_file()):  # a pipe has nothing beside it
+        return [note]
+    preview = out.with_suffix(".faces.jpg")
+    shown = numbered(read_picture(request.image), list(portrait.boxes))
+    try:
+        with tempfile.TemporaryDirectory(prefix=".dawn-", dir=out.parent) as folder:
+            whole = Path(folder) / "faces.jpg"
+            Image.fromarray(shown).save(whole, quality=90)
+            whole.replace(preview)
+    except OSError as error:
+        raise InputError(f"{preview}: cannot be written: {error.strerror or error}") from error
+    return [f"{note}, numbered in {preview}"]
 
 
 def _stream(model: TalkingHead, inputs: Inputs, request: Single, progress: Progress) -> Made:

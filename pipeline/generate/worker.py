@@ -128,7 +128,7 @@ class Maker:
         with at_hand(where_of(item.audio)) as audio:
             voice = read_voice(audio, self._task.max_seconds)
         with at_hand(where_of(item.image)) as image:
-            portrait = find_portrait(read_picture(image), self._size, item.image)
+            portrait = find_portrait(read_picture(image), self._size, item.image, item.face)
         config = self._task.config
         changes = Changes(
             pose=still(voice.frames, 6) if config.pose == "still" else None,
@@ -203,6 +203,7 @@ def first_row(task: RunTask, item: Item) -> dict[str, Any]:
         "device": task.device,
         "dtype": config.dtype if made else "float32",
         "image": item.image,
+        "face": item.face,
         "audio": item.audio,
         "status": "failed",
     }

@@ -1,5 +1,6 @@
 """`dawn train`: settings from a preset, changes from the command line, one stage or all."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import yaml
 
 from dawn.training.config import RunSettings, Training, field_names
+from dawn.training.stage import DURATIONS, TIMED
 from dawn.training.stages import stage_named, stages
 from dawn.training.state import Checkpoints
 from dawn.training.task import plan
@@ -48,8 +50,13 @@ def run_train(options: TrainOptions) -> None:
     """Train one stage, or all in turn. Raises InputError for what cannot be."""
     if options.stage not in (*stages(), "all"):
         raise InputError(f"{options.stage}: give {', '.join(stages())} or all")
+    firsts = [stage.parts[0] for stage in stages().values() if stage.parts]
+    if options.stage == "all" and options.curriculum not in (None, "auto", *firsts):
+        raise InputError(f"--curriculum {options.curriculum}: for all stages give auto, or none")
     if options.minutes is not None:
         options = replace(options, pace=pace_of(options, options.minutes))
+    if said := how_long(options):
+        console.print(said, markup=False)
     if options.stage == "all":
         train_all(options)
         return
@@ -67,9 +74,6 @@ def train_all(options: TrainOptions) -> str:
     """The three stages, each handed the ones before; returns the model's folder."""
     model = RunFolder(options.out, INFO)
     lfg: str | None = None
-    firsts = [stage.parts[0] for stage in stages().values() if stage.parts]
-    if options.curriculum not in (None, "auto", *firsts):
-        raise InputError(f"--curriculum {options.curriculum}: for all stages give auto, or none")
     report = _report(options, list(stages()))
     for stage in stages():
         own = replace(_of_all(options, stage), lfg=lfg)
@@ -92,6 +96,53 @@ def _of_all(options: TrainOptions, stage: str) -> TrainOptions:
     if options.curriculum not in ("auto", *(stages()[stage].parts or ())):
         own = replace(own, curriculum=None)
     return own
+
+
+def shorthand(
+    changes: tuple[str, ...], *, steps: int | None, seed: int | None, minutes: float | None
+) -> tuple[str, ...]:
+    """The changes with what `--steps` and `--seed` stand for, for every stage.
+
+    Raises InputError where the same is also given in another way.
+    """
+    if steps is not None and minutes is not None:
+        raise InputError("--steps and --minutes: both say how many steps; give one of them")
+    found = list(changes)
+    for name, value in (("steps", steps), ("seed", seed)):
+        twice = [change for change in changes if re.match(rf"(\w+\.)?run\.{name}=", change)]
+        if value is not None and twice:
+            raise InputError(f"--{name} and --set {twice[0]}: both say it; give one of them")
+        found += [] if value is None else [f"run.{name}={value}"]
+    return tuple(found)
+
+
+def how_long(options: TrainOptions) -> str | None:
+    """One line on how long the preset takes, and which share of its steps this run has; None for
+    presets and stages of which that is not known.
+    """
+    if options.preset not in DURATIONS or options.stage not in (*TIMED, "all"):
+        return None
+    plain = TrainOptions(
+        stage="all", dataset="", out="", preset=options.preset, source=options.source
+    )
+    whole = sum(_steps(name, _of_all(plain, name)) for name in TIMED)
+    if options.stage == "all":
+        own = sum(_steps(name, _of_all(options, name)) for name in TIMED)
+    else:
+        own = _steps(options.stage, options)
+    said = f"the preset {options.preset} takes {DURATIONS[options.preset]} for all stages"
+    share = own / whole
+    return (
+        said if abs(share - 1) < 0.005 else f"{said}; this run has {_percent(share)} of its steps"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"about {share:.0%}".replace("%", " %") if share >= 0.01 else "less than 1 %"
+
+
+def _steps(stage: str, options: TrainOptions) -> int:
+    return sum(part.config.run.steps for part in runs_of(stage, options))
 
 
 def pace_of(options: TrainOptions, minutes: float) -> float:

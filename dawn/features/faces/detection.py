@@ -144,15 +144,30 @@ class FaceDetector:
                 faces.append(face)
         return sorted(faces, key=lambda face: (-_area(face.box), *face.box))
 
+    def find_all(self, image: NDArray[np.uint8], picture: NDArray[np.uint8]) -> list[Face]:
+        """The faces in a still `picture` (H, W, 3), of which `image` is the same or smaller: with
+        both models, since the short-range one is content with the large faces and takes small ones
+        that stand close for one. Largest first.
+        """
+        scale = picture.shape[1] / image.shape[1]
+        seen = [box * scale for model in self._models for box in self._boxes(model, image)]
+        faces: list[Face] = []
+        for face in sorted((confirm(picture, box) for box in seen), key=lambda f: not f.confirmed):
+            if all(overlap(face.box, other.box) < _SAME for other in faces):
+                faces.append(face)
+        return sorted(faces, key=lambda face: (-_area(face.box), *face.box))
+
     def detect(self, image: NDArray[np.uint8]) -> list[Box]:
         """BlazeFace's boxes in an RGB picture (H, W, 3), in its pixels, largest first."""
-        image = np.ascontiguousarray(image)
         for model in self._models:
-            found = model.process(image).detections or []
-            if found:
-                boxes = [_box(one, image.shape[1], image.shape[0]) for one in found]
-                return sorted(boxes, key=lambda box: (-_area(box), *box))
+            if boxes := self._boxes(model, image):
+                return boxes
         return []
+
+    def _boxes(self, model: Any, image: NDArray[np.uint8]) -> list[Box]:  # noqa: ANN401 - MediaPipe's
+        found = model.process(np.ascontiguousarray(image)).detections or []
+        boxes = [_box(one, image.shape[1], image.shape[0]) for one in found]
+        return sorted(boxes, key=lambda box: (-_area(box), *box))
 
 
 def confirm(picture: NDArray[np.uint8], box: Box) -> Face:

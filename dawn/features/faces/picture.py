@@ -1,8 +1,9 @@
 """A picture file as RGB, and the square of it that is animated: one way for making videos of a
-portrait and for judging them.
+portrait and for judging them. Faces are numbered by size: 1 is the largest.
 """
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dawn.features.faces.crop import CropConfig, Square, still_square
-from dawn.features.faces.detection import FaceDetector
+from dawn.features.faces.detection import Box, FaceDetector
 from dawn.features.video.container import open_media
 from manifests.errors import InputError
 from manifests.reasons import UnreadableVideoError
@@ -57,10 +58,8 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         raise InputError(f"{path}: cannot be read as a picture ({reason})") from error
 
 
-def face_square(picture: NDArray[np.uint8]) -> tuple[Square, int] | None:
-    """The square around the largest face of an RGB picture (H, W, 3), as clips of a dataset are
-    cropped, and how many faces there are; None where there is none.
-    """
+def find_faces(picture: NDArray[np.uint8]) -> list[Box]:
+    """The boxes of all faces of an RGB picture (H, W, 3), in its pixels, largest first."""
     height, width = picture.shape[:2]
     scale = min(1.0, _DETECT_SIDE / max(height, width))
     small = picture
@@ -68,11 +67,34 @@ def face_square(picture: NDArray[np.uint8]) -> tuple[Square, int] | None:
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(
             np.uint8, copy=False
         )
-    faces = FaceDetector(0.5).find(small, width, lambda: picture)
-    if not faces:
-        return None
-    sure = [face for face in faces if face.confirmed] or faces
-    return still_square(sure[0].box[None], width, height, CropConfig()), len(sure)
+    faces = FaceDetector(0.5).find_all(small, picture)
+    return [face.box for face in ([face for face in faces if face.confirmed] or faces)]
+
+
+def face_square(picture: NDArray[np.uint8], box: Box) -> Square:
+    """The square around a face of a picture (H, W, 3), as clips of a dataset are cropped."""
+    height, width = picture.shape[:2]
+    return still_square(box[None], width, height, CropConfig())
+
+
+def numbered(picture: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
+    """A copy of an RGB picture with boxes and their numbers from 1, no larger than a screen."""
+    scale = min(1.0, _DETECT_SIDE / max(picture.shape[:2]))
+    shown = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    line = max(2, round(max(shown.shape[:2]) / 400))
+    for number, box in enumerate(boxes, start=1):
+        x0, y0, x1, y1 = (round(float(corner) * scale) for corner in box)
+        for colour, width in (((0, 0, 0), 2 * line), ((255, 220, 0), line)):
+            cv2.rectangle(shown, (x0, y0), (x1, y1), colour, width)
+        height = max(14, (y1 - y0) // 3)
+        base = y0 - 3 * line if y0 > height + 4 * line else y0 + 2 * line + height
+        letters = cv2.getFontScaleFromHeight(cv2.FONT_HERSHEY_SIMPLEX, height, line)
+        for colour, width in (((0, 0, 0), 4 * line), ((255, 220, 0), 2 * line)):
+            cv2.putText(
+                shown, str(number), (x0 + 2 * line, base), cv2.FONT_HERSHEY_SIMPLEX, letters,
+                colour, width, cv2.LINE_AA,
+            )  # fmt: skip
+    return shown.astype(np.uint8, copy=False)
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:

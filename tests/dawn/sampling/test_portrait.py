@@ -6,10 +6,13 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial.transform import Rotation
 from skimage.data import astronaut
 
-from dawn.features.faces.picture import read_picture
-from dawn.sampling.portrait import find_portrait
+from dawn.features.faces.landmarks import following
+from dawn.features.faces.picture import numbered, read_picture
+from dawn.features.faces.pose import head_pose
+from dawn.sampling.portrait import cautions, find_portrait
 from manifests.errors import InputError
 from tests.hostile import Film, faces
 
@@ -47,6 +50,67 @@ def test_of_several_faces_the_largest_is_taken(person):
     assert portrait.faces == 2
     alone = find_portrait(person, 64)
     assert np.abs(portrait.picture.astype(int) - alone.picture).mean() < 30
+
+
+def test_a_face_is_chosen_by_its_number(person):
+    both = np.full((512, 930, 3), 90, np.uint8)
+    both[50:460, 4:414] = cv2.resize(person, (410, 410), interpolation=cv2.INTER_AREA)
+    both[:, 418:] = person
+    first, second = find_portrait(both, 64, face=1), find_portrait(both, 64, face=2)
+    assert (first.face, second.face) == (1, 2)
+    assert first.boxes[0, 0] > 418 > second.boxes[1, 2]
+    assert np.array_equal(first.picture, find_portrait(both, 64).picture)
+    assert not np.array_equal(first.picture, second.picture)
+    preview = numbered(both, list(first.boxes))
+    assert preview.shape == both.shape
+    for x0, y0, *_ in first.boxes.round().astype(int):
+        assert tuple(preview[y0, x0 + 20]) == (255, 220, 0)
+    with pytest.raises(InputError, match=r"^two.png: there is no face 3: 2 faces were"):
+        find_portrait(both, 64, "two.png", face=3)
+    with pytest.raises(InputError, match="there is no face 2: one face was found; give 1"):
+        find_portrait(person, 64, face=2)
+
+
+def test_all_five_people_of_a_group_are_found(shared):
+    group = read_picture(shared / "portraits/p5_pyfeat_multi_5people.jpg")
+    portraits = [find_portrait(group, 64, face=number) for number in range(1, 6)]
+    assert portraits[0].faces == 5
+    covered = [bool(portrait.cautions) for portrait in portraits]
+    assert covered == [False, False, False, True, False]  # one wears sunglasses
+    assert "sunglasses" in portraits[3].cautions[0]
+
+
+def test_bare_eyes_are_no_reason_for_a_warning(person):
+    assert find_portrait(person, 64).cautions == ()
+    assert find_portrait(person // 3, 64).cautions == ()  # at night
+
+
+@pytest.mark.parametrize(("strength", "warns"), [(1.0, True), (0.85, True), (0.25, False)])
+def test_glasses_are_noticed_where_they_are_dark(person, strength, warns):
+    portrait = find_portrait(person, 64)
+    x0, y0, x1, y1 = portrait.boxes[0]
+    glasses = person.copy()
+    for share in (0.3, 0.72):
+        at = (round(x0 + share * (x1 - x0)), round(y0 + 0.22 * (y1 - y0)))
+        axes = (round(0.19 * (x1 - x0)), round(0.16 * (y1 - y0)))
+        cv2.ellipse(glasses, at, axes, 0, 0, 360, (20, 20, 20), -1)
+    worn = cv2.addWeighted(glasses, strength, person, 1 - strength, 0)
+    assert bool(find_portrait(worn, 64).cautions) == warns
+
+
+def test_a_profile_is_noticed(person):
+    with following() as mesh:
+        points = mesh.detect(person)
+    middle, yaws = points.mean(axis=0), {}
+    for degrees in (0, 30, 70):
+        turn = Rotation.from_euler("y", degrees, degrees=True).as_matrix()
+        turned = ((points - middle) @ turn.T + middle).astype(np.float32)
+        yaw = float(head_pose(turned[None])[0][0, 0])
+        yaws[degrees] = yaw
+        assert any("from the side" in text for text in cautions(person, points, yaw)) == (
+            degrees == 70
+        )
+    assert abs(yaws[70] - yaws[0]) == pytest.approx(70, abs=3)
 
 
 def test_no_face_is_said(person):

@@ -1,9 +1,14 @@
+import dataclasses
+import hashlib
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from dawn.weights import enabling
 from dawn.weights_registry import REGISTRY
+from eval.metrics.catalogue import METRICS, weights_of
+from manifests.errors import InputError
 from pipeline.cli.app import app
 
 
@@ -32,12 +37,54 @@ def test_verify_tells_another_file_by_its_exit_code(folder: Path) -> None:
     assert CliRunner().invoke(app, ["weights", "verify", "vgg19"]).exit_code == 1
 
 
+def serve_from_disk(names: list[str], folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Files of these names have an address on this disk."""
+    for name in names:
+        source = folder / f"{name}.source"
+        source.write_bytes(name.encode())
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        entry = dataclasses.replace(REGISTRY[name], url=source.as_uri(), sha256=digest, member=None)
+        patch.setitem(REGISTRY, name, entry)
+
+
+def test_fetch_for_a_purpose_gets_what_it_needs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["syncnet_v2", "s3fd", "fid_inception", "mobilefacenet"]
+    serve_from_disk(names, tmp_path, monkeypatch)
+    answer = CliRunner().invoke(app, ["weights", "fetch", "--for", "lse", "--for", "fid", "s3fd"])
+    assert answer.exit_code == 0, answer.output
+    licences = [line for line in answer.output.splitlines() if line.startswith("licence of ")]
+    assert len(licences) == 4
+    assert "for research; about 54 MB" in licences[1]
+    assert answer.output.index(licences[-1]) < answer.output.index("s3fd: ")
+    for name in names:
+        assert (folder / REGISTRY[name].file_names[0]).read_text() == name
+
+
+def test_what_has_no_address_of_its_own_is_named(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"get 5 files by hand: .*dawn_a2v_128 from http") as found:
+        CliRunner().invoke(
+            app, ["weights", "fetch", "--for", "official-128"], catch_exceptions=False
+        )
+    assert "256" not in str(found.value)
+    for words in (["--for", "beauty"], []):
+        with pytest.raises(InputError, match=r"one of lse, av, fid, .*official-128|give names"):
+            CliRunner().invoke(app, ["weights", "fetch", *words], catch_exceptions=False)
+
+
+def test_every_metric_s_name_leads_to_its_weights() -> None:
+    for metric in METRICS:
+        for name in weights_of(metric):
+            assert name in enabling(metric.definition.name), metric.definition.name
+    assert set(enabling("csim")) == {"arcface", "mobilefacenet"}
+    assert enabling("lse_c_wholeframe") == ["syncnet_v2"]
+    assert enabling("fvd") == ["i3d_k400"]
+
+
 def test_fetch_shows_the_licence_and_keeps_what_is_there(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import dataclasses
-    import hashlib
-
     source = tmp_path / "elsewhere"
     source.write_bytes(b"x" * 99)
     entry = dataclasses.replace(

@@ -37,7 +37,7 @@ def wide_picture(path: Path) -> Path:
     return path
 
 
-def a_run(folder: Path, image: str, crop: np.ndarray) -> tuple[str, Path]:
+def a_run(folder: Path, image: str, crop: np.ndarray, face: int | None) -> tuple[str, Path]:
     """A run of one video that shows the crop throughout, and a folder with its real clip."""
     made = RunFolder(str(folder / "run"), "run.json")
     made.write_info({})
@@ -48,14 +48,16 @@ def a_run(folder: Path, image: str, crop: np.ndarray) -> tuple[str, Path]:
     row = {
         "run": "r", "system": "mine", "item": "a", "checkpoint": "abc", "seed": 0,
         "settings_hash": "s", "device": "cpu", "dtype": "float32", "image": image,
-        "audio": "a.wav", "video": "videos/a.mkv", "frames": 12, "status": "ok",
+        "face": face, "audio": "a.wav", "video": "videos/a.mkv", "frames": 12, "status": "ok",
     }  # fmt: skip
     made.write("generations", "a", [row])
     return str(folder / "run"), folder / "real"
 
 
-def csim(folder: Path, card: str, image: str, crop: np.ndarray) -> dict[tuple[str, str], Any]:
-    where, real = a_run(folder, image, crop)
+def csim(
+    folder: Path, card: str, image: str, crop: np.ndarray, face: int | None = None
+) -> dict[tuple[str, str], Any]:
+    where, real = a_run(folder, image, crop, face)
     wanted = options(
         folder / "out", card, real, run=where, metrics=f"{CSIM},psnr", trust_weights=("arcface",)
     )
@@ -71,6 +73,21 @@ def test_the_source_is_the_face_that_was_animated(tmp_path: Path, card: str, suf
     crop = find_portrait(read_picture(picture), 128).picture
     number = csim(tmp_path, card, str(picture), crop)["a", CSIM]
     assert number["value"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("face", [2, 3])
+def test_of_several_faces_it_is_the_chosen_one(tmp_path: Path, card: str, face: int) -> None:
+    wide = np.full((400, 800, 3), 90, np.uint8)
+    wide[:, :400] = cv2.resize(astronaut(), (400, 400), interpolation=cv2.INTER_AREA)
+    wide[60:360, 450:750] = cv2.resize(astronaut()[:, ::-1], (300, 300)) // 2
+    picture = tmp_path / "wide.png"
+    Image.fromarray(wide).save(picture)
+    crop = find_portrait(wide, 128, face=2).picture
+    number = csim(tmp_path, card, str(picture), crop, face)["a", CSIM]
+    if face == 2:  # the other face is its mirror image, which has 0.44
+        assert number["value"] == pytest.approx(1, abs=0.01)
+    else:
+        assert number["reason"] == "no_source"
 
 
 @pytest.mark.parametrize("fault", ["relative", "gone", "no face", "damaged"])

@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -267,6 +269,7 @@ def test_lists(model, inputs, tmp_path):
      ("image,audio\na\n", "row 1: give"), ("image,audio\na,b,c\n", "row 1: give"),
      ("image,audio\na.png,b.wav\na.png,b.wav\n", "row 2: a second 'a-b'"),
      ("image,audio,name\na.png,b.wav,José\na.png,c.wav,Jose\u0301 \n", "row 2: a second 'José'"),
+     ("image,audio,face\na,b,0\n", "row 1: face '0'; give a number by size"),
      ("image,audio\na,\x00\n", "image|cannot be read")],
 )  # fmt: skip
 def test_lists_that_cannot_be_used(tmp_path, text, says):
@@ -302,6 +305,63 @@ def test_one_video_the_same_for_the_same_seed(model, inputs, tmp_path):
     assert np.array_equal(a, b)
     assert not np.array_equal(a, c)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.mp4", "c.mp4", "new"]
+
+
+def two_faces(path: Path) -> Path:
+    """A large face on the right, a smaller one on the left."""
+    both = np.full((512, 930, 3), 90, np.uint8)
+    both[:, 418:] = astronaut()
+    both[50:460, 4:414] = cv2.resize(astronaut(), (410, 410), interpolation=cv2.INTER_AREA)
+    Image.fromarray(both).save(path)
+    return path
+
+
+def test_of_several_faces_one_is_chosen(model, inputs, tmp_path, capsys):
+    group = two_faces(tmp_path / "group.png")
+    (tmp_path / "out").mkdir()
+    wanted = single(model, inputs, tmp_path / "out/a.mp4", image=group, max_seconds=0.2)
+    generate_one(wanted)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 faces, the largest is used; choose another with --face N, numbered in " in said
+    with Image.open(tmp_path / "out/a.faces.jpg") as preview:
+        assert preview.size == (930, 512)
+    generate_one(replace(wanted, out=tmp_path / "out/b.mp4", face=2))
+    assert "faces" not in capsys.readouterr().out
+    assert not np.array_equal(decoded(tmp_path / "out/a.mp4"), decoded(tmp_path / "out/b.mp4"))
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["a.faces.jpg", "a.mp4", "b.mp4"]
+    with pytest.raises(InputError, match="there is no face 3: 2 faces were found") as caught:
+        generate_one(replace(wanted, out=tmp_path / "out/c.mp4", face=3))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out/c.mp4").exists()
+
+
+def test_a_list_chooses_faces(model, tmp_path):
+    two_faces(tmp_path / "group.png")
+    write_wav(tmp_path / "voice.wav", chirp(0.3, 16000), 16000)
+    path = tmp_path / "jobs.csv"
+    names = "".join(f"group.png,voice.wav,{name},{name}\n" for name in ("", 2, 3))
+    path.write_text("image,audio,name,face\n" + names.replace("wav,,", "wav,none,"))
+    here(ManyOptions(
+        config=CONFIG, checkpoint=model, list_=path, out=str(tmp_path / "run"), device="cpu"
+    ))  # fmt: skip
+    rows = {row["item"]: row for row in run_rows(tmp_path / "run")}
+    assert [rows[name]["face"] for name in ("none", "2", "3")] == [None, 2, 3]
+    assert {name for name, row in rows.items() if row["status"] == "ok"} == {"none", "2"}
+    assert "there is no face 3" in rows["3"]["detail"]
+
+
+def test_rows_of_before_there_were_faces_are_read_beside_those_of_now(tmp_path):
+    folder = RunFolder(str(tmp_path / "run"), "run.json")
+    row = {"run": "r", "system": "s", "settings_hash": "s", "seed": 0, "device": "cpu",
+           "dtype": "float32", "status": "ok"}  # fmt: skip
+    for item, face in (("a", 1), ("b", 2)):
+        folder.write("generations", item, [row | {"item": item, "face": face}])
+    part, _ = folder.parts("generations")
+    old = pq.read_table(part).drop_columns(["face"])
+    pq.write_table(old, part)
+    rows = folder.read("generations").to_pylist()
+    assert {row["item"]: row["face"] for row in rows} == {"a": None, "b": 2}
 
 
 def test_motion_of_another_clip(model, inputs, footage, tmp_path):

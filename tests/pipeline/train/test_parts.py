@@ -13,7 +13,15 @@ from dawn.training.stages import stage_named
 from dawn.training.task import begin_from
 from manifests.errors import InputError
 from manifests.store import Dataset
-from pipeline.train.command import TrainOptions, pace_of, run_train, runs_of, train_stage
+from pipeline.train.command import (
+    TrainOptions,
+    how_long,
+    pace_of,
+    run_train,
+    runs_of,
+    shorthand,
+    train_stage,
+)
 from pipeline.train.run import Resources
 from tests.small import SMALL_LFG
 
@@ -55,6 +63,44 @@ def test_the_small_preset_is_planned_to_take_eight_minutes() -> None:
             assert half.config.run.planned_s == pytest.approx(run.planned_s * pace)
     with pytest.raises(InputError, match="--minutes 8: the preset 128 has no plan of time"):
         run_train(replace(options("a2v", "128"), minutes=8))
+
+
+def test_steps_and_seed_are_short_for_settings() -> None:
+    given = {"steps": 100, "seed": 7, "minutes": None}
+    changes = shorthand(("run.lr=1e-4", "lfg.run.batch=2"), **given)
+    assert changes == ("run.lr=1e-4", "lfg.run.batch=2", "run.steps=100", "run.seed=7")
+    for stage, steps in (("lfg", [100, 225]), ("pbnet", [100])):
+        own = options(stage, changes=("run.steps=100", "run.seed=7"))
+        runs = [part.config.run for part in runs_of(stage, own)]
+        assert [run.steps for run in runs] == steps
+        assert {run.seed for run in runs} == {7}
+    assert shorthand(("run.steps=5",), steps=None, seed=1, minutes=2.0)[0] == "run.steps=5"
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "says"),
+    [(("run.steps=5",), {"steps": 9}, "--steps and --set run.steps=5"),
+     (("lfg.run.steps=5",), {"steps": 9}, "--steps and --set lfg.run.steps=5"),
+     (("a2v.run.seed=5",), {"seed": 9}, "--seed and --set a2v.run.seed=5"),
+     ((), {"steps": 9, "minutes": 2.0}, "--steps and --minutes")],
+)  # fmt: skip
+def test_what_says_the_same_twice_is_refused(changes, more, says) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=f"^{says}: both say"):
+        shorthand(changes, **({"steps": None, "seed": None, "minutes": None} | more))
+
+
+def test_how_long_it_takes_is_said_in_one_line() -> None:
+    whole = how_long(options("all"))
+    assert whole == (
+        "the preset tiny takes about an hour and a half on two CPU cores for all stages"
+    )
+    tenth = how_long(options("all", changes=("lfg.run.steps=400", "run.steps=130")))  # type: ignore[arg-type]
+    assert tenth == f"{whole}; this run has about 4 % of its steps"
+    assert how_long(options("pbnet")) == f"{whole}; this run has about 8 % of its steps"
+    assert "less than 1 %" in str(how_long(options("a2v", "128", changes=("run.steps=2",))))  # type: ignore[arg-type]
+    for preset in stage_named("lfg").presets():
+        assert preset == "paper" or how_long(options("all", preset)) is not None
+    assert "about 50 % of its steps" in str(how_long(replace(options("all", "small"), pace=0.5)))
 
 
 @pytest.mark.slow
