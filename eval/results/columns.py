@@ -58,9 +58,11 @@ class Grouping:
     others: int
     """Groups beyond the largest, which are left out."""
     sql: str
-    """The label as an expression over the column."""
+    """The label as an expression over `value`, which `source` gives."""
     how: str
     """How it was cut, for people."""
+    source: str = "SELECT clip_id, NULL AS value FROM clips"
+    """SQL that gives `clip_id` and `value`."""
 
 
 def grouping(by: By, values: Mapping[str, Any], unit: str = "") -> Grouping:
@@ -78,7 +80,7 @@ def grouping(by: By, values: Mapping[str, Any], unit: str = "") -> Grouping:
     )
     if numbers and (by.bounds or not few):
         return _of_numbers(by, known, len(values) - len(known), unit)
-    return _of_names(by, known, len(values) - len(known))
+    return _of_names(by, known, len(values) - len(known), numbers=numbers)
 
 
 def _nothing(value: Any) -> bool:  # noqa: ANN401 - a cell of a table
@@ -87,7 +89,7 @@ def _nothing(value: Any) -> bool:  # noqa: ANN401 - a cell of a table
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _of_names(by: By, known: Mapping[str, Any], unknown: int) -> Grouping:
+def _of_names(by: By, known: Mapping[str, Any], unknown: int, *, numbers: bool) -> Grouping:
     texts = {clip: _text(value) for clip, value in known.items()}
     sizes = Counter(texts.values())
     labels = sorted(sorted(sizes, key=lambda name: (-sizes[name], name))[:MOST])
@@ -98,7 +100,7 @@ def _of_names(by: By, known: Mapping[str, Any], unknown: int) -> Grouping:
         of_clip={clip: places[text] for clip, text in texts.items() if text in places},
         unknown=unknown,
         others=len(sizes) - len(labels),
-        sql="trim(value::VARCHAR)",
+        sql="format('{:g}', value::DOUBLE)" if numbers else "trim(value::VARCHAR)",
         how="by its values",
     )
 
@@ -106,7 +108,7 @@ def _of_names(by: By, known: Mapping[str, Any], unknown: int) -> Grouping:
 def _text(value: Any) -> str:  # noqa: ANN401 - a cell of a table
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value).strip()
+    return str(value).strip() if isinstance(value, str) else f"{value:g}"
 
 
 def _of_numbers(by: By, known: Mapping[str, float], unknown: int, unit: str) -> Grouping:

@@ -204,9 +204,7 @@ def _part(
     return Part(**part, value=estimate, low=low, high=high, real=real), side
 
 
-def _with_gaps(
-    row: Row, pairs: Sequence[tuple[str, str, int]], corrected: Sequence[Gap]
-) -> Row:
+def _with_gaps(row: Row, pairs: Sequence[tuple[str, str, int]], corrected: Sequence[Gap]) -> Row:
     found = [_between(a, b, corrected[place]) for a, b, place in pairs]
     found = [one for one in found if np.isfinite(one.gap)]
     if not found:

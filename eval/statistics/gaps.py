@@ -1,4 +1,4 @@
-"""Many differences looked at together: intervals that all hold at once, and p values for the search.
+"""Many differences looked at together: intervals that all hold at once, and p values of a search.
 
 Who looks at twenty metrics by three columns finds a large gap somewhere. The largest of all gaps,
 each in its own standard deviations, is therefore bootstrapped as well (the max statistic; Westfall
