@@ -1,10 +1,11 @@
 """`dawn evaluate`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from manifests.location import location
+from manifests.location import local_path, location
 from pipeline.cli.options import (
     Address,
     Device,
@@ -37,6 +38,14 @@ def evaluate(
     baseline: Annotated[
         str | None, typer.Option(help="real, real-split, static or shuffled-audio.")
     ] = None,
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LIST",
+            parser=local_path,
+            help="Only the clips that this CSV or Parquet names as clip_id.",
+        ),
+    ] = None,
     metrics: Metrics = None,
     protocol: Annotated[
         str, typer.Option(help="A card: default, dawn-paper, or a YAML file.")
@@ -65,7 +74,7 @@ def evaluate(
     run_evaluate(
         EvaluateOptions(
             reference=reference, out=out, run=run, videos=videos, baseline=baseline,
-            metrics=metrics, protocol=protocol, system=system,
+            clips=clips, metrics=metrics, protocol=protocol, system=system,
             trust_weights=tuple(trust_weights or ()), address=address, workers=workers,
             timeout_s=timeout_seconds, device=device, gpus_per_worker=gpus_per_worker,
         )
