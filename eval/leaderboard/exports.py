@@ -11,6 +11,8 @@ from typing import Any
 
 from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell
+from eval.leaderboard.fragility import as_dict as fragility_as_dict
+from eval.leaderboard.fragility import as_markdown as fragility_as_markdown
 from eval.leaderboard.groups import BOUNDS, Entry
 from eval.leaderboard.subgroups import as_dict as subgroups_as_dict
 from eval.leaderboard.subgroups import as_markdown as subgroups_as_markdown
@@ -99,7 +101,7 @@ def as_markdown(board: Board) -> str:
         lines += ["", *(f"- *{md_cell(e.name)}*: {BOUNDS[e.kind]}" for e in bounds), ""]
         lines += [*(f"- left out: {md_cell(line)}" for line in sheet.other), ""]
         lines += [*(f"- {md_cell(line)}" for line in sheet.devices), ""]
-        lines += subgroups_as_markdown(sheet)
+        lines += [*subgroups_as_markdown(sheet), *fragility_as_markdown(sheet)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -225,6 +227,7 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
         "summary": asdict(sheet.summary),
         "votes": votes_as_dict(sheet.votes) if sheet.votes else None,
         "subgroups": subgroups_as_dict(sheet.subgroups) if sheet.subgroups else None,
+        "sensitivity": fragility_as_dict(sheet.fragility) or None,
     }
 
 

@@ -8,6 +8,7 @@ from typing import get_args
 from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell, cost
 from eval.leaderboard.chart import bands, by_rank, column_of
+from eval.leaderboard.fragility import share, turned
 from eval.leaderboard.groups import BOUNDS
 from eval.leaderboard.overview import meaning
 from eval.leaderboard.packed import clip_data
@@ -43,6 +44,8 @@ def as_html(board: Board, remake: Sequence[str] = ()) -> str:
         gaps=_gaps,
         gap_sentence=gap_sentence,
         query_by=query_by,
+        turned=turned,
+        share=share,
         command=shlex.join,
         remake=shlex.join(remake),
     )

@@ -58,6 +58,21 @@ def evaluate(
             help="Accept this weights file though it is not the registered one (as a proxy).",
         ),
     ] = None,
+    sensitivity: Annotated[
+        bool,
+        typer.Option(
+            "--sensitivity",
+            help="Measure a share of the clips again under small changes: codec, crop, frame "
+            "rate, resize, sound.",
+        ),
+    ] = False,
+    share: Annotated[
+        float, typer.Option(help="Of the clips, with --sensitivity; at least 8 are taken.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses these clips.")] = 0,
+    changes: Annotated[
+        str | None, typer.Option(help="With --sensitivity, only these; comma-separated.")
+    ] = None,
     address: Address = None,
     workers: Workers = None,
     timeout_seconds: Timeout = 900.0,
@@ -70,6 +85,7 @@ def evaluate(
     Example: [bold]dawn evaluate --run runs/a --reference data:test --out results/a[/bold]
     """
     from pipeline.evaluate.command import EvaluateOptions, run_evaluate
+    from pipeline.evaluate.sensitivity import sensitivity_of
 
     run_evaluate(
         EvaluateOptions(
@@ -77,5 +93,6 @@ def evaluate(
             clips=clips, metrics=metrics, protocol=protocol, system=system,
             trust_weights=tuple(trust_weights or ()), address=address, workers=workers,
             timeout_s=timeout_seconds, device=device, gpus_per_worker=gpus_per_worker,
+            sensitivity=sensitivity_of(share, seed, changes) if sensitivity else None,
         )
     )  # fmt: skip

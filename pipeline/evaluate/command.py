@@ -25,6 +25,7 @@ from pipeline.cluster.tasks import Executor, OnDemand, OnRay
 from pipeline.dataset.columns import read_table
 from pipeline.evaluate.inputs import read_references, read_run, read_videos, reference_name
 from pipeline.evaluate.run import Evaluation, Summary, evaluate, prepare, results_folder
+from pipeline.evaluate.sensitivity import Sensitivity, measure_changes, report_changes
 from pipeline.progress import console
 
 ARROWS = {"higher": "↑", "lower": "↓", "closer": "→ real"}
@@ -55,6 +56,8 @@ class EvaluateOptions:
     timeout_s: float = 900.0
     device: str = "auto"
     gpus_per_worker: float | None = None
+    sensitivity: Sensitivity | None = None
+    """What is measured again under small changes, and stored beside the results."""
 
 
 def run_evaluate(options: EvaluateOptions, executor: Executor | None = None) -> None:
@@ -71,9 +74,13 @@ def run_evaluate(options: EvaluateOptions, executor: Executor | None = None) -> 
     executor = executor or OnDemand(lambda: _on_ray(options))
     try:
         summary = evaluate(job, folder, executor)
+        if options.sensitivity is not None:
+            measure_changes(job, folder, options.sensitivity, executor)
     finally:
         executor.close()
     report(folder, summary, job)
+    if options.sensitivity is not None:
+        report_changes(folder)
 
 
 def _on_ray(options: EvaluateOptions) -> OnRay:

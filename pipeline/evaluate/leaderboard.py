@@ -9,6 +9,7 @@ from eval.leaderboard.board import Board, BoardSettings, Sheet, make_board
 from eval.leaderboard.cells import measured
 from eval.leaderboard.exports import EXPORTS
 from eval.leaderboard.figure import as_picture
+from eval.leaderboard.fragility import with_fragility
 from eval.leaderboard.groups import Entry, grouped
 from eval.leaderboard.hub import model_cards, space_readme
 from eval.leaderboard.names import folder_names, public_command
@@ -72,6 +73,7 @@ def run_leaderboard(options: LeaderboardOptions) -> Where:
             f"--votes {options.votes}: no vote that counts compares two of these systems; they "
             "must have the names that they had when the study was made"
         )
+    board = with_fragility(board)
     if by:
         board = with_subgroups(board, by, options.fewest)
     if options.to == "model-card":
