@@ -12,6 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eval.results.scores import load_results
+from manifests.store import Dataset
+from pipeline.dataset.columns import read_table
+from pipeline.evaluate.groupings import groupings
 from tests.results_folders import write_results
 
 Dawn = Callable[..., subprocess.CompletedProcess[str]]
@@ -145,3 +149,15 @@ def test_bad_use(
     assert told.returncode == 2
     assert said in told.stderr
     assert len(told.stderr.strip().splitlines()) == 1
+
+
+def test_columns_come_from_the_dataset_of_the_real_clips(dataset: Dataset, tmp_path: Path) -> None:
+    ids = sorted(read_table(dataset.uri).column("length").values)  # type: ignore[union-attr]
+    clips = [{"clip_id": clip, "reference": f"{dataset.uri}/media/{clip}.mp4"} for clip in ids]
+    write_results(tmp_path / "a", {"psnr": np.arange(len(ids)) + 20.0}, clips=clips)
+    results = load_results(str(tmp_path / "a"))
+    turn, side, length = groupings(("yaw:-5,5", "split", "length:1"), None, [results])
+    assert turn.labels == ("up to -5°", "-5 to 5°", "over 5°")
+    assert turn.of_clip.keys() == length.of_clip.keys() == {*ids}
+    assert {*side.labels} <= {"train", "val", "test"}
+    assert "avg(pose[1])" in turn.source
