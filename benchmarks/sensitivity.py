@@ -4,8 +4,9 @@
     python -m benchmarks.sensitivity --document docs/metrics.md    # and writes it there
 
 The systems are the real clips encoded again (H.264 crf 28), a still picture, and the model that
-the package ships; without it, the real clips blurred. Everything is `dawn generate`'s, `dawn evaluate --sensitivity`'s and `dawn
-leaderboard`'s own code; metrics whose weights are absent have no line.
+the package ships; without it, the real clips blurred. Everything is `dawn generate`'s, `dawn
+evaluate --sensitivity`'s and `dawn leaderboard`'s own code; metrics whose weights are absent have
+no line.
 """
 
 import tempfile

@@ -1,4 +1,5 @@
 """What small changes do to a table's numbers and ranks: for the page and the exports."""
+# ruff: noqa: S608 - a text to be shown; nothing here runs it
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -7,7 +8,8 @@ from typing import Any
 from eval.leaderboard.board import Board, Sheet
 from eval.report.numbers import cell as md_cell
 from eval.report.numbers import number
-from eval.sensitivity.cards import Fragility, cards, fragility, load_changed, sentence
+from eval.sensitivity.cards import FOLDER, Fragility, cards, fragility, load_changed, sentence
+from manifests.safe_sql import parts_of
 
 
 def with_fragility(board: Board) -> Board:
@@ -38,6 +40,27 @@ def turned(sheet: Sheet, metrics: Sequence[str] | None = None) -> list[str]:
         if metrics is None or one.definition.name in metrics
         for pair in one.turned
     ]
+
+
+def query(sheet: Sheet) -> str:
+    """The effects on clips' means as SQL, from the folder that holds the results folders."""
+    there = {card.system for one in sheet.fragility for card in one.cards}
+    places = [entry.where for entry in sheet.entries if entry.name in there]
+    base = parts_of([f"{place}/metrics" for place in places])
+    other = parts_of([f"{place}/{FOLDER}" for place in places], "*/metrics/[!.]*.parquet")
+    return (
+        "WITH base AS (SELECT regexp_extract(filename, '^(.*)/metrics/', 1) AS results, *\n"
+        f"  FROM {base} WHERE clip_id IS NOT NULL),\n"
+        f"changed AS (SELECT regexp_extract(filename, '^(.*)/{FOLDER}/', 1) AS results,\n"
+        f"    regexp_extract(filename, '/{FOLDER}/([^/]*)/', 1) AS change, *\n"
+        f"  FROM {other} WHERE clip_id IS NOT NULL)\n"
+        "SELECT results, metric, change, avg(changed.value - base.value) AS moved,\n"
+        "       avg(coalesce(changed.reference - base.reference, 0)) AS real_moved,\n"
+        "       count(*) AS clips\n"
+        "FROM changed JOIN base USING (results, metric, clip_id)\n"
+        "WHERE changed.value IS NOT NULL AND base.value IS NOT NULL\n"
+        "GROUP BY results, metric, change ORDER BY results, metric, change"
+    )
 
 
 def share(value: float | None) -> str:

@@ -1,8 +1,11 @@
 """Planted fragile metrics and turned ranks are told, steady ones are not."""
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -50,7 +53,9 @@ def folders(tmp_path: Path) -> list[Path]:
     ]
 
 
-def test_what_is_fragile_and_what_is_turned(folders: list[Path]) -> None:
+def test_what_is_fragile_and_what_is_turned(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     board = make_board(grouped([load_results(str(f)) for f in folders]), BoardSettings(gallery=0))
     board = with_fragility(board)
     (sheet,) = json.loads(as_json(board))["sheets"]
@@ -76,6 +81,16 @@ def test_what_is_fragile_and_what_is_turned(folders: list[Path]) -> None:
     told = "PSNR: a before b is turned by H.264 crf 28 on both"
     assert told in as_markdown(board)
     page = as_html(board)
+    sql = re.search(r"WITH base AS.*?ORDER BY results, metric, change", unescape(page), re.S)
+    assert sql
+    monkeypatch.chdir(folders[0].parent)
+    with duckdb.connect() as connection:
+        moved = {row[:3]: row[3] for row in connection.sql(sql[0]).fetchall()}
+    for one in sheet["sensitivity"]:
+        for system, card in one["systems"].items():
+            for effect in card["effects"]:
+                key = system, one["metric"], effect["change"]
+                assert moved[key] == pytest.approx(effect["moved"], abs=1e-12)
     assert f"⚠ {told}" in page
     assert "How fragile is a number" in page
 

@@ -49,7 +49,7 @@ def footage(random: np.random.Generator, speakers: int, metrics: int) -> tuple:
 def test_without_a_gap_all_intervals_hold_together(speakers: int) -> None:
     """In 95 of 100 studies none of 20 gaps (5 metrics, 4 pairs of groups) is shown."""
     random = np.random.default_rng(speakers)
-    trials, whole, agree = 250, 0, 0
+    trials, whole, agree = 150, 0, 0
     for trial in range(trials):
         found = looked_at(*footage(random, speakers, 5), trial)
         assert len(found) == 20
@@ -63,7 +63,7 @@ def test_without_a_gap_all_intervals_hold_together(speakers: int) -> None:
 def test_a_planted_gap_is_found_and_covered() -> None:
     """Also by the interval of the largest gap, which was picked for being that."""
     random = np.random.default_rng(3)
-    trials, found, covered = 100, 0, 0
+    trials, found, covered = 60, 0, 0
     for trial in range(trials):
         values, columns, speakers = footage(random, 30, 5)
         values[2] += 2.5 * columns[0]
