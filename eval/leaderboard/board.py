@@ -21,6 +21,8 @@ from eval.metrics.interface import Definition, Status
 from eval.metrics.set_distances import SetDistance
 from eval.results.comparable import other_devices
 from eval.results.scores import Results, apart
+from eval.results.subgroups import Subgroups
+from eval.sensitivity.cards import Fragility
 from eval.statistics.intervals import FEW_SPEAKERS
 from eval.statistics.intervals import groups as drawn_together
 from eval.votes.report import VoteReport
@@ -99,6 +101,10 @@ class Sheet:
     missing: list[tuple[str, str]]
     """Bounds that nobody measured, and what each is."""
     queries: dict[str, str] = field(default_factory=dict)
+    subgroups: Subgroups | None = None
+    """Its numbers by columns of the clips; None where none was asked for."""
+    fragility: list[Fragility] = field(default_factory=list)
+    """What small changes do to its numbers, where results have that beside them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,13 @@ from typing import Any
 
 from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell
+from eval.leaderboard.fragility import as_dict as fragility_as_dict
+from eval.leaderboard.fragility import as_markdown as fragility_as_markdown
 from eval.leaderboard.groups import BOUNDS, Entry
+from eval.leaderboard.subgroups import as_dict as subgroups_as_dict
+from eval.leaderboard.subgroups import as_markdown as subgroups_as_markdown
 from eval.report.numbers import cell as md_cell
-from eval.report.numbers import code, finite, number
+from eval.report.numbers import code, finite, number, spreadsheet
 from eval.votes.report import as_dict as votes_as_dict
 from manifests.counting import count
 
@@ -50,7 +54,7 @@ def as_csv(board: Board) -> str:
         for entry, column, cell in _cells(sheet):
             definition = column.definition
             writer.writerow(
-                _plain(value)
+                spreadsheet(value)
                 for value in (
                     table, sheet.facts["reference"], sheet.facts["clip_list_hash"],
                     sheet.protocol_hash, entry.name, entry.kind, entry.where,
@@ -61,13 +65,6 @@ def as_csv(board: Board) -> str:
                 )
             )  # fmt: skip
     return file.getvalue()
-
-
-def _plain(value: object) -> object:
-    """Text that a spreadsheet would take for a formula is marked as text."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return "" if value is None else value
 
 
 def _cells(sheet: Sheet) -> Iterator[tuple[Entry, Column, Cell]]:
@@ -104,6 +101,7 @@ def as_markdown(board: Board) -> str:
         lines += ["", *(f"- *{md_cell(e.name)}*: {BOUNDS[e.kind]}" for e in bounds), ""]
         lines += [*(f"- left out: {md_cell(line)}" for line in sheet.other), ""]
         lines += [*(f"- {md_cell(line)}" for line in sheet.devices), ""]
+        lines += [*subgroups_as_markdown(sheet), *fragility_as_markdown(sheet)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -228,6 +226,8 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
         "queries": sheet.queries,
         "summary": asdict(sheet.summary),
         "votes": votes_as_dict(sheet.votes) if sheet.votes else None,
+        "subgroups": subgroups_as_dict(sheet.subgroups) if sheet.subgroups else None,
+        "sensitivity": fragility_as_dict(sheet.fragility) or None,
     }
 
 

@@ -8,11 +8,17 @@ from typing import get_args
 from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell, cost
 from eval.leaderboard.chart import bands, by_rank, column_of
+from eval.leaderboard.fragility import query as query_fragility
+from eval.leaderboard.fragility import share, turned
 from eval.leaderboard.groups import BOUNDS
 from eval.leaderboard.overview import meaning
 from eval.leaderboard.packed import clip_data
+from eval.leaderboard.subgroups import query as query_by
+from eval.leaderboard.subgroups import sentence as gap_sentence
+from eval.leaderboard.subgroups import shown as gaps_shown
 from eval.metrics.interface import Family
 from eval.report.page import fill
+from eval.results.subgroups import Between, Row
 from eval.votes.following import Following
 from eval.votes.report import sentences
 
@@ -36,6 +42,12 @@ def as_html(board: Board, remake: Sequence[str] = ()) -> str:
         vote_sentences=sentences,
         followed=_followed,
         meaning=meaning,
+        gaps=_gaps,
+        gap_sentence=gap_sentence,
+        query_by=query_by,
+        turned=turned,
+        query_fragility=query_fragility,
+        share=share,
         command=shlex.join,
         remake=shlex.join(remake),
     )
@@ -51,6 +63,11 @@ def _families(sheet: Sheet) -> list[str]:
 
 def _row_of(sheet: Sheet, system: str) -> int:
     return [entry.name for entry in sheet.entries].index(system)
+
+
+def _gaps(sheet: Sheet) -> list[tuple[Row, Between]]:
+    ranked = [entry.name for entry in sheet.entries if entry.ranked]
+    return gaps_shown(sheet.subgroups, ranked) if sheet.subgroups else []
 
 
 def _followed(sheet: Sheet, metric: str) -> Following | None:

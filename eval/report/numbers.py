@@ -42,6 +42,13 @@ def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def spreadsheet(value: object) -> object:
+    """Text that a spreadsheet would take for a formula is marked as text."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return "" if value is None else value
+
+
 def cell(text: object) -> str:
     """A name inside a Markdown table: on one line, nothing in it is markup."""
     return " ".join(str(text).split()).translate(_MARKDOWN)

@@ -52,6 +52,8 @@ class PairSpec:
     still: bool = False
     """Frame 0 throughout."""
     row: Mapping[str, Any] | None = None
+    change: str | None = None
+    """One of `eval.sensitivity.changes` that the generated video is measured under."""
 
     @property
     def image(self) -> str | None:

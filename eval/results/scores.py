@@ -143,9 +143,11 @@ _CLIP_COLUMNS = [
 ]  # fmt: skip
 
 
-def load_results(uri: str) -> Results:
-    """Read a folder of `dawn evaluate`. Raises InputError when it is none or is not finished."""
-    folder = RunFolder(uri, INFO)
+def load_results(uri: str, info_name: str = INFO) -> Results:
+    """Read a folder of `dawn evaluate`, whose info file has that name. Raises InputError when it is
+    none or is not finished.
+    """
+    folder = RunFolder(uri, info_name)
     info = folder.info()
     record_of(info, folder.uri)
     if not info.get("complete"):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from manifests.location import local_path, location
-from pipeline.cli.options import Root, Split
+from pipeline.cli.options import Root, Seed, Split
 
 app = typer.Typer(help="Inspect, check and compact a dataset.", no_args_is_help=True)
 
@@ -188,6 +188,30 @@ def filter_clips(
     from pipeline.dataset.subset import make_subset
 
     make_subset(root, where, out)
+
+
+@app.command()
+def stratify(
+    root: Root,
+    by: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN", help="language, head_turn, yaw:-10,10; repeatable: combinations."
+        ),
+    ],
+    quota: Annotated[int, typer.Option(min=1, help="Clips of each combination.")],
+    out: Annotated[Path, typer.Option(metavar="LIST", parser=local_path, help="The list, as CSV.")],
+    seed: Seed = 0,
+    split: Split = "test",
+) -> None:
+    """List test clips with as many of each kind as asked for; says where there are fewer.
+
+    The same dataset and seed give the same list. `dawn evaluate --clips` takes it.
+    Example: [bold]dawn dataset stratify data/ --by yaw:-10,10 --quota 20 --out list.csv[/bold]
+    """
+    from pipeline.dataset.stratify import stratify as write
+
+    write(root, by, quota, seed, out, split)
 
 
 @app.command()

@@ -1,10 +1,11 @@
 """`dawn evaluate`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from manifests.location import location
+from manifests.location import local_path, location
 from pipeline.cli.options import (
     Address,
     Device,
@@ -37,6 +38,14 @@ def evaluate(
     baseline: Annotated[
         str | None, typer.Option(help="real, real-split, static or shuffled-audio.")
     ] = None,
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LIST",
+            parser=local_path,
+            help="Only the clips that this CSV or Parquet names as clip_id.",
+        ),
+    ] = None,
     metrics: Metrics = None,
     protocol: Annotated[
         str, typer.Option(help="A card: default, dawn-paper, or a YAML file.")
@@ -48,6 +57,21 @@ def evaluate(
             metavar="NAME",
             help="Accept this weights file though it is not the registered one (as a proxy).",
         ),
+    ] = None,
+    sensitivity: Annotated[
+        bool,
+        typer.Option(
+            "--sensitivity",
+            help="Measure a share of the clips again under small changes: codec, crop, frame "
+            "rate, resize, sound.",
+        ),
+    ] = False,
+    share: Annotated[
+        float, typer.Option(help="Of the clips, with --sensitivity; at least 8 are taken.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses these clips.")] = 0,
+    changes: Annotated[
+        str | None, typer.Option(help="With --sensitivity, only these; comma-separated.")
     ] = None,
     address: Address = None,
     workers: Workers = None,
@@ -61,12 +85,14 @@ def evaluate(
     Example: [bold]dawn evaluate --run runs/a --reference data:test --out results/a[/bold]
     """
     from pipeline.evaluate.command import EvaluateOptions, run_evaluate
+    from pipeline.evaluate.sensitivity import sensitivity_of
 
     run_evaluate(
         EvaluateOptions(
             reference=reference, out=out, run=run, videos=videos, baseline=baseline,
-            metrics=metrics, protocol=protocol, system=system,
+            clips=clips, metrics=metrics, protocol=protocol, system=system,
             trust_weights=tuple(trust_weights or ()), address=address, workers=workers,
             timeout_s=timeout_seconds, device=device, gpus_per_worker=gpus_per_worker,
+            sensitivity=sensitivity_of(share, seed, changes) if sensitivity else None,
         )
     )  # fmt: skip

@@ -51,6 +51,26 @@ def leaderboard(
             metavar="STUDY", parser=local_path, help="Blind votes on these systems, of `dawn vote`."
         ),
     ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Numbers by a column of the clips, with gaps: language, head_turn, yaw:-10,10; "
+            "repeatable.",
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATASET|FILE",
+            parser=location,
+            help="Where --by finds columns: a dataset, or CSV or Parquet with clip_id; default: "
+            "the dataset of the real clips.",
+        ),
+    ] = None,
+    min_group: Annotated[
+        int, typer.Option(min=2, help="Clips of a group below which it has no number.")
+    ] = 10,
     to: Annotated[
         Layout,
         typer.Option(
@@ -88,5 +108,8 @@ def leaderboard(
             to=to.value,
             hub_dataset=hub_dataset,
             votes=votes,
+            by=tuple(by or ()),
+            labels=labels,
+            fewest=min_group,
         )
     )

@@ -2,7 +2,9 @@
 
 import datetime
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -10,17 +12,20 @@ from rich.table import Table
 from eval.metrics.catalogue import METRICS, select
 from eval.protocol.card import ProtocolCard, read_card
 from eval.results.conditions import Conditions
-from eval.results.pairing import BASELINES, Generated, baseline, match
+from eval.results.pairing import BASELINES, Generated, Reference, baseline, match
 from eval.results.stored import SET
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.location import Where, location, name_of
+from manifests.names import normalised
 from manifests.runs import RunFolder
 from pipeline.cluster.devices import check_device, told
 from pipeline.cluster.start import check_workers
 from pipeline.cluster.tasks import Executor, OnDemand, OnRay
+from pipeline.dataset.columns import read_table
 from pipeline.evaluate.inputs import read_references, read_run, read_videos, reference_name
 from pipeline.evaluate.run import Evaluation, Summary, evaluate, prepare, results_folder
+from pipeline.evaluate.sensitivity import Sensitivity, measure_changes, report_changes
 from pipeline.progress import console
 
 ARROWS = {"higher": "↑", "lower": "↓", "closer": "→ real"}
@@ -38,6 +43,8 @@ class EvaluateOptions:
     run: str | None = None
     videos: Where | None = None
     baseline: str | None = None
+    clips: Path | None = None
+    """Only the clips that this list names."""
     metrics: str | None = None
     protocol: str = "default"
     card: ProtocolCard | None = None
@@ -49,6 +56,8 @@ class EvaluateOptions:
     timeout_s: float = 900.0
     device: str = "auto"
     gpus_per_worker: float | None = None
+    sensitivity: Sensitivity | None = None
+    """What is measured again under small changes, and stored beside the results."""
 
 
 def run_evaluate(options: EvaluateOptions, executor: Executor | None = None) -> None:
@@ -65,9 +74,13 @@ def run_evaluate(options: EvaluateOptions, executor: Executor | None = None) -> 
     executor = executor or OnDemand(lambda: _on_ray(options))
     try:
         summary = evaluate(job, folder, executor)
+        if options.sensitivity is not None:
+            measure_changes(job, folder, options.sensitivity, executor)
     finally:
         executor.close()
     report(folder, summary, job)
+    if options.sensitivity is not None:
+        report_changes(folder)
 
 
 def _on_ray(options: EvaluateOptions) -> OnRay:
@@ -91,6 +104,8 @@ def plan(options: EvaluateOptions) -> Evaluation:
     if whole is not None:
         conditions.require_same(whole, wanted, options.protocol)
     references, dataset_hash = read_references(options.reference)
+    if options.clips is not None:
+        references = listed(references, options.clips)
     facts: dict[str, str | None] = {}
     if options.baseline is not None:
         if options.baseline not in BASELINES:
@@ -111,6 +126,21 @@ def plan(options: EvaluateOptions) -> Evaluation:
         baseline=options.baseline or facts.get("baseline"),
         command=("dawn", *sys.argv[1:]),
     )
+
+
+def listed(references: Sequence[Reference], clips: Path) -> list[Reference]:
+    """The real clips that a list names. Raises InputError where it names others."""
+    wanted = {normalised(str(row["clip_id"])) for row in read_table(str(clips)).rows}
+    if not wanted:
+        raise InputError(f"--clips {clips}: names no clip; give a list with a column clip_id")
+    found = [one for one in references if one.name in wanted]
+    lost = sorted(wanted - {one.name for one in found})
+    if lost:
+        raise InputError(
+            f"--clips {clips}: {count(len(lost), 'clip')} of {len(wanted)} are not in --reference, "
+            f"such as {lost[0]}"
+        )
+    return found
 
 
 def wanted_metrics(given: str | None, card: ProtocolCard) -> list[str]:

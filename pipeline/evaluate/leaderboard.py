@@ -9,17 +9,21 @@ from eval.leaderboard.board import Board, BoardSettings, Sheet, make_board
 from eval.leaderboard.cells import measured
 from eval.leaderboard.exports import EXPORTS
 from eval.leaderboard.figure import as_picture
+from eval.leaderboard.fragility import with_fragility
 from eval.leaderboard.groups import Entry, grouped
 from eval.leaderboard.hub import model_cards, space_readme
 from eval.leaderboard.names import folder_names, public_command
 from eval.leaderboard.page import as_html
+from eval.leaderboard.subgroups import CSV, as_csv, with_subgroups
 from eval.protocol.card import read_card
 from eval.results.scores import Results, load_results
+from eval.results.subgroups import FEWEST
 from eval.votes.table import counted
 from manifests.atomic_write import write_whole
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.location import Place, Where, inside, name_of, where_of
+from pipeline.evaluate.groupings import groupings
 from pipeline.progress import Progress, console
 from pipeline.votes.study import Study
 
@@ -44,6 +48,11 @@ class LeaderboardOptions:
     """The benchmark's name on the Hub, for model cards."""
     votes: Path | None = None
     """A study of `dawn vote`."""
+    by: tuple[str, ...] = ()
+    """Columns of the clips, as `--by` spells them."""
+    labels: str | None = None
+    """Where these columns come from; by default the dataset of the real clips."""
+    fewest: int = FEWEST
 
 
 def run_leaderboard(options: LeaderboardOptions) -> Where:
@@ -55,6 +64,7 @@ def run_leaderboard(options: LeaderboardOptions) -> Where:
         found = _under(options.protocol, found)
     groups = grouped(found, where)
     votes = counted(Study(options.votes).rows()) if options.votes is not None else None
+    by = groupings(options.by, options.labels, found)
     steps = sum(len(measured(group.entries)) + 1 for group in groups)
     with Progress("compare", steps) as progress:
         board = make_board(groups, options.settings, lambda _: progress.advance(1), votes)
@@ -63,11 +73,16 @@ def run_leaderboard(options: LeaderboardOptions) -> Where:
             f"--votes {options.votes}: no vote that counts compares two of these systems; they "
             "must have the names that they had when the study was made"
         )
+    board = with_fragility(board)
+    if by:
+        board = with_subgroups(board, by, options.fewest)
     if options.to == "model-card":
         return _write_cards(board, options, out)
     files: dict[str, str | bytes] = {PAGE: as_html(board, public_command(options.command))}
     files |= {name: writer(board) for name, writer in EXPORTS.values()}
     files |= {f"leaderboard.{kind}": as_picture(board, kind) for kind in PICTURES}
+    if by:
+        files[CSV] = as_csv(board)
     if options.to == "hf-space":
         files[SPACE_CARD] = space_readme(board)
     for name, content in files.items():
@@ -129,7 +144,7 @@ def check_out(out: Where) -> None:
 
 def _ours(path: str) -> bool:
     name = name_of(path)
-    files = {PAGE, SPACE_CARD, *(file for file, _ in EXPORTS.values())}
+    files = {PAGE, SPACE_CARD, CSV, *(file for file, _ in EXPORTS.values())}
     files |= {f"leaderboard.{kind}" for kind in PICTURES}
     return name.startswith(".") or name in files
 

@@ -27,6 +27,7 @@ from eval.results.measuring import (
 )
 from eval.results.pairing import PairSpec
 from eval.results.stored import INFO
+from eval.sensitivity.changes import CHANGES, changed
 from manifests.errors import InputError
 from manifests.location import Place, is_uri
 from manifests.runs import RunFolder
@@ -123,6 +124,8 @@ def _pair(spec: PairSpec, settings: ClipSettings, scratch: Path) -> Pair:
     sound = None if spec.sound is None else Place.of(spec.sound).fetched(scratch / "sound")
     video = Place.of(spec.video).fetched(scratch / "generated")
     generated = Clip(video, settings, sound=sound, still=spec.still)
+    if spec.change is not None:
+        generated = changed(generated, CHANGES[spec.change], scratch / "changed.mkv")
     reference = Clip(Place.of(spec.reference.video).fetched(scratch / "reference"), settings)
     image = None if spec.image is None else _picture(spec.image, scratch)
     return Pair(spec.clip_id, generated, reference, image, spec.row)

@@ -1,0 +1,1 @@
+"""How fragile a number is: the same videos, changed a little, measured again."""
