@@ -8,7 +8,7 @@ sets depend on how many clips there are, and are not compared between groups.
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,11 +180,11 @@ def _part(
     columns of `times` that they have.
     """
     who, of_clip = np.unique(drawn.of_clip[places], return_inverse=True)
-    part = {"group": label, "clips": len(chosen), "speakers": len(who)}
+    part = Part(group=label, clips=len(chosen), speakers=len(who))
     if len(chosen) < fewest or len(who) < FEW_SPEAKERS:
         unit = count(len(who), "speaker") if drawn.by_speaker else None
         why = " of ".join(filter(None, [count(len(chosen), "clip"), unit]))
-        return Part(**part, why=f"too few: {why}"), None
+        return replace(part, why=f"too few: {why}"), None
     values, items = scores.values[chosen], scores.items[chosen]
     number = statistic_of(scores.metric, values, items)
     whole, mine = np.ones((1, len(chosen))), times[:, places]
@@ -201,7 +201,7 @@ def _part(
         )
     else:
         side = Side(estimate=estimate, replicates=replicates, speakers=own.effective)
-    return Part(**part, value=estimate, low=low, high=high, real=real), side
+    return replace(part, value=estimate, low=low, high=high, real=real), side
 
 
 def _with_gaps(row: Row, pairs: Sequence[tuple[str, str, int]], corrected: Sequence[Gap]) -> Row:

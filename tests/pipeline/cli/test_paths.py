@@ -19,13 +19,13 @@ TEXT = (str, Path, str | None, Path | None, list[str], list[Path], list[str] | N
 NO_PATHS = {
     "train": {"stage", "preset", "source", "change", "curriculum", "address"},
     "ingest": {"address", "device"},
-    "evaluate": {"baseline", "metrics", "system", "trust_weights", "address", "device"},
+    "evaluate": {"baseline", "metrics", "system", "trust_weights", "address", "device", "changes"},
     "query": {"sql", "output"},
     "generate": {"split", "baseline", "system", "address", "method", "pose", "blink", "device",
                  "dtype", "noise"},
     "serve": {"host", "device", "dtype"},
     "view": {"device"},
-    "leaderboard": {"title", "gallery_metric"},
+    "leaderboard": {"title", "gallery_metric", "by", "hub_dataset"},
     "regress": {"report"},
     "regress accept": {"reason"},
     "eval-checkpoint": {"split", "metrics", "system", "report", "address", "device"},
@@ -38,7 +38,10 @@ NO_PATHS = {
     "config template": {"command", "preset"},
     "config schema": {"command"},
     "config validate": {"command"},
-    "weights fetch": {"names"},
+    "weights fetch": {"names", "purposes"},
+    "vote make": {"title", "questions"},
+    "vote serve": {"host"},
+    "dataset stratify": {"by", "where"},
     "weights verify": {"names"},
 }  # fmt: skip
 """Text that names no place."""
@@ -74,6 +77,8 @@ def test_every_text_of_a_command_is_a_place_or_known_to_be_none(
     for param in command.params:
         if param.name in text and param.param_type_name == "option":
             words += [param.opts[0], "x/y"]
+        elif param.required and param.param_type_name == "option":
+            words += [param.opts[0], "3"]
     words += ["x/y" for param in command.params if param.param_type_name == "argument"]
     given = command.make_context(name, words).params
     typed = NO_PATHS.get(name, set()) | READ_BY_THE_COMMAND.get(name, set())
