@@ -41,7 +41,7 @@ NO_PATHS = {
     "weights fetch": {"names", "purposes"},
     "vote make": {"title", "questions"},
     "vote serve": {"host"},
-    "dataset stratify": {"by", "where"},
+    "dataset stratify": {"by", "split"},
     "weights verify": {"names"},
 }  # fmt: skip
 """Text that names no place."""
