@@ -27,7 +27,7 @@ test: check
 
 # Three nodes that share nothing but a bucket, from footage to a leaderboard.
 test-cluster: install
-	$(BIN)/python -m pytest -m '' -n 0 tests/test_cluster.py
+	DAWN_CLUSTER=1 $(BIN)/python -m pytest -m '' -n 0 tests/test_cluster.py
 
 # Every benchmark with its defaults, which takes hours; `make bench ARGS=--smoke` shows that they run.
 bench: install

@@ -1,6 +1,7 @@
 """Nodes that share nothing but a bucket make what one machine makes, as a user has it made."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,11 +32,13 @@ from tests.pipeline.test_object_store import upload
 CARD = "name: small\nsize: 128\nstride: 3\n"
 SMALL = "use_weights: false\n"
 
+pytestmark = pytest.mark.skipif(
+    "DAWN_CLUSTER" not in os.environ, reason="starts three nodes: make test-cluster"
+)
+
 
 @pytest.fixture(scope="module")
 def nodes(s3: dict[str, str]) -> Iterator[dict[str, str]]:
-    import os
-
     environment = {**os.environ, **s3, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
     with nodes_that_share_nothing(environment) as joined:
         yield joined
