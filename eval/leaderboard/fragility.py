@@ -8,7 +8,15 @@ from typing import Any
 from eval.leaderboard.board import Board, Sheet
 from eval.report.numbers import cell as md_cell
 from eval.report.numbers import number
-from eval.sensitivity.cards import FOLDER, Fragility, cards, fragility, load_changed, sentence
+from eval.sensitivity.cards import (
+    FOLDER,
+    Fragility,
+    Neighbours,
+    cards,
+    fragility,
+    load_changed,
+    sentence,
+)
 from manifests.safe_sql import parts_of
 
 
@@ -33,13 +41,24 @@ def _of(sheet: Sheet) -> list[Fragility]:
 
 
 def turned(sheet: Sheet, metrics: Sequence[str] | None = None) -> list[str]:
-    """Ranks that a change turns, in words; of some metrics where these are named."""
+    """Ranks that a change turns, in words; of some metrics where these are named. Systems that
+    share a rank have none to turn.
+    """
     return [
         sentence(one.definition, pair)
         for one in sheet.fragility
         if metrics is None or one.definition.name in metrics
         for pair in one.turned
+        if not share_rank(sheet, one, pair)
     ]
+
+
+def share_rank(sheet: Sheet, one: Fragility, pair: Neighbours) -> bool:
+    """Whether the paired test does not tell two neighbours apart."""
+    names = [entry.name for entry in sheet.entries]
+    column = next(c for c in sheet.columns if c.definition.name == one.definition.name)
+    ranks = {c.rank for who in (pair.first, pair.second) if (c := column.cells[names.index(who)])}
+    return len(ranks) == 1
 
 
 def query(sheet: Sheet) -> str:

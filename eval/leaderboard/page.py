@@ -9,7 +9,7 @@ from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell, cost
 from eval.leaderboard.chart import bands, by_rank, column_of
 from eval.leaderboard.fragility import query as query_fragility
-from eval.leaderboard.fragility import share, turned
+from eval.leaderboard.fragility import share, share_rank, turned
 from eval.leaderboard.groups import BOUNDS
 from eval.leaderboard.overview import meaning
 from eval.leaderboard.packed import clip_data
@@ -46,6 +46,7 @@ def as_html(board: Board, remake: Sequence[str] = ()) -> str:
         gap_sentence=gap_sentence,
         query_by=query_by,
         turned=turned,
+        share_rank=share_rank,
         query_fragility=query_fragility,
         share=share,
         command=shlex.join,

@@ -105,7 +105,7 @@ class Subgroups:
     def sentences(self) -> list[str]:
         """How to read it."""
         unit = "speakers" if self.by_speaker else "clips, as speakers are few or not known"
-        who = f" of {FEW_SPEAKERS} speakers" if self.by_speaker else ""
+        who = f" or {FEW_SPEAKERS} speakers" if self.by_speaker else ""
         said = [
             f"A group of fewer than {count(self.fewest, 'clip')}{who} has no number.",
             "Intervals of groups are 95 % each; those of gaps hold together at 95 % for all "

@@ -233,9 +233,6 @@ def _neighbours(first: Card, second: Card) -> Neighbours:
 
 def sentence(definition: Definition, pair: Neighbours) -> str:
     """A turned rank in words."""
-    parts = []
-    if pair.alike:
-        parts.append(f"turned by {', '.join(pair.alike)} on both")
-    if pair.alone:
-        parts.append(f"by {', '.join(pair.alone)} on one of them")
-    return f"{definition.title}: {pair.first} before {pair.second} is {', and '.join(parts)}"
+    parts = [f"by {', '.join(pair.alike)} on both"] if pair.alike else []
+    parts += [f"by {', '.join(pair.alone)} on one of them"] if pair.alone else []
+    return f"{definition.title}: {pair.first} before {pair.second} is turned {', and '.join(parts)}"
