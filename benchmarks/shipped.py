@@ -5,7 +5,7 @@
 
 Renders test people, makes a video of each from its first frame and its sound, and measures these
 with `dawn generate`'s and `dawn evaluate`'s own code, beside the footage and a still picture. The
-numbers of the card are in `dawn/pretrained/small/measured.json`; a number that differs from its
+numbers of the card are in `dawn/pretrained/small.json`; a number that differs from its
 card's by more than TOLERANCE is told, with exit code 1. With --smoke one short video is made.
 """
 
@@ -30,7 +30,6 @@ from pipeline.generate.worker import Maker
 PEOPLE = (11, 12, 14)
 """Rendered people that training and the choice of checkpoints never saw."""
 METRICS = "lip_audio,blink_rate,csim,m_lmd,psnr,ssim,pose_std,face_rate"
-MEASURED = "measured.json"
 TOLERANCE = 0.05
 """Of a number's size: another processor rounds differently, and what is rendered follows."""
 
@@ -79,7 +78,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--model", type=Path, default=SMALL)
     parser.add_argument("--pack", type=Path, help="write a half-precision copy and its numbers")
-    parser.add_argument("--seconds", type=float, default=16.0, help="length of each video")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of each video")
     parser.add_argument("--steps", type=int, default=SAMPLER["steps"], help="denoising steps")
     parser.add_argument("--out", type=Path, help="where to work; kept. Else a temporary folder")
     options = parse(parser, seconds=2.0, steps=1)
@@ -88,7 +87,7 @@ def main() -> None:
         options.model = options.pack
     with tempfile.TemporaryDirectory() as scratch:
         found = measure(options.model, options.out or Path(scratch), options.seconds, options.steps)
-    path = options.model / MEASURED
+    path = options.model.with_suffix(".json")
     if options.pack:
         path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

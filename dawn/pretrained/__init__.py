@@ -19,7 +19,6 @@ def sampler_of(model: Path | str) -> dict[str, Any]:
 
 EXPECT = (
     "no --checkpoint: the small model that comes with the package (128 pixels, trained on rendered "
-    "people): lips follow the voice, heads move, eyes blink; a real face comes out soft, and as "
-    "well as it resembles a frontal portrait"
+    "people alone): lips follow the voice, heads move, eyes blink; real faces bend as they turn"
 )
 """What is said when it is used for want of another."""
