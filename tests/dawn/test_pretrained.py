@@ -31,8 +31,10 @@ def test_it_is_small_and_what_its_cards_say() -> None:
     assert [card.stage for _, card in cards] == ["lfg", "a2v", "pbnet"]
     for folder, card in cards:
         verify(folder, card)
-    told = json.loads(SMALL.with_suffix(".json").read_text())["model"]
-    assert told["lip_audio_corr"] >= 0.5
+    measured = json.loads(SMALL.with_suffix(".json").read_text())
+    told, real = measured["model"], measured["footage"]
+    assert told["lip_audio_corr"] >= 0.7
+    assert abs(told["blink_rate"] - real["blink_rate"]) < 0.4 * real["blink_rate"]
     text = (SMALL / "README.md").read_text()
     for _, card in cards:
         assert card.sha256[:16] in text
@@ -59,15 +61,15 @@ def test_lips_follow_the_voice(person: tuple[Path, Path]) -> None:
     assert correlation(opening_of(made.frames), heard) >= 0.4  # of a still picture about 0
 
 
-def test_it_blinks_about_as_often_as_people(person: tuple[Path, Path]) -> None:
+def test_it_blinks_and_not_all_the_time(person: tuple[Path, Path]) -> None:
     video, picture = person
     model = dawn.load(device="cpu").load()
     portrait = find_portrait(np.asarray(Image.open(picture)), 128)
     sound = voice_features(read_voice(video).samples, "log_mel")
     counts = []
-    for seed in range(4):
+    for seed in range(8):
         _, eyes = complete(Changes(), model, portrait, sound, seed)
         counts.append(len(find_blinks(eyes + portrait.eyes)))
     rate = float(np.mean(counts)) / (len(sound) / FPS)
-    assert 0.6 * 0.39 <= rate <= 1.4 * 0.39  # the footage's, docs/performance.md
+    assert 0.1 <= rate <= 0.6  # the footage has 0.39 (docs/performance.md); its card says how far
     assert len(set(counts)) > 1
