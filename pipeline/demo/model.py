@@ -103,7 +103,8 @@ def _film(out: Path, dataset: Dataset) -> Path:
     real = Path(dataset.path) / shown_one["video_path"]
     frames = round(SECONDS * 25)
     portrait = next(picture for _, picture in read_frames(real, probe(real), 0, 1))
-    generated = shown(out / "videos" / "videos" / f"{clip}.mp4", frames)
+    made = next((out / "videos" / "videos").glob(f"{clip}*.mp4"))  # its name ends with a hash
+    generated = shown(made, frames)
     voice = read_voice(real, SECONDS)
     write_film(path, portrait, generated, shown(real, frames), voice.samples)
     console.print(f"film: {path}", markup=False)
