@@ -95,7 +95,6 @@ def short(self, name, source="code"):
 Stage.preset = short
 demo_model.TRAINED_STEPS = 2
 demo_model.SETTINGS = replace(demo_model.SETTINGS, steps=1, guidance=1.0)
-demo_model.SECONDS = 1.0
 demo_run.SECONDS = 3.6
 
 if __name__ == "__main__":  # not in the processes that read samples
