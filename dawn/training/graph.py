@@ -1,7 +1,7 @@
 """A pass forward and backward as one CUDA graph: thousands of launches become one.
 
-A small network's step is a queue of short kernels that Python cannot fill: at 128 pixels A2V's has
-7,300. A graph replays them with other numbers in the same memory
+A small network's step is a queue of short kernels that Python cannot fill. A graph replays them
+with other numbers in the same memory
 (https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture).
 """
 

@@ -4,6 +4,7 @@ measured beside real ones and beside a still picture, and a film to look at firs
 
 from pathlib import Path
 
+from dawn.features.rates import FPS
 from dawn.features.video.decode import read_frames
 from dawn.features.video.probe import probe
 from dawn.pretrained import SAMPLER, SMALL
@@ -11,12 +12,15 @@ from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.voice import read_voice
 from dawn.training.record import METRICS
 from manifests.catalog import rows
+from manifests.errors import InputError
 from manifests.parquet import read_parquet
+from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.demo.film import shown, write_film
 from pipeline.evaluate.command import EvaluateOptions, run_evaluate
 from pipeline.evaluate.leaderboard import make_leaderboard
 from pipeline.generate.command import ManyOptions, generate_many
+from pipeline.info_names import GENERATIONS
 from pipeline.progress import console
 from pipeline.train.command import TrainOptions, train_stage
 from pipeline.train.run import Resources
@@ -93,19 +97,23 @@ def _train(out: Path, dataset: Dataset) -> None:
 
 def _film(out: Path, dataset: Dataset) -> Path:
     """Portrait, generated and real video of one person beside each other."""
-    accepted = rows(
+    kept = rows(
         dataset,
         "SELECT clip_id, video_path, sources[1] AS source FROM clips JOIN videos USING (video_id) "
         "WHERE accepted ORDER BY clip_id",
     )
-    shown_one = next((r for r in accepted if Path(r["source"]).stem == FILMED), accepted[0])
-    clip, path = shown_one["clip_id"], out / "film.mp4"
-    real = Path(dataset.path) / shown_one["video_path"]
-    frames = round(SECONDS * 25)
+    run = RunFolder(str(out / "videos"), GENERATIONS)
+    items = run.read("generations", ["clip_id", "video", "status"]).to_pylist()
+    made = {row["clip_id"]: row["video"] for row in items if row["status"] == "ok"}
+    there = [row for row in kept if row["clip_id"] in made]
+    if not there:
+        raise InputError(f"{run.uri}: holds no video; remove it and run the same command again")
+    filmed = next((row for row in there if Path(row["source"]).stem == FILMED), there[0])
+    path, real = out / "film.mp4", Path(dataset.path) / filmed["video_path"]
+    video = out / "videos" / made[filmed["clip_id"]]
+    frames = round(SECONDS * FPS)
     portrait = next(picture for _, picture in read_frames(real, probe(real), 0, 1))
-    made = next((out / "videos" / "videos").glob(f"{clip}*.mp4"))  # its name ends with a hash
-    generated = shown(made, frames)
     voice = read_voice(real, SECONDS)
-    write_film(path, portrait, generated, shown(real, frames), voice.samples)
+    write_film(path, portrait, shown(video, frames), shown(real, frames), voice.samples)
     console.print(f"film: {path}", markup=False)
     return path
