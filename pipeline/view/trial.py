@@ -1,6 +1,7 @@
 """A model to try: portraits and voices that were sent, and the videos being made of them."""
 
 import asyncio
+import logging
 import secrets
 import shutil
 import subprocess
@@ -208,7 +209,8 @@ class Trial:
             job.fault, job.state = str(error).replace(str(sound), "the voice"), "failed"
         except Exception:
             job.fault, job.state = "the video could not be made; the terminal says why", "failed"
-            raise
+            # The thread's future keeps what it raises to itself.
+            logging.getLogger(__name__).exception("a video could not be made")
 
 
 async def pieces(job: Job) -> AsyncIterator[bytes]:

@@ -82,6 +82,19 @@ def test_a_portrait_and_a_voice_become_a_video(ask, voice, trial):
     assert not np.array_equal(other, frames)  # the head is held
 
 
+def test_a_fault_of_ours_is_told_in_the_terminal(ask, voice, trial, monkeypatch, caplog):
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a wheel came off")
+
+    monkeypatch.setattr(trial.model, "write_stream", broken)
+    name = ask("/try/videos", "POST", json={**sent(ask, voice), "steps": STEPS}).json()["video"]
+    told = finished(ask, name)
+    assert told["state"] == "failed"
+    assert told["fault"] == "the video could not be made; the terminal says why"
+    while "a wheel came off" not in caplog.text:  # the state is set first
+        time.sleep(0.05)
+
+
 def test_a_video_that_nobody_wants_is_stopped(ask, tmp_path):
     path = tmp_path / "long.wav"
     write_wav(path, chirp(50.0, 16000), 16000)
