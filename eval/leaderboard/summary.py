@@ -255,7 +255,9 @@ def _of_bounds(against: Sequence[Against]) -> list[str]:
     for found in [one for one in against if one.kind == kind][:_NAMED]:
         total = len(found.better) + len(found.worse) + len(found.undecided)
         many = f"{len(found.better) or 'none'} of {count(total, 'measure')}"
-        text = f"shown to beat {found.bound} on {many}"
+        some = 0 < len(found.better) < total
+        where = f"{_titles(found.better)} ({many})" if some else many
+        text = f"shown to beat {found.bound} on {where}"
         if found.worse:
             text += f" and worse on {_titles(found.worse)}"
         elif found.undecided and found.better:

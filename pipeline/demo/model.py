@@ -25,7 +25,7 @@ from pipeline.progress import console
 from pipeline.train.command import TrainOptions, train_stage
 from pipeline.train.run import Resources
 
-TRAINED_STEPS = 120
+TRAINED_STEPS = 60
 """Of a tiny flow generator: enough to see its loss fall, not to see a face."""
 SETTINGS = GenerateConfig(**SAMPLER)
 SECONDS = 2.0
@@ -34,13 +34,14 @@ BASELINES = ("real", "real-split", "static", "shuffled-audio")
 FILMED = "second"
 """The sample video whose person the film shows; the model never saw them."""
 PROTOCOL = """\
-# Quick: the first seconds of each clip, metrics that need no weights.
+# Quick: the first seconds of each clip, metrics that need no weights, and no Fréchet distance,
+# which eight short clips cannot tell.
 name: demo
 size: 256
 skip_first: 1
 stride: 5
 max_frames: 50
-metrics: [fd_pose, lip_audio, m_lmd, psnr, ssim, flicker, pose_std, face_rate, real_time_factor]
+metrics: [lip_audio, m_lmd, psnr, ssim, flicker, pose_std, face_rate, real_time_factor]
 """
 
 

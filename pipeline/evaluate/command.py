@@ -11,6 +11,7 @@ from rich.table import Table
 
 from eval.metrics.catalogue import METRICS, select
 from eval.protocol.card import ProtocolCard, read_card
+from eval.report.numbers import number
 from eval.results.conditions import Conditions
 from eval.results.pairing import BASELINES, Generated, Reference, baseline, match
 from eval.results.stored import SET
@@ -235,12 +236,8 @@ def _cells(row: dict[str, Any], arrow: str) -> list[str]:
     return [
         row["metric"],
         arrow,
-        _number(row["value"]),
-        _number(row["reference"]),
+        number(row["value"]),
+        number(row["reference"]),
         f"{row['n']} of {row['n_total']}",
         row["status"],
     ]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from eval.leaderboard.board import Board, BoardSettings, Sheet, make_board
+from eval.leaderboard.board import Board, BoardSettings, make_board
 from eval.leaderboard.cells import measured
 from eval.leaderboard.exports import EXPORTS
 from eval.leaderboard.figure import as_picture
 from eval.leaderboard.fragility import with_fragility
-from eval.leaderboard.groups import Entry, grouped
+from eval.leaderboard.groups import grouped
 from eval.leaderboard.hub import model_cards, space_readme
 from eval.leaderboard.names import folder_names, public_command
 from eval.leaderboard.page import as_html
@@ -203,8 +203,8 @@ def _report(board: Board, page: Where, size: int) -> None:
             _say(f"  left out: {line}")
         for line in sheet.devices:
             _say(f"  {line}")
-        for entry in ranked:
-            _say(f"  {entry.name}: {_wins(sheet, entry)}")
+        for sentence in sheet.summary.sentences:
+            _say(f"  {sentence}")
     page = page if isinstance(page, str) else page.absolute()
     names = ", ".join(
         [*(name for name, _ in EXPORTS.values()), *(f"leaderboard.{kind}" for kind in PICTURES)]
@@ -216,12 +216,3 @@ def _report(board: Board, page: Where, size: int) -> None:
 def _say(line: str) -> None:
     """Names may be anybody's: what steers a terminal, or cannot be encoded, is spelt out."""
     console.print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), markup=False)
-
-
-def _wins(sheet: Sheet, entry: Entry) -> str:
-    """In how many metrics a row is best, and in how many it ties."""
-    place = sheet.entries.index(entry)
-    cells = [column.cells[place] for column in sheet.columns]
-    best = sum(cell is not None and cell.best for cell in cells)
-    tied = sum(cell is not None and cell.tied for cell in cells)
-    return f"best in {count(best, 'metric')}, tied in {tied}"
