@@ -10,7 +10,7 @@ from eval.leaderboard.cells import measured
 from eval.leaderboard.exports import EXPORTS
 from eval.leaderboard.figure import as_picture
 from eval.leaderboard.fragility import with_fragility
-from eval.leaderboard.groups import grouped
+from eval.leaderboard.groups import Entry, grouped
 from eval.leaderboard.hub import model_cards, space_readme
 from eval.leaderboard.names import folder_names, public_command
 from eval.leaderboard.page import as_html
@@ -193,7 +193,7 @@ def _report(board: Board, page: Where, size: int) -> None:
         ranked = [entry for entry in sheet.entries if entry.ranked]
         shown = sum(column.shown for column in sheet.columns)
         _say(
-            f"table {number}: {count(len(ranked), 'system')}, "
+            f"table {number}: {count(len(ranked), 'system')}{_named(ranked)}, "
             f"{count(len(sheet.entries) - len(ranked), 'bound')}, "
             f"{count(shown, 'metric')}, {count(sheet.facts['clips'], 'clip')}"
         )
@@ -211,6 +211,11 @@ def _report(board: Board, page: Where, size: int) -> None:
     )
     _say(f"done: {page} ({size / 2**20:.1f} MiB), beside it {names}")
     _say(f"next: open {page if isinstance(page, str) else page.as_uri()}")
+
+
+def _named(entries: Sequence[Entry]) -> str:
+    few = 0 < len(entries) <= 4
+    return f" ({', '.join(entry.name for entry in entries)})" if few else ""
 
 
 def _say(line: str) -> None:

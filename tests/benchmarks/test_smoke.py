@@ -57,6 +57,16 @@ def test_what_needs_a_trained_model_says_so_and_ends_well(name: str, tmp_path: P
 
 
 @pytest.mark.slow
+def test_one_command_trains_a_model_like_the_shipped_one(tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    options = ["--smoke", "--train", str(tmp_path / "run"), "--pack", str(packed)]
+    answer = run("shipped", *options, folder=tmp_path)
+    assert answer.code == 0, answer.stderr[-3000:]
+    assert (packed / "a2v/a2v.safetensors").is_file()
+    assert "lip_audio_corr" in json.loads(packed.with_suffix(".json").read_text())["model"]
+
+
+@pytest.mark.slow
 def test_the_documented_command_runs_those_that_are_named() -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "benchmarks", "a2v_attention", "--smoke"],
