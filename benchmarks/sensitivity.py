@@ -1,25 +1,24 @@
-"""How fragile is each number: three systems on rendered people, measured again under small changes.
+"""How fragile is each number: three systems, measured again under small changes.
 
     python -m benchmarks.sensitivity                               # prints the table
-    python -m benchmarks.sensitivity --document docs/metrics.md    # and writes it there
+    python -m benchmarks.sensitivity --footage CLIPS --document docs/metrics.md
 
 The systems are the real clips encoded again (H.264 crf 28), a still picture, and the model that
-the package ships; without it, the real clips blurred. Everything is `dawn generate`'s, `dawn
+the package ships, on rendered people or on footage of yours. Everything is `dawn generate`'s, `dawn
 evaluate --sensitivity`'s and `dawn leaderboard`'s own code; metrics whose weights are absent have
 no line.
 """
 
+import argparse
 import tempfile
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from benchmarks.inputs import make_dataset
+from benchmarks.inputs import ingest_here, make_dataset
 from benchmarks.report import Report, arguments, is_smoke, parse
-from dawn.pretrained import SMALL
+from dawn.features.rates import FPS
+from dawn.pretrained import SAMPLER, SMALL
 from dawn.sampling.settings import GenerateConfig
 from eval.document import updated
 from eval.leaderboard.board import BoardSettings, make_board
@@ -40,12 +39,14 @@ from pipeline.generate.command import ManyOptions, generate_many, plan_run
 from pipeline.generate.worker import Maker
 
 BEGIN, END = "<!-- sensitivity: begin -->", "<!-- sensitivity: end -->"
-METRICS = "lip_audio_corr,m_lmd,psnr,ssim,flicker,pose_std,head_jerk,fd_pose,face_rate"
-SOFT = Change(title="blurred", picture=lambda picture, _: blurred(picture))
-
-
-def blurred(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.5), np.uint8)
+METRICS = "lip_audio_corr,csim,m_lmd,psnr,ssim,flicker,pose_std,head_jerk,fd_pose,face_rate"
+CARD = """\
+name: short
+skip_first: 1
+stride: 5
+max_frames: {frames}
+metrics: [all]
+"""
 
 
 def rewritten(dataset: Dataset, out: Path, change: Change) -> None:
@@ -57,37 +58,36 @@ def rewritten(dataset: Dataset, out: Path, change: Change) -> None:
         changed(clip, change, out / f"{row['clip_id']}.mkv")
 
 
-def generated(dataset: Dataset, out: Path, steps: int) -> None:
+def generated(dataset: Dataset, out: Path, seconds: float, steps: int) -> None:
     """What the shipped model makes of each clip's first frame and sound."""
     options = ManyOptions(
-        config=GenerateConfig(method="ddim", steps=steps), checkpoint=SMALL, out=str(out),
-        dataset=dataset.uri, device="cpu",
+        config=GenerateConfig(**SAMPLER | {"steps": steps}), checkpoint=SMALL, out=str(out),
+        dataset=dataset.uri, split="all", max_seconds=seconds, device="cpu",
     )  # fmt: skip
     generate_many(options, OneHere(Maker, plan_run(options).task))
 
 
-def measured(root: Path, people: int, seconds: float, steps: int) -> tuple[list[Fragility], int]:
+def measured(
+    root: Path, dataset: Dataset, seconds: float, steps: int
+) -> tuple[list[Fragility], int]:
     """The table's lines, and of how many clips they are."""
-    dataset = Dataset(make_dataset(root, dict.fromkeys(range(11, 11 + people), "test"), seconds))
     rewritten(dataset, root / "encoded", CHANGES["h264_crf28"])
-    third = "shipped model", {"run": str(root / "third")}
-    if SMALL.is_dir():
-        generated(dataset, root / "third", steps)
-    else:
-        third = "real, blurred 1.5 px", {"videos": str(root / "third")}
-        rewritten(dataset, root / "third", SOFT)
+    generated(dataset, root / "model", seconds, steps)
+    protocol = root / "short.yaml"
+    protocol.write_text(CARD.format(frames=round(seconds * FPS)), encoding="utf-8")
     names = tuple(CHANGES)[:2] if is_smoke() else tuple(CHANGES)
     folders = []
     for system, source in (
         ("real, crf 28", {"videos": str(root / "encoded")}),
         ("still picture", {"baseline": "static"}),
-        third,
+        ("shipped model", {"run": str(root / "model")}),
     ):
         folders.append(str(root / "results" / system))
         run_evaluate(
             EvaluateOptions(
-                reference=f"{dataset.uri}:test", out=folders[-1], metrics=METRICS, system=system,
-                device="cpu", sensitivity=Sensitivity(share=1, changes=names), **source,
+                reference=f"{dataset.uri}:all", out=folders[-1], metrics=METRICS, system=system,
+                device="cpu", protocol=str(protocol),
+                sensitivity=Sensitivity(share=1, changes=names), **source,
             ),
             InProcess(),
         )  # fmt: skip
@@ -96,17 +96,27 @@ def measured(root: Path, people: int, seconds: float, steps: int) -> tuple[list[
     return board.sheets[0].fragility, len(found[0].clips)
 
 
+def footage_of(options: argparse.Namespace, root: Path) -> Dataset:
+    """Clips of the footage that is named, else of rendered people."""
+    if options.footage is not None:
+        return ingest_here([options.footage], root / "dataset")
+    people = dict.fromkeys(range(11, 11 + options.people), "test")
+    return Dataset(make_dataset(root, people, options.seconds))
+
+
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--people", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.8, help="length of each clip")
-    parser.add_argument("--steps", type=int, default=5, help="denoising steps of the model")
+    parser.add_argument("--footage", type=Path, help="videos to use instead of rendered people")
+    parser.add_argument("--people", type=int, default=3, help="how many are rendered")
+    parser.add_argument("--seconds", type=float, default=1.8, help="of each clip")
+    parser.add_argument("--steps", type=int, default=SAMPLER["steps"], help="denoising steps")
     parser.add_argument("--document", type=Path)
     options = parse(parser, people=1, seconds=2.0, steps=1)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
-        size = options.people, options.seconds, options.steps
-        found, clips = measured(Path(scratch), *size)
+        root = Path(scratch)
+        dataset = footage_of(options, root)
+        found, clips = measured(root, dataset, options.seconds, options.steps)
     table = "\n".join(as_table(found))
     print(table)
     report = Report("sensitivity")
@@ -116,8 +126,9 @@ def main() -> None:
             report.figure(name, card.spread, one.definition.unit, floor=card.width)
     if options.document is not None:
         text = (
-            f"{clips} rendered clips of {options.seconds:g} s, all measured again under "
-            f"{len(CHANGES)} changes. Made by `python -m benchmarks.sensitivity`.\n\n{table}"
+            f"{clips} {'rendered' if options.footage is None else 'real'} clips, their first "
+            f"{options.seconds:g} s, all measured again under {len(CHANGES)} changes. Made by "
+            f"`python -m benchmarks.sensitivity`.\n\n{table}"
         )
         document = options.document.read_text(encoding="utf-8")
         options.document.write_text(updated(document, text, BEGIN, END), encoding="utf-8")

@@ -20,14 +20,14 @@ PHONE, DESKTOP = (390, 844), (1280, 900)
 
 
 @contextmanager
-def chromium() -> Iterator[webdriver.Chrome]:
-    """A browser; skips the test where Chromium or its driver is not installed."""
+def chromium(*flags: str) -> Iterator[webdriver.Chrome]:
+    """A browser with these flags; skips the test where Chromium or its driver is not installed."""
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
         pytest.skip("needs chromium and chromedriver (Debian: chromium, chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    for flag in _FLAGS:
+    for flag in (*_FLAGS, *flags):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     with webdriver.Chrome(service=Service(driver), options=options) as chrome:

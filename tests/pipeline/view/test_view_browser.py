@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import av
 import pytest
 import uvicorn
 from PIL import Image
@@ -274,6 +275,52 @@ def test_a_portrait_is_made_to_speak(visit: Visit, size: tuple[int, int], tmp_pa
     visit.wait("document.getElementById('result').readyState >= 2")
     assert visit.run("return document.getElementById('result').videoWidth") > 0
     assert visit.one("#save").is_displayed()
+
+
+@pytest.fixture(scope="module")
+def chrome_with_devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """A browser whose camera sees a face and whose microphone hears a voice."""
+    folder = tmp_path_factory.mktemp("devices")
+    with av.open(folder / "face.mjpeg", "w") as film:
+        stream = film.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 512, 512, "yuvj420p"
+        for _ in range(25):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(astronaut(), format="rgb24")))
+        film.mux(stream.encode(None))
+    write_wav(folder / "voice.wav", chirp(2.0, 16000), 16000)
+    with chromium(
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={folder}/face.mjpeg",
+        f"--use-file-for-fake-audio-capture={folder}/voice.wav",
+    ) as browser:
+        yield browser
+
+
+def test_camera_and_microphone(chrome_with_devices: Chrome, site: Site) -> None:
+    visit = Visit(chrome_with_devices, site)
+    visit.open("/try", PHONE)
+    visit.press("#camera")
+    visit.wait("document.querySelector('#portrait-shown video')?.readyState >= 2")
+    visit.wait("document.getElementById('camera').textContent === 'Take the picture'")
+    visit.press("#camera")
+    visit.wait("document.getElementById('portrait-note').textContent === 'one face found'")
+    visit.press("#record")
+    visit.wait("document.getElementById('record').textContent === 'Stop recording'")
+    visit.run("globalThis.begun = performance.now()")
+    visit.wait("performance.now() - globalThis.begun > 1500")
+    visit.press("#record")
+    visit.wait("document.querySelector('#voice-shown audio')?.readyState >= 1")
+    visit.wait("!document.getElementById('go').disabled")
+    visit.check_width()
+    assert complaints(visit.chrome) == []
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
+def test_a_sentence_becomes_a_voice(visit: Visit) -> None:
+    visit.open("/try", DESKTOP)
+    visit.press("#speak")
+    visit.wait("document.querySelector('#voice-shown audio')?.readyState >= 1")
 
 
 def test_each_control_has_a_name(visit: Visit) -> None:
