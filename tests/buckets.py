@@ -13,18 +13,22 @@ import fsspec
 
 from tests.clusters import free_port
 
+ROOT = Path(__file__).parents[1]
+
 
 @contextlib.contextmanager
-def s3_server(folder: Path) -> Iterator[dict[str, str]]:
+def s3_server(folder: Path, *, stormy: bool = False) -> Iterator[dict[str, str]]:
     """Serve until the end; gives the environment in which clients find it. Its log is in `folder`,
-    one line a request.
+    one line a request. A stormy one fails as it is told to (`tests/stormy_s3.py`).
     """
     port = free_port()
+    program = ["tests.stormy_s3", str(port)]
+    if not stormy:
+        program = ["moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with (folder / "s3.log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [sys.executable, "-m", *program], stdout=log, stderr=subprocess.STDOUT, cwd=ROOT
+        )
         try:
             end = time.monotonic() + 120
             while not _answers(port):

@@ -53,6 +53,7 @@ def _start(address: str | None, workers: int | None) -> None:
                 include_dashboard=False,
                 object_store_memory=256 * 2**20,
                 _metrics_export_port=None,
+                **room(),
                 **quiet,
             )
         return
@@ -65,6 +66,23 @@ def _start(address: str | None, workers: int | None) -> None:
             f"{named}: no Ray cluster answers ({reason}); where it asks for a token, set "
             "RAY_AUTH_MODE=token"
         ) from error
+
+
+def room() -> dict[str, str]:
+    """Where a Ray that is started here keeps its files, as options of `ray.init`.
+
+    Sockets lie there too, and their paths may have 107 bytes. Where the folder for temporary files
+    has a long name (a job's own, on many clusters), Ray goes to /tmp, and only what it spills to
+    the disk, which may be large, to that folder.
+    """
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    if len(os.fsencode(f"{folder}/{_LONGEST}")) <= _SOCKET_BYTES:
+        return {}
+    return {"_temp_dir": "/tmp/ray", "object_spilling_directory": folder}
+
+
+_SOCKET_BYTES = 107
+_LONGEST = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.0"
 
 
 def _require_listener(address: str) -> None:

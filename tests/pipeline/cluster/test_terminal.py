@@ -1,4 +1,6 @@
-"""Workers have no terminal, however Ray was started; the driver keeps its own."""
+"""Workers have no terminal, however Ray was started; the driver keeps its own. Ray starts whatever
+the folder for temporary files is called.
+"""
 
 import os
 import sys
@@ -38,7 +40,10 @@ print("driver's own:", os.isatty(0), touch())
 def test_a_job_that_touches_the_terminal_ends(tmp_path: Path) -> None:
     (tmp_path / "jobs.py").write_text(JOBS)
     (tmp_path / "script.py").write_text(SCRIPT)
-    env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    # Temporary files go to a folder whose name is longer than Ray's sockets can have.
+    scratch = tmp_path / ("job-" + "1234567890" * 6)
+    scratch.mkdir()
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}", "TMPDIR": str(scratch)}
     code, text = run_in_terminal(f"{sys.executable} script.py", tmp_path, env)
     assert code == 0, text
     assert "jobs: {'here': (1, False)}" in text
