@@ -89,7 +89,7 @@ def forget(session: Session, row: dict[str, Any]) -> None:
 
 def finish(session: Session) -> None:
     """End a run of commits: everything that was staged is committed, the rest is litter."""
-    session.dataset.delete(STAGED)
+    session.dataset.delete_folder(STAGED)
     if session.unclean:
         sweep(session)
 
@@ -108,10 +108,9 @@ def sweep(session: Session) -> int:
     )
     for name in DATA_TABLES:
         named = {video[f"{name}_part"] for video in videos}
-        for part in dataset.names(name):
-            if part not in named:
-                dataset.delete(f"{name}/{part}")
-                count += 1
+        unnamed = [f"{name}/{part}" for part in dataset.names(name) if part not in named]
+        dataset.delete_all(unnamed)
+        count += len(unnamed)
     return count + _sweep_media(dataset)
 
 

@@ -191,10 +191,8 @@ def _replace_rows(session: Session, videos: list[dict[str, Any]], name: str) -> 
     dataset.publish_table(
         pa.Table.from_pylist(videos, schema(VIDEOS)), f"videos/{name}", session.scratch
     )
-    for part in older:
-        dataset.delete(f"videos/{part}")
-    for video in videos:
-        dataset.delete(f"videos/{video['video_id']}.parquet")
+    dataset.delete_all([f"videos/{part}" for part in older])
+    dataset.delete_all([f"videos/{video['video_id']}.parquet" for video in videos])
 
 
 def _files(dataset: Dataset) -> int:

@@ -26,6 +26,7 @@ from manifests.file_names import is_hidden
 from manifests.location import Place
 from manifests.parquet import read_parquet, write_parquet
 from manifests.schema import Column, schema
+from manifests.small_files import each_opened
 
 RUN_FORMAT = 1
 
@@ -288,9 +289,8 @@ class RunFolder:
 
     def batches(self, table: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The table part by part, for what is larger than memory."""
-        for part in self.parts(table):
-            with self.fs.open(part, "rb") as file:
-                yield read_parquet(file, columns)
+        for file in each_opened(self.fs, self.parts(table)):
+            yield read_parquet(file, columns)
 
     def read(self, table: str, columns: list[str] | None = None) -> pa.Table:
         """The whole table."""

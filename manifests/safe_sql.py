@@ -10,6 +10,7 @@ import fsspec
 import pyarrow as pa
 
 from manifests.errors import InputError
+from manifests.small_files import ReadingAhead
 
 _READ_ONLY = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _ATTEMPTS = 5
@@ -65,7 +66,7 @@ def use_filesystem(
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
             own.ls(folder, detail=False)
-    connection.register_filesystem(own)
+    connection.register_filesystem(ReadingAhead(own))
 
 
 def lock(connection: duckdb.DuckDBPyConnection, folders: Iterable[str]) -> None:

@@ -7,12 +7,11 @@ left by a run that was killed, and is swept away by the next one.
 """
 
 import contextlib
-import errno
 import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,10 +19,11 @@ import pyarrow as pa
 
 from manifests.atomic_write import LOCK, only_writer_at, publish_file, rename
 from manifests.config import diff, stable_hash
-from manifests.errors import InputError
+from manifests.errors import InputError, is_full
 from manifests.location import Place
 from manifests.parquet import read_parquet, write_parquet
 from manifests.schema import FORMAT_VERSION, TABLES
+from manifests.small_files import opened
 
 STAGED = ".staged"
 SCRATCH = ".tmp"
@@ -115,7 +115,7 @@ class Dataset:
                 self._refuse_foreign_folder(path)
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if is_full(error):
                 raise
             raise InputError(f"{path}: cannot be created: {error.strerror}") from error
 
@@ -147,12 +147,12 @@ class Dataset:
 
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """A part as a table."""
-        with self.fs.open(self._at(name), "rb") as file:
+        with opened(self.fs, self._at(name)) as file:
             return read_parquet(file, columns)
 
     def open_part(self, name: str) -> contextlib.AbstractContextManager[Any]:
         """The open file of a part, for reading in pieces."""
-        return cast("contextlib.AbstractContextManager[Any]", self.fs.open(self._at(name), "rb"))
+        return opened(self.fs, self._at(name))
 
     def local_copy(self, name: str, folder: Path) -> Path:
         """A path at which plain libraries can open the file; a download for object stores."""
@@ -178,10 +178,27 @@ class Dataset:
             Path(self._at(target)).parent.mkdir(parents=True, exist_ok=True)
             Path(self._at(name)).replace(self._at(target))
         else:
-            self.fs.mv(self._at(name), self._at(target))
+            self.fs.cp_file(self._at(name), self._at(target))
+            self.fs.rm_file(self._at(name))
 
     def delete(self, name: str) -> None:
-        """Remove a file or a folder; nothing happens when it is not there."""
+        """Remove a file; nothing happens when it is not there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(self._at(name))
+
+    def delete_all(self, names: Sequence[str]) -> None:
+        """The same of several files, many in one request."""
+        if not names:
+            return
+        if self.local:
+            for name in names:
+                self.delete(name)
+            return
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm([self._at(name) for name in names])
+
+    def delete_folder(self, name: str) -> None:
+        """Remove a folder with all that it holds; nothing happens when it is not there."""
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm(self._at(name), recursive=True)
 
@@ -198,14 +215,14 @@ class Dataset:
             if not self.local:
                 self.fs.pipe_file(self._at(name), b"")  # a trace that a kill leaves behind
             for old in left:  # only now: there is a trace at every moment until all is swept
-                self.delete(f"{SCRATCH}/{old}")
+                self.delete_folder(f"{SCRATCH}/{old}")
             for half in Path(self.path).glob(f"{_INFO}.*") if self.local else ():
                 half.unlink()
             yield Session(self, scratch, bool(left), require_hold)
             # Not in a `finally`: a run that ends by an error leaves its trace, so that the next
             # one sweeps.
             shutil.rmtree(scratch, ignore_errors=True)
-            self.delete(SCRATCH)
+            self.delete_folder(SCRATCH)
 
     def _locked(self) -> contextlib.AbstractContextManager[Callable[[], None]]:
         return only_writer_at(self.fs, self.local, self.path, self.uri)

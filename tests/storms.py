@@ -9,7 +9,6 @@ lost, nothing doubled. Extraction itself is done once and its result used again.
 
 import contextlib
 import hashlib
-import json
 import os
 import pickle
 import random
@@ -19,13 +18,14 @@ import sys
 import tempfile
 import time
 import traceback
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import httpx2
 
 from dawn.curation.extraction import SpanResult, extract_span
 from manifests.catalog import connect
@@ -55,12 +55,10 @@ class Weather:
         self._endpoint = endpoint
 
     def be(self, storm: Storm | None) -> None:
-        content = json.dumps(asdict(storm) if storm else {}).encode()
-        urllib.request.urlopen(f"{self._endpoint}/storm", data=content).close()
+        httpx2.post(f"{self._endpoint}/storm", json=asdict(storm) if storm else {}, timeout=60)
 
     def requests(self) -> int:
-        with urllib.request.urlopen(f"{self._endpoint}/storm") as answer:
-            return int(json.load(answer)["requests"])
+        return int(httpx2.get(f"{self._endpoint}/storm", timeout=60).json()["requests"])
 
 
 def storm_of(kinds: list[str], chance: random.Random) -> Storm:
@@ -115,7 +113,7 @@ def begun(work: Callable[[], object], log: Path, disk: int | None = None) -> int
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a child never returns into its parent's work
         traceback.print_exc()
     finally:
         sys.stdout.flush(), sys.stderr.flush()
@@ -129,7 +127,7 @@ def ended(child: int) -> int:
 def dawn(*arguments: str, known: Known) -> None:
     """A command as the shell runs it, but that its jobs run in its process."""
     with (
-        mock.patch.object(command, "OnRay", lambda *_, **__: InProcess()),
+        mock.patch.object(command, "OnRay", return_value=InProcess()),
         mock.patch.object(steps, "extract_span", remembering(known)),
         mock.patch.object(sys, "argv", ["dawn", *arguments]),
     ):
@@ -162,17 +160,17 @@ class Rounds:
         (folder / "films/none.mp4").write_bytes(plain())
         self._bucket = str(self._child(self._upload))
         self.usual = self._weather.requests()
-        self._expected = self._child(self._first)
+        self._expected, self._known = self._child(self._first)
         self.usual = self._weather.requests() - self.usual
 
-    def _child(self, work: Callable[[], object]) -> Any:  # noqa: ANN401 - what the work gives
+    def _child(self, work: Callable[[], object]) -> Any:
         """In a child, so that this process has no threads when it makes the next one."""
         answer = self._folder / "answer"
         answer.unlink(missing_ok=True)
         log = self._folder / "child.log"
         code = ended(begun(lambda: answer.write_bytes(pickle.dumps(work())), log))
         assert code == 0, log.read_text()
-        return pickle.loads(answer.read_bytes())
+        return pickle.loads(answer.read_bytes())  # noqa: S301 - a child of ours wrote it
 
     def _upload(self) -> str:
         bucket = new_bucket()
@@ -180,15 +178,14 @@ class Rounds:
         dataset.fs.put(str(self._folder / "films"), f"{dataset.path}", recursive=True)
         return bucket
 
-    def _first(self) -> dict[str, Any]:
+    def _first(self) -> tuple[dict[str, Any], Known]:
         with contextlib.suppress(SystemExit):
             self.ingest("expected")
         with contextlib.suppress(SystemExit):
             dawn("dataset", "compact", f"{self._bucket}/expected", known=self._known)
-        (self._folder / "known").write_bytes(pickle.dumps(self._known))
         found = held(f"{self._bucket}/expected")
         assert len(found["clips"]) == 3, found["videos"]
-        return found
+        return found, self._known
 
     def ingest(self, name: str) -> None:
         dawn(
@@ -198,7 +195,6 @@ class Rounds:
 
     def round(self, number: int, seed: int) -> tuple[list[str], list[int]]:
         """One round: the kinds of weather and the exit codes. Raises AssertionError."""
-        self._known = self._known or pickle.loads((self._folder / "known").read_bytes())
         chance = random.Random(f"{seed}-{number}")
         kinds = chance.sample(KINDS, chance.choice((1, 1, 2, 3)))
         name, log = f"round{number}", self._folder / f"round{number}.log"
@@ -243,9 +239,17 @@ class Rounds:
 
 @contextlib.contextmanager
 def rounds() -> Iterator[Rounds]:
-    with tempfile.TemporaryDirectory() as scratch, s3_server(Path(scratch), stormy=True) as address:
-        with mock.patch.dict(os.environ, address):
-            yield Rounds(Path(scratch), Weather(address["AWS_ENDPOINT_URL"]))
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        s3_server(Path(scratch), stormy=True) as address,
+        mock.patch.dict(os.environ, address),
+    ):
+        yield Rounds(Path(scratch), Weather(address["AWS_ENDPOINT_URL"]))
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def main(count: int = 200, seed: int = 0) -> None:
@@ -259,12 +263,12 @@ def main(count: int = 200, seed: int = 0) -> None:
                 kinds, ends = ground.round(number, seed)
             except AssertionError as error:
                 bad += 1
-                print(f"BAD {error}", flush=True)
+                say(f"BAD {error}")
                 continue
             met.update(kinds)
             codes.update(ends)
-            print(f"{number} {', '.join(kinds)}: {ends}", flush=True)
-    print(f"{count} rounds, {bad} bad; {dict(met)}; exit codes {dict(codes)}")
+            say(f"{number} {', '.join(kinds)}: {ends}")
+    say(f"{count} rounds, {bad} bad; {dict(met)}; exit codes {dict(codes)}")
     sys.exit(bad > 0)
 
 

@@ -4,7 +4,6 @@ Sample n of a run takes a clip and its random numbers from (seed, n), whatever t
 workers, loader processes or restarts. The position in the order is one integer.
 """
 
-import errno
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from dawn.training.clips import ClipError, ClipReader, ClipRow
+from manifests.errors import is_full
 
 Sample = dict[str, Any]
 Make = Callable[[ClipReader, ClipRow, np.random.Generator, np.random.Generator], Sample]
@@ -54,7 +54,7 @@ class Samples(Dataset[Sample]):
             except ClipError as error:
                 bad.append(f"{clip.clip_id}: {error}")
             except OSError as error:
-                if error.errno == errno.ENOSPC:
+                if is_full(error):
                     raise
                 bad.append(f"{clip.clip_id}: {error}")
         raise ClipError(f"{_TRIES} clips in a row cannot be read; the last: {bad[-1]}")

@@ -1,6 +1,5 @@
 """One pair to its rows: every metric that is wanted, each fault kept to its own metric."""
 
-import errno
 import math
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +22,7 @@ from eval.metrics.interface import (
 )
 from eval.protocol.clips import Clip, NoSourceError, Pair
 from eval.results.conditions import Standing
-from manifests.errors import InputError
+from manifests.errors import InputError, is_full
 from manifests.reasons import UnreadableVideoError
 
 T = TypeVar("T")
@@ -127,9 +126,7 @@ def guarded(compute: Callable[[], T], name: str, result: Measured) -> T | Exclud
         result.faults.append(str(error))
         return Excluded(Reason.NO_SOURCE)
     except Exception as error:
-        if isinstance(error, InputError | MemoryError):
-            raise
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, InputError | MemoryError) or is_full(error):
             raise
         last = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{name}: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"

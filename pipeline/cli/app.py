@@ -1,6 +1,5 @@
 """The command line `dawn`. Commands import what they need when they run, so that help is quick."""
 
-import errno
 import os
 import sys
 from importlib.metadata import version
@@ -8,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.errors import InputError
+from manifests.errors import FULL, InputError, is_full
 from pipeline.cli import checkpoint, config, dataset, regress, vote, weights
 from pipeline.cli.demo import demo
 from pipeline.cli.eval_checkpoint import eval_checkpoint
@@ -70,9 +69,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if not is_full(error):
             raise
-        _fail("no space left on the disk; free some, then run the same command again", 2)
+        _fail(f"{FULL}; make room, then run the same command again", 2)
 
 
 def _fail(message: str, code: int) -> None:

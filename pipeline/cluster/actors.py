@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from manifests.errors import InputError
 from pipeline.cluster.faults import RETRIES, Fault, fault_of, require_ray, told
 from pipeline.cluster.shared import NotSharedError, Sight, see
-from pipeline.cluster.tasks import Failure, OnRay, prepare_worker
+from pipeline.cluster.tasks import Failure, OnRay, prepare_worker, raised
 
 
 class Worker(Protocol):
@@ -211,7 +211,7 @@ class OnActors:
             if isinstance(error.cause, NotSharedError):
                 raise error.cause from None
             self._idle.append(running.actor)
-            return Failure("error", str(error.cause))
+            return raised(error.cause)
         except errors.RayError as error:
             return self._after_death(running, error)
         self._idle.append(running.actor)

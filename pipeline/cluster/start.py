@@ -75,12 +75,13 @@ def room() -> dict[str, str]:
     has a long name (a job's own, on many clusters), Ray goes to /tmp, and only what it spills to
     the disk, which may be large, to that folder.
     """
-    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or _TEMPORARY
     if len(os.fsencode(f"{folder}/{_LONGEST}")) <= _SOCKET_BYTES:
         return {}
-    return {"_temp_dir": "/tmp/ray", "object_spilling_directory": folder}
+    return {"_temp_dir": f"{_TEMPORARY}/ray", "object_spilling_directory": folder}
 
 
+_TEMPORARY = "/tmp"  # noqa: S108 - where Ray itself goes
 _SOCKET_BYTES = 107
 _LONGEST = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.0"
 

@@ -14,7 +14,7 @@ from time import monotonic, sleep
 from typing import Any, Literal, Protocol
 
 from dawn.device import CPU, Placement, pick_device
-from manifests.errors import InputError
+from manifests.errors import FULL, InputError, is_full
 from pipeline.cluster.devices import check_device, on_cluster, placed, visible
 from pipeline.cluster.faults import (
     BACK_OFF_S,
@@ -37,6 +37,13 @@ class Failure:
     kind: Literal["timeout", "crash", "error", "node"]
     """`node`: its machines failed it, which is no fault of the job."""
     detail: str
+
+
+def raised(error: BaseException) -> Failure:
+    """Of a job that ended with an error: a full disk is its machine's."""
+    if is_full(error):
+        return Failure("node", f"{FULL}; make room, then run the same command again")
+    return Failure("error", str(error))
 
 
 class Executor(Protocol):
@@ -286,7 +293,7 @@ class OnRay:
         except errors.RayTaskError as error:
             if isinstance(error.cause, NotSharedError):
                 raise error.cause from None
-            return Failure("error", str(error.cause))
+            return raised(error.cause)
         except errors.RayError as error:
             if job.overdue:
                 return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")

@@ -66,8 +66,6 @@ def _ended(folder: RunFolder, task: RunTask, item: Item, outcome: Any) -> str:  
         return str(outcome)
     if outcome.kind == "node":
         raise InputError(f"{item.name}: {outcome.detail}")
-    if outcome.kind == "error" and "No space left" in outcome.detail:
-        raise InputError(f"{folder.uri}: no space left on the disk; free some, then run it again")
     reason = {"timeout": "timeout", "crash": "worker_crashed", "error": "internal_error"}
     row = first_row(task, item) | failure(reason[outcome.kind], outcome.detail)
     folder.write("generations", item.name, [row])

@@ -1,6 +1,5 @@
 """What one worker does for a run: holds the model, makes videos, commits their rows."""
 
-import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from dawn.sampling.noise import item_seed
 from dawn.sampling.portrait import find_portrait
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.voice import read_voice
-from manifests.errors import InputError
+from manifests.errors import InputError, is_full
 from manifests.location import where_of
 from manifests.reasons import UnreadableVideoError
 from manifests.runs import RunFolder, item_name
@@ -90,7 +89,7 @@ class Maker:
             torch.cuda.empty_cache()
             row |= failure("out_of_memory", error)
         except (OSError, av.error.FFmpegError, pa.ArrowException) as error:
-            if getattr(error, "errno", None) == errno.ENOSPC:
+            if is_full(error):
                 raise
             row |= failure("bad_input", error)
         row["peak_memory_bytes"] = peak_memory(self._device)

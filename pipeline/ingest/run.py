@@ -339,7 +339,7 @@ class _Run:
     def _commit(self, video: _Video, row: dict[str, Any], new: NewParts) -> None:
         keep = {} if video.facts is not None else _parts(video.old)
         self._committed[row["video_id"]] = commit(self._session, keep | row, new, video.old)
-        self._session.dataset.delete(video.work.stage)
+        self._session.dataset.delete_folder(video.work.stage)
 
     def _count(self, row: dict[str, Any], video: _Video) -> None:
         self._summary.clips += row["clips_accepted"]

@@ -5,7 +5,6 @@ where nothing is visible yet; `pipeline.ingest.run` judges and commits. A step t
 done again, so that a killed run loses at most the spans in flight.
 """
 
-import errno
 import json
 import tempfile
 import traceback
@@ -27,6 +26,7 @@ from dawn.features.video.encode import read_flac
 from dawn.features.video.probe import VideoInfo, probe
 from dawn.recipe import Recipe
 from manifests.content_ids import clip_id, video_id
+from manifests.errors import is_full
 from manifests.forgotten import Region
 from manifests.location import Place, Where, stamp_at
 from manifests.location import stamp as stamp_of
@@ -113,8 +113,7 @@ def quarantined(step: Callable[P, T]) -> Callable[P, T | Quarantined]:
         except UnreadableVideoError as error:
             return Quarantined(error.reason, error.detail)
         except Exception as error:
-            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-            if full or is_device_fault(error):
+            if is_full(error) or is_device_fault(error):
                 raise  # a full disk, or a GPU that cannot be used, is no fault of the video
             last = traceback.extract_tb(error.__traceback__)[-1]
             detail = f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"

@@ -1,6 +1,5 @@
 """Training on Ray Train: workers that run `dawn.training.loop`, and a board that tells how far."""
 
-import errno
 import logging
 import tempfile
 import threading
@@ -16,7 +15,7 @@ from dawn.training.record import METRICS
 from dawn.training.state import Checkpoints
 from dawn.training.step import Place
 from dawn.training.task import TrainingTask
-from manifests.errors import InputError
+from manifests.errors import FULL, InputError, is_full
 from manifests.runs import RunFolder
 from pipeline.cluster.shared import Sight, check_nodes, see, sights_of, sights_of_dataset
 from pipeline.cluster.start import join_or_start
@@ -203,9 +202,9 @@ def _work(config: dict[str, Any]) -> None:
         ray.get(board.post.remote({"fatal": str(error)}))
         raise
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if not is_full(error):
             raise
-        full = "no space left on the disk; the last checkpoint is whole, free some and --resume"
+        full = f"{FULL}; the last checkpoint is whole, make room and --resume"
         ray.get(board.post.remote({"fatal": f"{config['task'].out}: {full}"}))
         raise
 

@@ -99,7 +99,7 @@ def add(
     said = [decision(c) for c in clips] if decisions is None else decisions
     new = NewParts(clips, said, staged)
     row = commit(session, row, new, old)
-    dataset.delete(".staged")
+    dataset.delete_folder(".staged")
     return row
 
 

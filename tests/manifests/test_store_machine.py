@@ -229,7 +229,7 @@ class OnDisk(RuleBasedStateMachine):
             self.model = after
         names = {name for table in DATA_TABLES for name in self.names_in(table)}
         assert not names & gone or not self.dataset.names(FORGOTTEN), "not in any file"
-        self.dataset.delete(FORGOTTEN)
+        self.dataset.delete_folder(FORGOTTEN)
 
     def names_in(self, table: str) -> set[str]:
         """Clips of which a part of a table has rows, seen or not."""
@@ -308,7 +308,7 @@ class OnDisk(RuleBasedStateMachine):
                 self.dataset.publish_table(part, staged[table], session.scratch)
         parts = NewParts(clips, [decision(c) for c in clips], staged) if new else NewParts()
         commit(session, row, parts, old)
-        self.dataset.delete(stage)
+        self.dataset.delete_folder(stage)
 
 
 class OnObjects(OnDisk):

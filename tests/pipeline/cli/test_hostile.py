@@ -288,9 +288,11 @@ def test_a_full_disk_ends_in_one_line_and_goes_on_once_there_is_room(
     assert len(rows(dataset, "FROM videos")) == 2
 
 
-@pytest.mark.parametrize("call", range(1, 12, 2))
+@pytest.mark.parametrize(
+    ("call", "code"), [*((n, errno.ENOSPC) for n in range(1, 12, 2)), (1, errno.EDQUOT)]
+)
 def test_a_disk_that_fills_at_any_write(
-    call: int, footage_face: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    call: int, code: int, footage_face: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     calls = iter(range(1, 1000))
@@ -298,12 +300,12 @@ def test_a_disk_that_fills_at_any_write(
 
     def full(self: Dataset, temporary: Path, name: str) -> None:
         if next(calls) >= call:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OSError(code, os.strerror(code))
         publish(self, temporary, name)
 
     with monkeypatch.context() as patch:
         patch.setattr(Dataset, "publish", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(OSError, match=os.strerror(code)):
             ingest_into(tmp_path / "root", [footage_face])
     dataset = Dataset(str(tmp_path / "root"))
     assert rows(dataset, "FROM videos") == []

@@ -1,5 +1,6 @@
 """Jobs that fail, hang or kill their process give a Failure and stop nobody else."""
 
+import errno
 import itertools
 import os
 import threading
@@ -43,7 +44,11 @@ def die(counter: Path) -> None:
 
 
 def fail() -> None:
-    raise OSError(28, "No space left on device")
+    raise OSError(5, "Input/output error")
+
+
+def fill_the_disk() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def collect(
@@ -74,7 +79,8 @@ def test_one_bad_job_does_not_touch_the_others(
         return next(looks) * 10_000.0 if alone else 0.0
 
     monkeypatch.setattr("pipeline.cluster.tasks.monotonic", clock)
-    jobs = [(double, (1,)), (hang, ()), (die, (counter,)), (fail, ()), (double, (4,))]
+    jobs = [(double, (1,)), (hang, ()), (die, (counter,)), (fail, ()), (double, (4,)),
+            (fill_the_disk, ())]  # fmt: skip
     found = collect(executor, jobs)
     assert found[0] == 2
     assert found[4] == 8
@@ -85,7 +91,10 @@ def test_one_bad_job_does_not_touch_the_others(
     assert counter.read_text() == "xx"
     assert isinstance(found[3], Failure)
     assert found[3].kind == "error"
-    assert "No space left" in found[3].detail
+    assert "Input/output error" in found[3].detail
+    assert isinstance(found[5], Failure)
+    assert found[5].kind == "node"  # no fault of the job's
+    assert "no space left" in found[5].detail
 
 
 def test_a_job_that_waits_for_a_free_processor_is_not_blamed(

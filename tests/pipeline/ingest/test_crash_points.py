@@ -98,8 +98,8 @@ def sabotaged(root: Path, films: Path, config: IngestConfig, at: int | None) -> 
     saboteur = Saboteur(at)
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in (
-            (Dataset, "move"), (Dataset, "delete"), (atomic_write, "rename"), (store, "rename"),
-            (Path, "mkdir"),
+            (Dataset, "move"), (Dataset, "delete"), (Dataset, "delete_folder"),
+            (atomic_write, "rename"), (store, "rename"), (Path, "mkdir"),
         ):  # fmt: skip
             patch.setattr(owner, name, saboteur(getattr(owner, name)))
         patch.setattr(store, "shutil", SimpleNamespace(rmtree=saboteur(shutil.rmtree)))
