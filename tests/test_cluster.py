@@ -32,10 +32,6 @@ from tests.pipeline.test_object_store import upload
 CARD = "name: small\nsize: 128\nstride: 3\n"
 SMALL = "use_weights: false\n"
 
-pytestmark = pytest.mark.skipif(
-    "DAWN_CLUSTER" not in os.environ, reason="starts three nodes: make test-cluster"
-)
-
 
 @pytest.fixture(scope="module")
 def nodes(s3: dict[str, str]) -> Iterator[dict[str, str]]:
@@ -143,6 +139,7 @@ def test_three_nodes_and_a_bucket_make_what_one_machine_makes(
     assert not refused.exists()
 
 
+@pytest.mark.skipif("DAWN_CLUSTER" not in os.environ, reason="takes long: make test-cluster")
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
