@@ -2,8 +2,8 @@
 
 One folder holds what the documents assume; one Ray, started from a terminal as users start it, runs
 the commands. Presets have a few steps instead of thousands, and load their samples themselves; of
-the stages that one command trains, Ray Train has the last, which takes what the others made; the
-demo's footage is shorter.
+the stages that one command trains, Ray Train has the last, which takes what the others made; videos
+are sampled in two steps, and the demo's footage is shorter.
 """
 
 import json
@@ -78,10 +78,9 @@ SHORT = """\
 import sys
 from dataclasses import replace
 
+from dawn.sampling.settings import GenerateConfig
 from dawn.training.stage import Stage
 from pipeline.cli.app import main
-from pipeline.demo import model as demo_model
-from pipeline.demo import run as demo_run
 
 whole = Stage.preset
 
@@ -93,9 +92,14 @@ def short(self, name, source="code"):
 
 
 Stage.preset = short
-demo_model.TRAINED_STEPS = 2
-demo_model.SETTINGS = replace(demo_model.SETTINGS, steps=1, guidance=1.0)
-demo_run.SECONDS = 3.6
+GenerateConfig.__init__.__kwdefaults__["steps"] = 2
+if sys.argv[1:2] == ["demo"]:
+    from pipeline.demo import model as demo_model
+    from pipeline.demo import run as demo_run
+
+    demo_model.TRAINED_STEPS = 2
+    demo_model.SETTINGS = replace(demo_model.SETTINGS, steps=1, guidance=1.0)
+    demo_run.SECONDS = 3.6
 
 if __name__ == "__main__":  # not in the processes that read samples
     main()
@@ -202,7 +206,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     dawn = programs / "dawn"
     dawn.write_text(
         "#!/bin/sh\n"
-        f'case "$1" in train|demo) exec {sys.executable} {programs}/short_dawn.py "$@";; esac\n'
+        f'case "$1" in train|demo|generate|eval-checkpoint) exec {sys.executable} {programs}/short_dawn.py "$@";; esac\n'
         f'exec {sys.executable} -m pipeline.cli "$@"\n'
     )
     dawn.chmod(0o755)
