@@ -206,7 +206,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     dawn = programs / "dawn"
     dawn.write_text(
         "#!/bin/sh\n"
-        f'case "$1" in train|demo|generate|eval-checkpoint) exec {sys.executable} {programs}/short_dawn.py "$@";; esac\n'
+        'case "$1" in train|demo|generate|eval-checkpoint)\n'
+        f'exec {sys.executable} {programs}/short_dawn.py "$@";; esac\n'
         f'exec {sys.executable} -m pipeline.cli "$@"\n'
     )
     dawn.chmod(0o755)
