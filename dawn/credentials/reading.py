@@ -55,14 +55,15 @@ def read_credentials(path: Path, anchors: bytes | None = None) -> Credentials:
     """Check a file's credentials. `anchors` are certificates in PEM that are trusted; none: all
     signers are unknown.
 
-    Raises InputError for a file that cannot be opened, and where c2pa is not installed.
+    Raises InputError for a file that cannot be opened, and one with credentials where c2pa is not
+    installed.
     """
-    library()
     try:
         if not is_bmff(path) or not carries(path):
             return Credentials(verdict="none")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    library()
     try:
         child = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-P", "-m", "dawn.credentials.reading", str(path)],
