@@ -99,7 +99,7 @@ def lineage(where: str, roots: Sequence[str], dataset: str | None = None) -> pa.
         table = pa.Table.from_pylist(known.tables[name], columns)
         connection.register(name, table)
     asked = {"kind": target.kind, "folder": target.folder, "video": target.video}
-    return connection.execute(LINEAGE, asked).to_arrow_table()
+    return connection.sql(LINEAGE, params=asked).to_arrow_table()
 
 
 def _target(where: str) -> Target:

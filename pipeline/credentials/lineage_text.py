@@ -79,7 +79,8 @@ def _video(row: Mapping[str, Any]) -> Iterator[str]:
         shown = [f"{one['metric']} {one['value']:.4g}" for one in numbers[:_NUMBERS]]
         more = f" and {len(numbers) - _NUMBERS} more" if len(numbers) > _NUMBERS else ""
         places = ", ".join(row["results"])
-        yield f"  numbers{_mark(row['state'])} of {places}: {', '.join(shown)}{more}"
+        state = _mark(row["state"]).replace(":", ",")
+        yield f"  numbers{state + ',' if state else ''} of {places}: {', '.join(shown)}{more}"
 
 
 def _mark(state: str | None) -> str:
