@@ -31,11 +31,10 @@ def read_parquet(
     parquet = pq.ParquetFile(file)
     names = parquet.schema_arrow.names
     wanted = list(names if columns is None else columns)
-    absent = [n for n in wanted if n not in names and whole and whole.field(n).nullable]
-    if absent:
-        there = read_parquet(file, [n for n in wanted if n not in absent], where)
-        for name in absent:
-            field = whole.field(name)
+    known = {} if whole is None else {field.name: field for field in whole if field.nullable}
+    if absent := [known[name] for name in wanted if name not in names and name in known]:
+        there = read_parquet(file, [name for name in wanted if name in names], where, None)
+        for field in absent:
             there = there.append_column(field, pa.nulls(there.num_rows, field.type))
         return there.select(wanted)
     needed = wanted if where is None else [*wanted, where[0]]

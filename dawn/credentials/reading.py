@@ -82,7 +82,7 @@ def read_credentials(path: Path, anchors: bytes | None = None) -> Credentials:
 def check_here(path: Path, anchors: str | None) -> Credentials:
     """The same in this process."""
     c2pa = library()
-    settings: dict[str, Any] = {**OFFLINE, "verify": {**OFFLINE["verify"], "verify_trust": True}}
+    settings: dict[str, Any] = {**OFFLINE, "verify": OFFLINE["verify"] | {"verify_trust": True}}
     if anchors:
         settings["trust"] = {"user_anchors": anchors}
     try:

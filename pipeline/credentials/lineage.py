@@ -19,10 +19,12 @@ import pyarrow as pa
 
 from dawn.features.video.container import open_media
 from dawn.training.clips import clip_list, content_of
+from eval.results.stored import INFO
 from manifests.catalog import rows
 from manifests.config import stable_hash
 from manifests.errors import InputError
 from manifests.forgotten import read_forgotten
+from manifests.location import is_uri
 from manifests.parquet import read_parquet
 from manifests.reasons import UnreadableVideoError
 from manifests.run_catalog import add_runs
@@ -145,11 +147,11 @@ def _loose(path: Path, above: str, name: str) -> dict[str, Any]:
 
 def _runs(target: Target, roots: Sequence[str], dataset: str | None) -> list[Run]:
     """The runs at hand, each once; without `roots` those around the target."""
-    around = list(roots) or _around(target, dataset)
     found: dict[tuple[str, str], Run] = {}
     own = RunFolder(target.folder, "")
-    for root in [*around, *([] if target.loose else [target.folder])]:
-        for run in runs_below(root, conventions().kinds):
+    around = [] if roots else _around(target, dataset)
+    for root in [*([] if target.loose else [target.folder]), *roots, *around]:
+        for run in _below(root, must=root not in around):
             place = os.path.realpath(run.folder.path) if run.folder.local else run.folder.uri
             is_own = own.local and place == os.path.realpath(own.path)
             # rows are found by the name that the user gave
@@ -158,11 +160,22 @@ def _runs(target: Target, roots: Sequence[str], dataset: str | None) -> list[Run
     return list(found.values())
 
 
+def _below(root: str, *, must: bool) -> list[Run]:
+    """The runs of a folder; where it was not asked for, none of one that cannot be looked into."""
+    try:
+        return runs_below(root, conventions().kinds)
+    except InputError as error:
+        if must:
+            raise
+        console.print(f"not looked at: {error}", markup=False)
+        return []
+
+
 def _around(target: Target, dataset: str | None) -> list[str]:
     """Folders that hold the target, its dataset and its model, as far as they are there."""
-    places = [target.folder, dataset]
-    for name in (GENERATIONS, TRAINING):
-        folder = RunFolder(target.folder, name)
+    runs = [target.folder, *(_evaluated(target.folder) if target.kind == "results" else [])]
+    places = [f"{target.folder}/."] if target.loose else [*runs, dataset]
+    for folder in (RunFolder(run, name) for run in runs for name in (GENERATIONS, TRAINING)):
         if folder.exists:
             info = folder.info()
             places += [info.get("dataset"), info.get("checkpoint_path")]
@@ -171,11 +184,17 @@ def _around(target: Target, dataset: str | None) -> list[str]:
     return sorted(place for place in outer if place and RunFolder(place, "").fs.isdir(place))
 
 
+def _evaluated(results: str) -> set[str]:
+    """The runs whose videos results are of."""
+    found = RunFolder(results, INFO).read("clips", ["video"])["video"].to_pylist()
+    return {str(Path(video).parents[1]) for video in found if video and not is_uri(video)}
+
+
 def _known(target: Target, runs: Sequence[Run], dataset: str | None) -> Known:
     known = Known()
     if target.loose:
         known.add("loose", [target.loose])
-    named = {dataset} if dataset else set()
+    named: set[str | None] = {dataset}
     for run in runs:
         if run.kind in ("generations", "training"):
             named.add(run.folder.info().get("dataset"))
