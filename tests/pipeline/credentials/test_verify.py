@@ -24,6 +24,7 @@ from pipeline.cluster.actors import OneHere
 from pipeline.generate.command import ManyOptions, generate_many, plan_run
 from pipeline.generate.single import Single, generate_one
 from pipeline.generate.worker import Maker
+from tests import evaluations
 from tests.certificates import Signing, write_signer
 from tests.conftest import Dawn
 from tests.dawn.sampling.test_voice import chirp, write_wav
@@ -93,6 +94,21 @@ def test_a_signed_run_says_what_made_its_videos(
     trusted = dawn("verify", run / row["video"], "--trust", files.root)
     assert trusted.returncode == 0
     assert "which --trust vouches for" in trusted.stdout
+
+
+def test_results_record_which_videos_carry_credentials(
+    run: Path, dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = tmp_path / "card.yaml"
+    card.write_text("name: small\nsize: 64\n")
+    given = evaluations.options(
+        tmp_path / "results", str(card), f"{dataset.uri}:train", run=str(run), metrics="psnr"
+    )
+    folder = evaluations.run(given)
+    found = {row["clip_id"]: row["credentials"] for row in folder.read("clips").to_pylist()}
+    signed = {row["clip_id"] for row in rows(run)}
+    assert {name for name, carried in found.items() if carried} == signed
+    assert "2 of " in capsys.readouterr().out
 
 
 def test_a_video_is_signed_once(
