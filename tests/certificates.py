@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
 
@@ -27,12 +27,16 @@ class Signing:
         return self.key.read_text().splitlines()[1]
 
 
-def write_signer(folder: Path, name: str = "Test signer", *, days: int = 30) -> Signing:
-    """A certificate of `name` and its key, with a root of its own."""
+def write_signer(
+    folder: Path, name: str = "Test signer", *, days: int = 30, ocsp: str | None = None
+) -> Signing:
+    """A certificate of `name` and its key, with a root of its own. `ocsp` is where it says that
+    one may ask whether it was revoked.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root = _certificate(f"Root of {name}", f"Root of {name}", root_key, root_key, ca=True)
-    own = _certificate(name, f"Root of {name}", key, root_key, ca=False, days=days)
+    own = _certificate(name, f"Root of {name}", key, root_key, ca=False, days=days, ocsp=ocsp)
     files = Signing(folder / "chain.pem", folder / "key.pem", folder / "root.pem")
     files.chain.write_bytes(own.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
     files.root.write_bytes(root.public_bytes(Encoding.PEM))
@@ -48,6 +52,7 @@ def _certificate(
     *,
     ca: bool,
     days: int = 30,
+    ocsp: str | None = None,
 ) -> x509.Certificate:
     """By C2PA's profile: https://spec.c2pa.org, "Credential types", X.509 certificates."""
     now = datetime.datetime.now(datetime.UTC)
@@ -79,6 +84,11 @@ def _certificate(
     if not ca:
         use = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
         builder = builder.add_extension(use, critical=False)
+    if ocsp is not None:
+        where = x509.AccessDescription(
+            AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp)
+        )
+        builder = builder.add_extension(x509.AuthorityInformationAccess([where]), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
 
 

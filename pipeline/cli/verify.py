@@ -9,9 +9,7 @@ from manifests.location import local_path, location
 
 
 def verify(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", parser=local_path, help="Videos.")
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", parser=local_path, help="Videos.")],
     trust: Annotated[
         Path | None,
         typer.Option(

@@ -25,7 +25,6 @@ from manifests.config import stable_hash
 from manifests.errors import InputError
 from manifests.forgotten import read_forgotten
 from manifests.location import is_uri
-from manifests.parquet import read_parquet
 from manifests.reasons import UnreadableVideoError
 from manifests.run_catalog import add_runs
 from manifests.run_search import Run, runs_below
@@ -33,7 +32,8 @@ from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.credentials.lineage_sql import LINEAGE, TABLES
 from pipeline.credentials.lineage_text import as_text
-from pipeline.info_names import CLIPS, GENERATIONS, TRAINING
+from pipeline.dataset.uses import learnt_clips
+from pipeline.info_names import GENERATIONS, TRAINING
 from pipeline.progress import console
 from pipeline.query import conventions, write_rows
 
@@ -275,9 +275,8 @@ def _learnt(run: RunFolder, recipe: dict[str, Any], dataset: Dataset | None) -> 
     """The clips that a run was given; None where an older version did not record them and the
     dataset has changed since.
     """
-    if run.fs.exists(run.at(CLIPS)):
-        with run.fs.open(run.at(CLIPS), "rb") as file:
-            return [str(name) for name in read_parquet(file, ["clip_id"])["clip_id"].to_pylist()]
+    if (given := learnt_clips(run)) is not None:
+        return sorted(given)
     if dataset is not None and recipe.get("clips") and recipe["clips"] == content_of(dataset):
         return [str(name) for name in clip_list(dataset)["clip_id"].to_pylist()]
     return None

@@ -38,7 +38,7 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
 
 _STATES = {
     "withdrawn": "withdrawn",
-    "there": "with all they stand on there",
+    "there": "with nothing withdrawn",
     "unknown": "not wholly on record",
 }
 

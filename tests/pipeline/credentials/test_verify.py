@@ -5,6 +5,7 @@ import hashlib
 import os
 import pickle
 import shutil
+import socket
 from pathlib import Path
 
 import av
@@ -31,6 +32,10 @@ from tests.dawn.sampling.test_voice import chirp, write_wav
 from tests.models import write_model
 
 CONFIG = GenerateConfig(steps=1, stretch=16, overlap=4, window=4)
+NOTHING = Claim(
+    checkpoint="c", checkpoint_name=None, networks={}, portrait_sha256=None, audio_sha256=None,
+    settings_hash=None, seed=None,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -254,14 +259,23 @@ def test_pairs_that_cannot_sign_are_refused_in_one_line(
         assert files.secret not in answer.stderr + answer.stdout
 
 
+def test_nobody_is_asked_about_a_certificate(run: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        files = write_signer(tmp_path / "asking", ocsp=address)
+        video = encoded_again(video_of(run), tmp_path / "asking.mp4")
+        Signer(files.chain, files.key).sign(video, NOTHING)
+        assert read_credentials(video, files.root.read_bytes()).trusted
+        server.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
 def test_what_a_file_says_cannot_drive_a_terminal(
     run: Path, files: Signing, tmp_path: Path, dawn: Dawn
 ) -> None:
     video = encoded_again(video_of(run), tmp_path / "loud.mp4")
-    claim = Claim(
-        checkpoint="c", checkpoint_name="\x1b[2J" + "x" * 5000, networks={}, portrait_sha256=None,
-        audio_sha256=None, settings_hash=None, seed=None,
-    )  # fmt: skip
+    claim = dataclasses.replace(NOTHING, checkpoint_name="\x1b[2J" + "x" * 5000)
     Signer(files.chain, files.key).sign(video, claim)
     answer = dawn("verify", video)
     assert answer.returncode == 0
