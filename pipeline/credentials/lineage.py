@@ -20,7 +20,7 @@ import pyarrow as pa
 from dawn.features.video.container import open_media
 from dawn.training.clips import clip_list, content_of
 from eval.results.stored import INFO
-from manifests.catalog import rows
+from manifests.catalog import own_query
 from manifests.config import stable_hash
 from manifests.errors import InputError
 from manifests.forgotten import read_forgotten
@@ -55,15 +55,21 @@ class Target:
 
 @dataclass(slots=True)
 class Known:
-    """Rows of the query's own tables, by table."""
+    """The query's own tables, in parts."""
 
-    tables: dict[str, list[dict[str, Any]]] = field(
-        default_factory=lambda: {name: [] for name in TABLES}
+    parts: dict[str, list[pa.Table]] = field(
+        default_factory=lambda: {name: [one.empty_table()] for name, one in TABLES.items()}
     )
 
     def add(self, table: str, found: Iterable[dict[str, Any]]) -> None:
         """More rows of a table."""
-        self.tables[table] += found
+        self.parts[table].append(pa.Table.from_pylist(list(found), TABLES[table]))
+
+    def add_column(self, table: str, name: str, value: str, column: pa.Table) -> None:
+        """More rows, all with one value of `name`."""
+        same = pa.repeat(pa.scalar(value, pa.string()), column.num_rows)
+        whole = column.append_column(name, same).select(TABLES[table].names)
+        self.parts[table].append(whole.cast(TABLES[table]))
 
 
 def print_lineage(
@@ -97,9 +103,8 @@ def lineage(where: str, roots: Sequence[str], dataset: str | None = None) -> pa.
     known = _known(target, runs, dataset)
     connection = duckdb.connect()
     add_runs(connection, runs, conventions(), _VIEWS)
-    for name, columns in TABLES.items():
-        table = pa.Table.from_pylist(known.tables[name], columns)
-        connection.register(name, table)
+    for name, parts in known.parts.items():
+        connection.register(name, pa.concat_tables(parts))
     asked = {"kind": target.kind, "folder": target.folder, "video": target.video}
     return connection.sql(LINEAGE, params=asked).to_arrow_table()
 
@@ -202,17 +207,12 @@ def _known(target: Target, runs: Sequence[Run], dataset: str | None) -> Known:
             known.add("checkpoints", _networks_of_generation(run.folder))
     datasets = [one for name in sorted(filter(None, named)) if (one := Dataset(name)).exists]
     for one in datasets:
-        known.add("known_clips", _clips(one))
+        known.add_column("known_clips", "dataset", one.uri, own_query(one, _CLIPS))
         known.add("forgotten", _forgotten(one))
     for run in runs:
         if run.kind == "training":
             _add_training(known, run.folder, {one.uri: one for one in datasets})
     return known
-
-
-def _clips(dataset: Dataset) -> list[dict[str, Any]]:
-    found = rows(dataset, _CLIPS)
-    return [{"dataset": dataset.uri, **row} for row in found]
 
 
 _CLIPS = """
@@ -260,7 +260,8 @@ def _add_training(known: Known, run: RunFolder, datasets: dict[str, Dataset]) ->
         known.add("bases", [{"sha256": sha256, "base": base} for base in bases])
         # alone it is what baselines call their checkpoint
         known.add("checkpoints", _of_checkpoint(sha256[:16], [card]))
-    known.add("learnt", [{"run": run.uri, "clip_id": name} for name in clips or ()])
+    given = pa.table({"clip_id": pa.array(clips or (), pa.string())})
+    known.add_column("learnt", "run", run.uri, given)
     whole = list(_cards(RunFolder(f"{run.uri.rpartition('/')[0]}/model", "")))
     if len(whole) > 1:
         known.add("checkpoints", _of_checkpoint(_digest(whole), whole))

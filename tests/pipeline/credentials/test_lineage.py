@@ -48,20 +48,18 @@ def make(work: Path, name: str, checkpoint: str | None, baseline: str, **more: A
 
 @pytest.fixture
 def work(dataset: Dataset, tmp_path: Path) -> Path:
-    """A dataset, a network that learnt from it, its videos and those of no network, and numbers."""
+    """A dataset, and a network that learnt from it."""
     work = tmp_path / "work"
     shutil.copytree(dataset.path, work / "d")
     train(work, "trained", 0)
-    for name, checkpoint, baseline, limit in (
-        ("moved", str(work / "trained/model"), "reconstruct", 2),
-        ("still", None, "static", 2),
-    ):
-        made = make(work, name, checkpoint, baseline, limit=limit)
-        clips = [
-            {"clip_id": row["clip_id"], "video": str(work / name / row["video"])} for row in made
-        ]
-        write_results(work / f"results/{name}", {"psnr": [20.0, 30.0]}, clips=clips, system=name)
     return work
+
+
+def measure(work: Path, name: str, made: list[dict]) -> None:
+    """Results of a run."""
+    clips = [{"clip_id": row["clip_id"], "video": str(work / name / row["video"])} for row in made]
+    values = {"psnr": [20.0] * len(made)}
+    write_results(work / f"results/{name}", values, clips=clips, system=name)
 
 
 def asked(dawn: Dawn, *arguments: object) -> list[dict[str, Any]]:
@@ -73,6 +71,8 @@ def asked(dawn: Dawn, *arguments: object) -> list[dict[str, Any]]:
 
 def test_a_forgotten_clip_is_withdrawn_everywhere_downstream(work: Path, dawn: Dawn) -> None:
     learnt = clip_list(Dataset(str(work / "d")))["clip_id"].to_pylist()
+    measure(work, "moved", make(work, "moved", str(work / "trained/model"), "reconstruct", limit=2))
+    measure(work, "still", make(work, "still", None, "static", limit=2))
     found = asked(dawn, work / "moved")
     assert [row["state"] for row in found] == ["there", "there"]
     for row in found:
@@ -124,7 +124,8 @@ def test_what_was_begun_from_a_withdrawn_network_is_withdrawn(work: Path, dawn: 
 
 
 def test_a_video_alone_is_traced_by_what_it_says(work: Path, dawn: Dawn, tmp_path: Path) -> None:
-    (video, _) = sorted((work / "moved/videos").iterdir())
+    make(work, "moved", str(work / "trained/model"), "reconstruct", limit=1)
+    (video,) = (work / "moved/videos").iterdir()
     copy = Path(shutil.copy(video, work / "sent.mp4"))
     (row,) = asked(dawn, copy, "--runs", work)
     assert row["checkpoint_state"] == "there"
