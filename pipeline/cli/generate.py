@@ -269,6 +269,8 @@ def _generate_one(
         "length)",
         markup=False,
     )
+    if request.signer is not None:
+        request.console.print(f"signed by {request.signer.name}", markup=False)
     request.console.print(
         "next: play it, or try another --seed; many at once: dawn generate --dataset or --list",
         markup=False,
