@@ -17,9 +17,13 @@ import pyarrow.parquet as pq
 
 
 def read_parquet(
-    file: IO[bytes], columns: Sequence[str] | None = None, where: tuple[str, str] | None = None
+    file: IO[bytes],
+    columns: Sequence[str] | None = None,
+    where: tuple[str, str] | None = None,
+    whole: pa.Schema | None = None,
 ) -> pa.Table:
     """The columns, in the order asked for, of an open file; `where` keeps the rows of one value.
+    Columns asked for that the file lacks are null where `whole`, the table's schema, lets them be.
 
     Row groups that cannot hold the value are not read. Raises pa.ArrowException for a file that
     is no Parquet, is damaged or lacks a column.
@@ -27,6 +31,12 @@ def read_parquet(
     parquet = pq.ParquetFile(file)
     names = parquet.schema_arrow.names
     wanted = list(names if columns is None else columns)
+    known = {} if whole is None else {field.name: field for field in whole if field.nullable}
+    if absent := [known[name] for name in wanted if name not in names and name in known]:
+        there = read_parquet(file, [name for name in wanted if name in names], where, None)
+        for field in absent:
+            there = there.append_column(field, pa.nulls(there.num_rows, field.type))
+        return there.select(wanted)
     needed = wanted if where is None else [*wanted, where[0]]
     if missing := sorted(set(needed) - set(names)):
         raise pa.ArrowInvalid(f"no column {', '.join(missing)}")

@@ -61,6 +61,9 @@ GENERATIONS = (
     Column("image", _TEXT, "source image", nullable=True),
     Column("face", _INT, "which of its faces, by size; null: the largest", nullable=True),
     Column("audio", _TEXT, "source sound", nullable=True),
+    Column("image_sha256", _TEXT, "of the file that the image is of", nullable=True),
+    Column("audio_sha256", _TEXT, "of the file that the sound is of", nullable=True),
+    Column("signed_by", _TEXT, "whose content credentials it carries; null: none", nullable=True),
     Column("frames", _INT, "frames of the video", "1/25 s", nullable=True),
     Column("size", _INT, "width and height", "px", nullable=True),
     Column("duration_s", _F64, "of the video", "s", nullable=True),
@@ -113,6 +116,7 @@ CLIPS = (
     Column("yaw_p95", _F64, "of the real video", "degree", nullable=True),
     Column("pitch_p95", _F64, "of the real video", "degree", nullable=True),
     Column("real_time_factor", _F64, "of its generation", nullable=True),
+    Column("credentials", pa.bool_(), "the video carries some; not checked", nullable=True),
     Column(
         "inputs", _TEXT, "sizes and times of the files: others are measured again", nullable=True
     ),
@@ -131,6 +135,11 @@ TRAINING = (
     Column("name", _TEXT, "what was measured"),
     Column("value", _F64, "the number"),
     Column("wall_s", _F64, "since training began", "s"),
+)
+
+LEARNT = (
+    Column("clip_id", _TEXT, "clip of the dataset that a run of training was given"),
+    Column("split", _TEXT, "train, or val: which checkpoint is best was judged by it"),
 )
 
 RUN_TABLES: Mapping[str, tuple[Column, ...]] = {
@@ -288,9 +297,11 @@ class RunFolder:
         return {entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries}
 
     def batches(self, table: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        """The table part by part, for what is larger than memory."""
+        """The table part by part, for what is larger than memory. Columns that an older version
+        did not write are null.
+        """
         for file in each_opened(self.fs, self.parts(table)):
-            yield read_parquet(file, columns)
+            yield read_parquet(file, columns, whole=schema(RUN_TABLES[table]))
 
     def read(self, table: str, columns: list[str] | None = None) -> pa.Table:
         """The whole table."""

@@ -2,3 +2,5 @@
 
 GENERATIONS = "run.json"
 TRAINING = "config.json"
+CLIPS = "clips.parquet"
+"""In a run of training: the clips that it was given."""

@@ -43,11 +43,11 @@ def run_query(
         pq.write_table(answer, out)
     elif out is not None:
         with out.open("w", newline="", encoding="utf-8") as file:
-            _write(answer, output, file)
+            write_rows(answer, output, file)
     elif output == "table":
         show(answer)
     else:
-        _write(answer, output, sys.stdout)
+        write_rows(answer, output, sys.stdout)
 
 
 def _ask(root: str | None, runs: Sequence[str], sql: str) -> pa.Table:
@@ -129,7 +129,8 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _write(answer: pa.Table, output: str, file: IO[str]) -> None:
+def write_rows(answer: pa.Table, output: str, file: IO[str]) -> None:
+    """Write a table as csv or json. Raises InputError for another format."""
     rows = answer.to_pylist()
     if output == "csv":
         writer = csv.writer(file)

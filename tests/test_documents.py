@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from dawn.synthetic.footage import write_footage
+from tests.certificates import write_signer
 from tests.clusters import ray_from_a_terminal
 from tests.terminals import run_in_terminal, terminal_program
 
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     *("docs/ingest.md", "README.md", "docs/training.md", "docs/generation.md"),
     *("docs/evaluation.md", "docs/leaderboard.md", "docs/votes.md", "docs/regression.md"),
+    "docs/provenance.md",
     "docs/queries.md",
     "docs/models.md",
     "docs/publishing.md",
@@ -237,6 +239,7 @@ def before(command: str, work: Path) -> None:
         "real_videos/": lambda: named_as_clips(work, "real_videos"),
         " model ": lambda: shutil.copytree(work / "runs/first/model", work / "model"),
         "LFG_128_1000ep.pth": lambda: official(work),
+        "chain.pem": lambda: write_signer(work),
     }
     for name, make in made.items():
         if name in command and not (work / name.strip()).exists():

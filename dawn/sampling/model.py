@@ -64,6 +64,11 @@ class ModelFolder:
         return (self.lfg, self.a2v, *self.pbnets)
 
     @property
+    def networks(self) -> dict[str, str]:
+        """Name of each checkpoint -> SHA-256 of its weights."""
+        return {one.card.name: one.card.sha256 for one in self.all}
+
+    @property
     def digest(self) -> str:
         """Hash of all its weights: what `generations` records as the checkpoint."""
         return stable_hash(sorted([one.card.stage, one.card.sha256] for one in self.all))

@@ -4,7 +4,7 @@ import base64
 import contextlib
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -200,13 +200,17 @@ class TalkingHead:
         max_seconds: float | None = None,
         on_work: OnWork = ignore,
         on_picture: OnPicture = ignore,
+        finish: Callable[[Path], None] = ignore,
     ) -> Made:
-        """Make the video; `out` appears whole, or not at all. Raises InputError."""
+        """Make the video; `out` appears whole, or not at all. `finish` is given the whole file
+        before that, and may replace it. Raises InputError.
+        """
         with _temporary(out) as temporary:
             try:
                 made = self._generate(
                     inputs, temporary, config, seed, max_seconds, on_work, on_picture
                 )
+                finish(temporary)
             except (OSError, av.error.FFmpegError) as error:
                 raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
             temporary.replace(out)

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from dawn.features.rates import FPS
 from dawn.training.boxes import MOUTH, box_of, eye_boxes
 from manifests.parquet import read_parquet
+from manifests.runs import LEARNT
+from manifests.schema import schema
 from manifests.store import Dataset
 
 POSE = 6
@@ -105,6 +107,18 @@ def content_of(dataset: Dataset) -> dict[str, Any]:
         "GROUP BY split ORDER BY split",
     )
     return {row["split"]: {"clips": row["clips"], "sha256": row["content"][:16]} for row in found}
+
+
+def clip_list(dataset: Dataset) -> pa.Table:
+    """The clips that training is given, with their splits: `LEARNT` of manifests.runs."""
+    from manifests.catalog import query
+
+    found = query(
+        dataset,
+        "SELECT clip_id, split FROM clips WHERE accepted AND split IN ('train', 'val') "
+        "ORDER BY clip_id",
+    )
+    return found.cast(schema(LEARNT))
 
 
 class ClipReader:

@@ -13,7 +13,16 @@ from eval.leaderboard.featured import Featured, featured
 from eval.leaderboard.floor import Floor, floor
 from eval.leaderboard.gallery import Picked, choose_metric, gallery
 from eval.leaderboard.groups import BOUNDS, Entry, Group
-from eval.leaderboard.overview import Drift, Failures, Speed, drift, failures, same_curves, speed
+from eval.leaderboard.overview import (
+    Drift,
+    Failures,
+    Speed,
+    credentials,
+    drift,
+    failures,
+    same_curves,
+    speed,
+)
 from eval.leaderboard.published import PublishedTable, published_tables
 from eval.leaderboard.summary import Measured, Summary, summarise
 from eval.metrics.catalogue import is_set
@@ -103,6 +112,8 @@ class Sheet:
     queries: dict[str, str] = field(default_factory=dict)
     subgroups: Subgroups | None = None
     """Its numbers by columns of the clips; None where none was asked for."""
+    credentials: dict[str, str] = field(default_factory=dict)
+    """Row -> how many of its videos carry content credentials, where that was recorded."""
     fragility: list[Fragility] = field(default_factory=list)
     """What small changes do to its numbers, where results have that beside them."""
 
@@ -187,6 +198,11 @@ def _sheet(
         drift_width_s=width,
         speed=speed(entries, settings.price_per_hour),
         failures=failures(entries),
+        credentials={
+            entry.name: said
+            for entry in entries
+            if (said := credentials(entry.results)) is not None
+        },
         summary=summary,
         votes=_votes(entries, votes) if votes is not None else None,
         featured=_featured(entries, metric, summary) if settings.gallery else None,

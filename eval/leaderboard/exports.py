@@ -212,6 +212,7 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
                 "kind": entry.kind,
                 "results": entry.where,
                 "checkpoint": entry.results.info.get("checkpoint"),
+                "credentials": sheet.credentials.get(entry.name),
                 "command": entry.results.info.get("command"),
             }
             for entry in sheet.entries

@@ -11,6 +11,7 @@ from eval.leaderboard.groups import Entry
 from eval.leaderboard.names import clip_name
 from eval.metrics.interface import Reason
 from eval.results.scores import Results
+from manifests.counting import count
 
 DRIFT_BINS = 40
 FAILURES = 100
@@ -139,6 +140,16 @@ def speed(entries: Sequence[Entry], price_per_hour: float | None) -> list[Speed]
     return found
 
 
+def credentials(results: Results) -> str | None:
+    """How many of the videos carry content credentials; None where that was not recorded. Whether
+    these are valid, `dawn verify` says.
+    """
+    known = [clip["credentials"] for clip in results.clips if clip["credentials"] is not None]
+    if not known:
+        return None
+    return f"{sum(known)} of {count(len(known), 'video')} carry content credentials"
+
+
 def failures(entries: Sequence[Entry]) -> list[Failures]:
     """Of every row, also of those without any."""
     return [_failures(entry) for entry in entries]
@@ -157,9 +168,9 @@ def _failures(entry: Entry) -> Failures:
         if clip["status"] != "ok"
     ]
     reasons = [
-        (name, reason, count)
+        (name, reason, clips)
         for name, scores in entry.results.scores.items()
-        for reason, count in sorted(Counter(scores.reasons).items())
+        for reason, clips in sorted(Counter(scores.reasons).items())
     ]
     return Failures(
         system=entry.name,

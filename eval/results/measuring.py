@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from dawn.credentials.carried import carries
 from dawn.features.sound.mel import loudness_db
 from eval.metrics.catalogue import CLIP_METRICS, FEATURES, SET_METRICS, require_known
 from eval.metrics.csim import csim_curve
@@ -180,6 +181,7 @@ def clip_facts(pair: Pair, measured: Measured) -> dict[str, Any]:
         "reference_frames": pair.reference.info.frames,
         "duration_s": pair.generated.info.duration_s,
         "real_time_factor": (pair.generation or {}).get("real_time_factor"),
+        "credentials": carries(pair.generated.video),
     }
     for name, clip in (("mouth_generated", pair.generated), ("mouth_reference", pair.reference)):
         if _looked_for_faces(clip):

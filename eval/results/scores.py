@@ -139,7 +139,7 @@ class Results:
 
 _CLIP_COLUMNS = [
     "clip_id", "speaker", "split", "video", "reference", "frames", "reference_frames",
-    "duration_s", "yaw_p95", "pitch_p95", "real_time_factor", "status", "reason",
+    "duration_s", "yaw_p95", "pitch_p95", "real_time_factor", "credentials", "status", "reason",
 ]  # fmt: skip
 
 

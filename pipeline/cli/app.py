@@ -15,10 +15,12 @@ from pipeline.cli.evaluate import evaluate
 from pipeline.cli.generate import generate
 from pipeline.cli.ingest import ingest
 from pipeline.cli.leaderboard import leaderboard
+from pipeline.cli.lineage import lineage
 from pipeline.cli.metrics import metrics
 from pipeline.cli.query import query
 from pipeline.cli.serve import serve
 from pipeline.cli.train import train
+from pipeline.cli.verify import verify
 from pipeline.cli.view import view
 
 app = typer.Typer(
@@ -28,7 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (demo, ingest, train, generate, serve, evaluate, metrics, leaderboard, query, view):
+for command in (demo, ingest, train, generate, serve, evaluate, metrics, leaderboard, query, view,
+                verify, lineage):  # fmt: skip
     app.command()(command)
 app.command("eval-checkpoint")(eval_checkpoint)
 app.add_typer(regress.app, name="regress")

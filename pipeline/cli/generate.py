@@ -25,6 +25,7 @@ from pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from dawn.credentials.signing import Signer
     from dawn.sampling.settings import GenerateConfig
 
 
@@ -71,6 +72,14 @@ BlinkFrom = Annotated[
 Stream = Annotated[
     bool, _flag(_ONE, "Write what plays while it is written; frames leave early.", "--stream")
 ]
+
+Sign = Annotated[
+    tuple[Path, Path] | None,
+    _flag(
+        _HOW, "Content credentials (C2PA): certificate chain and private key of the signer, PEM.",
+        metavar="CERT KEY",
+    ),
+]  # fmt: skip
 
 List = Annotated[
     str | None,
@@ -148,6 +157,7 @@ def generate(
     gpus_per_worker: GpuShare = 0.5,
     dtype: Dtype = "auto",
     noise: Noise = "philox",
+    sign: Sign = None,
 ) -> None:
     """Make a portrait speak: one video, or every clip of a test set on a cluster.
 
@@ -170,8 +180,11 @@ def generate(
         blink=blink,
     )  # fmt: skip
     check_seconds(max_seconds)
+    signer = _signer(sign)
     files = _Files(model, out, image, audio, face, pose_from, blink_from, dataset, list_)
-    how: dict[str, Any] = {"seed": seed, "max_seconds": max_seconds, "device": device}
+    how: dict[str, Any] = {
+        "seed": seed, "max_seconds": max_seconds, "device": device, "signer": signer,
+    }  # fmt: skip
     many = files.many()
     if shipped:
         typer.echo(EXPECT, err=out == "-")
@@ -187,6 +200,15 @@ def generate(
         raise InputError("--baseline goes with --dataset")
     else:
         _generate_one(files, config, how, stream=stream)
+
+
+def _signer(files: tuple[Path, Path] | None) -> "Signer | None":
+    """The signer of a certificate and key, tried before anything is made. Raises InputError."""
+    if files is None:
+        return None
+    from dawn.credentials.signing import Signer
+
+    return Signer(*map(local_path, files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +269,8 @@ def _generate_one(
         "length)",
         markup=False,
     )
+    if request.signer is not None:
+        request.console.print(f"signed by {request.signer.name}", markup=False)
     request.console.print(
         "next: play it, or try another --seed; many at once: dawn generate --dataset or --list",
         markup=False,

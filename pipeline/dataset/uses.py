@@ -14,9 +14,11 @@ from dawn.training.state import Checkpoints, local_network
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.location import is_uri
+from manifests.parquet import read_parquet
 from manifests.run_search import Run, runs_below
 from manifests.runs import RunFolder
 from manifests.store import Dataset
+from pipeline.info_names import CLIPS
 from pipeline.query import conventions
 
 _PER_CLIP = {"generations": ("generations", "made videos of"), "results": ("clips", "measured")}
@@ -34,8 +36,8 @@ class Use:
 
 
 def uses_of(dataset: Dataset, clips: frozenset[str], folders: Iterable[str]) -> list[Use]:
-    """The runs in these folders that used the clips, or may have: training names its dataset and
-    a hash of all clips, the others name each clip.
+    """The runs in these folders that used the clips, or may have: training of older versions
+    names its dataset and a hash of all clips, all else names each clip.
 
     Raises InputError for a folder that is none, or that holds a damaged run.
     """
@@ -45,7 +47,7 @@ def uses_of(dataset: Dataset, clips: frozenset[str], folders: Iterable[str]) -> 
             place = os.path.realpath(run.folder.path) if run.folder.local else run.folder.uri
             found.setdefault((run.kind, place), run)
     runs = [found[key] for key in sorted(found)]
-    uses = _trained(dataset, [run.folder for run in runs if run.kind == "training"])
+    uses = _trained(dataset, clips, [run.folder for run in runs if run.kind == "training"])
     for run in runs:
         if run.kind in _PER_CLIP and (number := _rows_of(run, clips)):
             did = _PER_CLIP[run.kind][1]
@@ -53,8 +55,19 @@ def uses_of(dataset: Dataset, clips: frozenset[str], folders: Iterable[str]) -> 
     return uses
 
 
-def _trained(dataset: Dataset, runs: list[RunFolder]) -> list[Use]:
-    """Training on the dataset, and training that began from a network of such a run."""
+def learnt_clips(run: RunFolder) -> frozenset[str] | None:
+    """The clips that a run of training was given; None where an older version did not say."""
+    if not run.fs.exists(run.at(CLIPS)):
+        return None
+    try:
+        with run.fs.open(run.at(CLIPS), "rb") as file:
+            return frozenset(read_parquet(file, ["clip_id"])["clip_id"].to_pylist())
+    except pa.ArrowException as error:
+        raise InputError(f"{run.uri}/{CLIPS}: cannot be read ({error})") from error
+
+
+def _trained(dataset: Dataset, clips: frozenset[str], runs: list[RunFolder]) -> list[Use]:
+    """Training on the clips, and training that began from a network of such a run."""
     if not runs:
         return []
     content, place = content_of(dataset), _place(dataset.uri)
@@ -69,9 +82,12 @@ def _trained(dataset: Dataset, runs: list[RunFolder]) -> list[Use]:
             recipe = info.get("recipe") or {}
             begun_from = (str(recipe.get(f"{name}_sha256")) for name in ("lfg", "init"))
             base = next((networks[digest] for digest in begun_from if digest in networks), None)
-            if content and recipe.get("clips") == content:
+            given = learnt_clips(run)
+            if given is not None and (number := len(given & clips)):
+                found[uri] = f"trained on {count(number, 'clip')} of them"
+            elif given is None and content and recipe.get("clips") == content:
                 found[uri] = "trained on the clips as they are now"
-            elif _place(info.get("dataset")) == place:
+            elif given is None and _place(info.get("dataset")) == place:
                 found[uri] = "trained on an earlier state"
             elif base:
                 found[uri] = f"builds on a network of {base}"

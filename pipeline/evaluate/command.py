@@ -200,6 +200,10 @@ def report(folder: RunFolder, summary: Summary, job: Evaluation) -> None:
         console.print(f"  {line}", markup=False)
     if len(summary.details) > _SHOWN:
         console.print(f"  and {len(summary.details) - _SHOWN} more; `clips` has them all")
+    carried = [c for c in folder.read("clips", ["credentials"])["credentials"].to_pylist() if c]
+    if carried:
+        videos = count(len(job.pairing.pairs), "video")
+        console.print(f"{len(carried)} of {videos} carry content credentials", markup=False)
     rows = {row["metric"]: row for row in folder.read_item("metrics", SET).to_pylist()}
     table = Table()
     for name in ("metric", "better", "generated", "real", "clips", "status"):

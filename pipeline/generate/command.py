@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dawn.checkpoints import at_hand
+from dawn.credentials.signing import Signer
 from dawn.device import pick_device
 from dawn.sampling.baselines import BASELINES, Baseline
 from dawn.sampling.conventions import conventions_of
@@ -49,6 +50,8 @@ class ManyOptions:
     seed: int = 0
     max_seconds: float | None = None
     device: str = "auto"
+    signer: Signer | None = None
+    """Signs each video, in this process: its key never travels to workers."""
     gpus_per_worker: float = 0.5
     """While one worker encodes, the other's network runs."""
 
@@ -72,7 +75,9 @@ def generate_many(options: ManyOptions, workers: Workers | None = None) -> RunSu
     console.print(f"{count(len(plan.items), 'video')} to make into {plan.task.root}", markup=False)
     started = workers or Later(lambda: start_workers(options, plan.task))
     try:
-        summary = generate_run(plan.items, plan.task, plan.info, started, retry=options.retry)
+        summary = generate_run(
+            plan.items, plan.task, plan.info, started, retry=options.retry, signer=options.signer
+        )
     finally:
         started.close()
     _report(plan, summary)
@@ -87,17 +92,20 @@ def plan_run(options: ManyOptions) -> Plan:
         clip_items(dataset, options.split) if dataset else list_items(where_of(str(options.list_)))
     )
     config, digest, folder = options.config, None, None
+    networks: dict[str, str] = {}
     if baseline is None:
         if options.checkpoint is None:
             raise InputError("--checkpoint: give the folder of a model, or --baseline static")
         folder = find_model(at_hand(options.checkpoint))
         verify_model(folder)
         digest, config = folder.digest, with_window(config, folder)
+        networks = folder.networks
         kind = conventions_of(folder.a2v.card).audio
         if kind == "hubert" and (dataset is None or audio_kind(dataset) != "hubert"):
             require("hubert_large")
     elif options.checkpoint is not None:
-        digest = find_lfg(at_hand(options.checkpoint)).card.sha256[:16]
+        card = find_lfg(at_hand(options.checkpoint)).card
+        digest, networks = card.sha256[:16], {card.name: card.sha256}
     elif baseline != "static":
         raise InputError(f"--baseline {baseline}: needs --checkpoint, for its LFG")
     if dataset is None and "real" in (config.pose, config.blink):
@@ -120,6 +128,7 @@ def plan_run(options: ManyOptions) -> Plan:
         dataset_hash=str(dataset.info()["recipe_hash"]) if dataset else None,
         max_seconds=options.max_seconds,
         baseline=baseline,
+        networks=networks,
     )
     info = run_info(
         task, settings,
@@ -168,8 +177,12 @@ def _report(plan: Plan, summary: RunSummary) -> None:
     counts = ", ".join(f"{n} {name}" for name, n in sorted(summary.counts.items()) if n)
     console.print(f"done: {counts or 'nothing to do'}", markup=False)
     folder = RunFolder(plan.task.root, RUN_INFO)
-    columns = ["item", "status", "reason", "detail"]
-    failed = [r for r in folder.read("generations", columns).to_pylist() if r["status"] != "ok"]
+    columns = ["item", "status", "reason", "detail", "signed_by"]
+    rows = folder.read("generations", columns).to_pylist()
+    failed = [row for row in rows if row["status"] != "ok"]
+    if signed := sum(row["signed_by"] is not None for row in rows):
+        videos = count(len(rows) - len(failed), "video")
+        console.print(f"{signed} of {videos} carry content credentials", markup=False)
     for row in failed[:20]:
         console.print(f"  {row['item']}: {row['detail']} [{row['reason']}]", markup=False)
     if len(failed) > 20:

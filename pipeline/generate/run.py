@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from dawn.credentials.signing import Signer
 from manifests.config import stable_hash
 from manifests.counting import count
 from manifests.errors import InputError
@@ -13,6 +14,7 @@ from pipeline.cluster.shared import sights_of, sights_of_dataset
 from pipeline.cluster.tasks import Failure
 from pipeline.generate.items import Item
 from pipeline.generate.remaining import remaining
+from pipeline.generate.signing import Signing
 from pipeline.generate.worker import RunTask, failure, first_row
 from pipeline.info_names import GENERATIONS as RUN_INFO
 from pipeline.progress import Progress
@@ -36,8 +38,10 @@ def generate_run(
     workers: Workers,
     *,
     retry: bool = False,
+    signer: Signer | None = None,
 ) -> RunSummary:
     """Make what the run folder does not hold yet; longest first, so that workers end together.
+    With a `signer` each video is signed here once it is made, also those of before.
 
     Items never raise: they end as rows. Raises InputError when the folder is another run's or
     is being written to, OSError when the disk is full.
@@ -51,10 +55,15 @@ def generate_run(
         progress = Progress("generate", sum(weights.values()), items=len(items))
         progress.counts["already done"] = len(items) - len(todo)
         made: list[Item] = []
+        signing = Signing(folder, task, signer) if signer else None
         with progress:
+            if signing:
+                signing.sign_those_of_before()
             for item, outcome in workers.results(todo):
                 status = _ended(folder, task, item, outcome)
                 made += [item] if status == "ok" else []
+                if signing and status == "ok":
+                    signing.sign(item.name)
                 progress.count(status, weights[item.name])
         _require_there(folder, made)
     return RunSummary(progress.counts)
@@ -93,6 +102,7 @@ def run_info(task: RunTask, settings: dict[str, Any], **more: Any) -> dict[str, 
         "system": task.system,
         "checkpoint": task.digest,
         "checkpoint_path": task.checkpoint,
+        "networks": task.networks,
         "dataset": task.dataset,
         "dataset_hash": task.dataset_hash,
         "baseline": task.baseline,

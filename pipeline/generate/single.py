@@ -12,12 +12,17 @@ import av
 from PIL import Image
 from rich.console import Console
 
+from dawn.checkpoints import sha256_of
+from dawn.credentials.claim import Claim
+from dawn.credentials.signing import Signer
 from dawn.features.faces.picture import numbered, read_picture
 from dawn.sampling.generate import Made
 from dawn.sampling.portrait import Portrait
+from dawn.sampling.provenance import settings_of
 from dawn.sampling.settings import GenerateConfig
 from dawn.sampling.talking_head import Inputs, TalkingHead, check_out
 from dawn.sampling.writer import StreamedFile
+from manifests.config import stable_hash
 from manifests.errors import InputError
 from manifests.location import Where
 from pipeline.progress import Progress, console, errors, quiet_libraries
@@ -44,6 +49,8 @@ class Single:
     blink_from: Path | None = None
     stream: bool = False
     """As fragmented MP4, which plays while it is written."""
+    signer: Signer | None = None
+    """Signs the video: before it appears, a stream when it is whole."""
 
     @property
     def console(self) -> Console:
@@ -58,6 +65,9 @@ def generate_one(request: Single) -> Made:
     """
     if request.out is not None:
         check_out(request.out)
+        _check_signing(request.out, request.signer)
+    elif request.signer is not None:
+        raise InputError("--sign: a video is signed when it is whole; give --out a file, not `-`")
     elif not request.stream:
         raise InputError("--out -: a video for standard output is written with --stream")
     elif os.isatty(1):
@@ -77,12 +87,38 @@ def generate_one(request: Single) -> Made:
         output.print(f"warning: {request.image}: {caution}", markup=False)
     with Progress("generate", inputs.work(config), output=output) as progress:
         if request.stream:
-            return _stream(model, inputs, request, progress)
+            made = _stream(model, inputs, request, progress)
+            if request.out is not None:
+                _sign(request, model, request.out)
+            return made
         assert request.out is not None  # noqa: S101 - checked above
         return model.write(
             inputs, request.out, config, seed=request.seed, max_seconds=request.max_seconds,
-            on_work=progress.advance,
+            on_work=progress.advance, finish=lambda whole: _sign(request, model, whole),
         )  # fmt: skip
+
+
+def _check_signing(out: Path, signer: Signer | None) -> None:
+    """Raise InputError where what is written there cannot be taken back and signed."""
+    if signer is not None and out.exists() and not out.is_file():
+        raise InputError(f"--sign: {out} is a pipe or a device; a video is signed when it is whole")
+
+
+def _sign(request: Single, model: TalkingHead, video: Path) -> None:
+    """Put content credentials into a finished video, if that is asked for."""
+    if request.signer is None:
+        return
+    settings = settings_of(request.config, model.folder, request.max_seconds)
+    claim = Claim(
+        checkpoint=model.folder.digest,
+        checkpoint_name=model.folder.path.name,
+        networks=model.folder.networks,
+        portrait_sha256=sha256_of(request.image),
+        audio_sha256=sha256_of(request.audio),
+        settings_hash=stable_hash(settings),
+        seed=request.seed,
+    )
+    request.signer.sign(video, claim)
 
 
 def _several_faces(request: Single, portrait: Portrait) -> list[str]:

@@ -1,6 +1,6 @@
 """What one worker does for a run: holds the model, makes videos, commits their rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 import torch
 
 from dawn import checkpoints
+from dawn.checkpoints import sha256_of
 from dawn.features.faces.picture import read_picture
 from dawn.sampling.baselines import Baseline, make_static, make_with_motion
 from dawn.sampling.drive import Changes, still
@@ -50,6 +51,8 @@ class RunTask:
     dataset_hash: str | None = None
     max_seconds: float | None = None
     baseline: Baseline | None = None
+    networks: dict[str, str] = field(default_factory=dict)
+    """Name of each network that the run uses -> SHA-256 of its weights."""
 
 
 class Maker:
@@ -105,12 +108,13 @@ class Maker:
             "settings": self._task.settings_hash,
         }
         if item.clip is None:
-            made = self._from_files(item, out, notes, seed)
+            made, origin = self._from_files(item, out, notes, seed)
         elif self._task.baseline is None:
-            made = self._from_clip(item.clip, item, out, scratch, notes, seed)
+            made, origin = self._from_clip(item.clip, item, out, scratch, notes, seed)
         else:
-            made = self._baseline(item.clip, out, scratch, notes, self._task.baseline)
+            made, origin = self._baseline(item.clip, out, scratch, notes, self._task.baseline)
         return {
+            **origin,
             "frames": made.frames,
             "size": made.size,
             "duration_s": made.duration_s,
@@ -121,21 +125,26 @@ class Maker:
             "real_time_factor": made.wall_s / made.duration_s,
         }
 
-    def _from_files(self, item: Item, out: Path, notes: dict[str, Any], seed: int) -> Made:
+    def _from_files(
+        self, item: Item, out: Path, notes: dict[str, Any], seed: int
+    ) -> tuple[Made, dict[str, str]]:
         if self._model is None:
             raise ValueError("pairs are made by a model")
         with at_hand(where_of(item.audio)) as audio:
             voice = read_voice(audio, self._task.max_seconds)
+            heard = sha256_of(audio)
         with at_hand(where_of(item.image)) as image:
+            origin = {"image_sha256": sha256_of(image), "audio_sha256": heard}
             portrait = find_portrait(read_picture(image), self._size, item.image, item.face)
         config = self._task.config
         changes = Changes(
             pose=still(voice.frames, 6) if config.pose == "still" else None,
             eyes=still(voice.frames, 2) if config.blink == "still" else None,
         )
-        return generate(
+        made = generate(
             self._model, portrait, voice, config, seed, out, changes=changes, notes=notes
         )
+        return made, origin
 
     def _from_clip(
         self,
@@ -145,40 +154,48 @@ class Maker:
         scratch: Path,
         notes: dict[str, Any],
         seed: int,
-    ) -> Made:
+    ) -> tuple[Made, dict[str, str]]:
         """From a clip's first frame, as measured at ingest, and its sound."""
         model = self._model
         if model is None or item.clip_id is None or self._task.dataset is None:
             raise ValueError("clips are made by a model, from a dataset")
         dataset = Dataset(self._task.dataset)
-        voice = read_voice(local(dataset, clip.sound, scratch), self._task.max_seconds)
+        sound, video = local(dataset, clip.sound, scratch), local(dataset, clip.video, scratch)
+        voice = read_voice(sound, self._task.max_seconds)
         states = read_states(dataset, clip, item.clip_id)
-        portrait = states.portrait(first_frame(local(dataset, clip.video, scratch), self._size))
+        portrait = states.portrait(first_frame(video, self._size))
         audio = None
         if audio_kind(dataset) == model.conventions.audio:
             audio = read_audio(dataset, clip, item.clip_id)[: voice.frames]
         changes = states.changes(self._task.config, voice.frames)
-        return generate(
+        made = generate(
             model, portrait, voice, self._task.config, seed, out,
             changes=changes, audio=audio, notes=notes,
         )  # fmt: skip
+        return made, _origin(video, sound)
 
     def _baseline(
         self, clip: ClipFiles, out: Path, scratch: Path, notes: dict[str, Any], kind: Baseline
-    ) -> Made:
+    ) -> tuple[Made, dict[str, str]]:
         dataset = Dataset(str(self._task.dataset))
-        voice = read_voice(local(dataset, clip.sound, scratch), self._task.max_seconds)
-        video = local(dataset, clip.video, scratch)
+        sound, video = local(dataset, clip.sound, scratch), local(dataset, clip.video, scratch)
+        voice, origin = read_voice(sound, self._task.max_seconds), _origin(video, sound)
         picture = first_frame(video, self._size)
         if kind == "static":
-            return make_static(picture, voice, out, notes)
+            return make_static(picture, voice, out, notes), origin
         if self._lfg is None:
             raise ValueError("real motion is rendered by LFG")
         other = scratch / "driving"
         other.mkdir()
         driving = video if kind == "reconstruct" else local(dataset, clip.driving, other)
         chunk = self._task.config.render_frames
-        return make_with_motion(self._lfg, self._device, picture, driving, voice, out, notes, chunk)
+        made = make_with_motion(self._lfg, self._device, picture, driving, voice, out, notes, chunk)
+        return made, origin
+
+
+def _origin(image: Path, sound: Path) -> dict[str, str]:
+    """Columns that say by content what a video was made from."""
+    return {"image_sha256": sha256_of(image), "audio_sha256": sha256_of(sound)}
 
 
 def first_row(task: RunTask, item: Item) -> dict[str, Any]:

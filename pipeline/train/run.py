@@ -9,17 +9,20 @@ from typing import Any
 
 import torch
 
-from dawn.training.clips import ClipError
+from dawn.training.clips import ClipError, clip_list
 from dawn.training.loop import Trainer
 from dawn.training.record import METRICS
 from dawn.training.state import Checkpoints
 from dawn.training.step import Place
 from dawn.training.task import TrainingTask
 from manifests.errors import FULL, InputError, is_full
+from manifests.parquet import write_parquet
 from manifests.runs import RunFolder
+from manifests.store import Dataset
 from pipeline.cluster.shared import Sight, check_nodes, see, sights_of, sights_of_dataset
 from pipeline.cluster.start import join_or_start
 from pipeline.cluster.tasks import prepare_worker
+from pipeline.info_names import CLIPS
 from pipeline.info_names import TRAINING as INFO
 from pipeline.train.board import NewsBoard
 from pipeline.train.news import TrainingNews
@@ -95,6 +98,10 @@ def _adopt(run: RunFolder, task: TrainingTask, resume: bool) -> int:
             "or give another --out"
         )
     run.ensure(info, fixed=["recipe"])
+    if not run.fs.exists(run.at(CLIPS)):
+        with run.scratch() as scratch:
+            write_parquet(scratch / CLIPS, clip_list(Dataset(task.dataset)))
+            run.publish(scratch / CLIPS, CLIPS)
     return step
 
 
@@ -102,7 +109,7 @@ def _clear(run: RunFolder) -> None:
     """Remove what an attempt left that ended before its first checkpoint: nothing is lost."""
     if "recipe_hash" not in run.info():
         raise InputError(f"{run.uri}: its {INFO} is of something else; give another --out")
-    for name in ("pictures", "tensorboard", METRICS, INFO):
+    for name in ("pictures", "tensorboard", METRICS, CLIPS, INFO):
         if run.fs.exists(run.at(name)):
             run.fs.rm(run.at(name), recursive=True)
 

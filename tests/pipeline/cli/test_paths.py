@@ -43,6 +43,7 @@ NO_PATHS = {
     "vote serve": {"host"},
     "dataset stratify": {"by", "split"},
     "weights verify": {"names"},
+    "lineage": {"output"},
 }  # fmt: skip
 """Text that names no place."""
 READ_BY_THE_COMMAND = {

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,6 +17,9 @@ from dawn.training.clips import content_of
 from manifests.catalog import rows
 from manifests.compact import compact
 from manifests.forgotten import WHOLE, Region, read_forgotten
+from manifests.parquet import write_parquet
+from manifests.runs import LEARNT
+from manifests.schema import schema
 from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cluster.tasks import InProcess
@@ -276,6 +280,11 @@ def test_runs_that_used_it_are_named(root: Path, dawn: Dawn) -> None:
     moved.write_info(moved.info() | {"dataset": "/elsewhere", "recipe": recipe})
     foreign = write_training(runs / "train/foreign", "lfg", {"loss": [1.0]})
     foreign.write_info(foreign.info() | {"dataset": "/elsewhere"})
+    for name, given in (("given", clips[0]), ("spared", other)):
+        listed = write_training(runs / f"train/{name}", "lfg", {"loss": [1.0]})
+        listed.write_info(listed.info() | {"dataset": str(root)})
+        table = pa.Table.from_pylist([{"clip_id": given, "split": "train"}], schema(LEARNT))
+        write_parquet(runs / f"train/{name}/clips.parquet", table)
     write_generations(runs / "videos", [{"clip_id": name} for name in (*clips, other)])
     write_generations(runs / "others", [{"clip_id": other}])
     write_results(runs / "results", {"psnr": [30.0]}, clips=[{"clip_id": clips[0]}])
@@ -286,6 +295,8 @@ def test_runs_that_used_it_are_named(root: Path, dawn: Dawn) -> None:
     assert f"training {runs}/train/moved: trained on the clips as they are now" in used
     assert f"generations {runs}/videos: made videos of 2 clips of them" in used
     assert f"results {runs}/results: measured 1 clip of them" in used
+    assert f"training {runs}/train/given: trained on 1 clip of them" in used
+    assert "spared" not in used
     assert "foreign" not in used
     assert "others" not in used
 

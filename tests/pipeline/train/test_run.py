@@ -164,6 +164,9 @@ def test_an_attempt_that_trained_nothing_is_begun_anew(dataset: Dataset, tmp_pat
     train(mended, Resources(), resume=False)
     assert (out / "model/lfg/lfg.json").exists()
     assert RunFolder(str(out), INFO).info()["recipe_hash"] == mended.hash
+    learnt = pq.read_table(out / "clips.parquet").to_pydict()
+    counts = {split: told["clips"] for split, told in mended.clips.items()}
+    assert {split: learnt["split"].count(split) for split in {*learnt["split"]}} == counts
     assert b"before" not in b"".join(path.read_bytes() for path in out.glob("pictures/*"))
 
 

@@ -1,0 +1,1 @@
+"""`dawn verify` and `dawn lineage`: where a video comes from."""
