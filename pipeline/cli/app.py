@@ -10,6 +10,7 @@ import typer
 
 from manifests.errors import InputError
 from pipeline.cli import checkpoint, config, dataset, regress, vote, weights
+from pipeline.cli.bench_system import bench_system
 from pipeline.cli.demo import demo
 from pipeline.cli.eval_checkpoint import eval_checkpoint
 from pipeline.cli.evaluate import evaluate
@@ -32,6 +33,7 @@ app = typer.Typer(
 for command in (demo, ingest, train, generate, serve, evaluate, metrics, leaderboard, query, view):
     app.command()(command)
 app.command("eval-checkpoint")(eval_checkpoint)
+app.command("bench-system")(bench_system)
 app.add_typer(regress.app, name="regress")
 app.add_typer(vote.app, name="vote")
 app.add_typer(dataset.app, name="dataset")
