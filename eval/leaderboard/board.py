@@ -23,6 +23,7 @@ from eval.results.comparable import other_devices
 from eval.results.scores import Results, apart
 from eval.results.subgroups import Subgroups
 from eval.sensitivity.cards import Fragility
+from eval.speed.groups import BenchGroup
 from eval.statistics.intervals import FEW_SPEAKERS
 from eval.statistics.intervals import groups as drawn_together
 from eval.votes.report import VoteReport
@@ -105,6 +106,8 @@ class Sheet:
     """Its numbers by columns of the clips; None where none was asked for."""
     fragility: list[Fragility] = field(default_factory=list)
     """What small changes do to its numbers, where results have that beside them."""
+    bench: list[BenchGroup] = field(default_factory=list)
+    """How fast its systems are, a device and its inputs a group; empty where nobody timed them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import datetime
 import hashlib
 import shutil
 import wave
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

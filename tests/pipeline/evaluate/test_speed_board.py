@@ -1,0 +1,134 @@
+"""Speed beside quality, on the page and in the exports."""
+
+import csv
+import json
+import re
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from eval.leaderboard.bench import query, query_fit, staircase, with_speed
+from eval.leaderboard.board import Board
+from eval.speed.groups import Plot, Point
+from eval.speed.runs import load_speed
+from manifests.errors import InputError
+from pipeline.cli.app import main
+from pipeline.evaluate.leaderboard import check_out
+from tests.boards import HOSTILE, board_of, write_all
+from tests.speed_folders import write_speed
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_all(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def board(folders: list[Path]) -> Board:
+    return board_of(folders, gallery=0)
+
+
+def test_the_front_and_what_is_beaten(board: Board, tmp_path: Path) -> None:
+    times = {"good": 0.5, "equal": 0.9, HOSTILE: 0.1}
+    found = [
+        load_speed(write_speed(tmp_path / str(place), name, 2.0, work, spread=0.01))
+        for place, (name, work) in enumerate(times.items())
+    ]
+    (group,) = with_speed(board, found).sheets[0].bench
+    assert [row.timed.system for row in group.rows] == [HOSTILE, "good", "equal"]
+    plot = next(plot for plot in group.plots if plot.metric == "csim_src_mbf128")
+    on = {point.system: point.on_front for point in plot.points}
+    values = {point.system: point.value for point in plot.points}
+    assert on[HOSTILE]  # the worst, and the fastest
+    assert on["good"]
+    assert on["equal"] == (values["equal"] > values["good"])
+    assert group.sentences[0].startswith(f"{HOSTILE} takes 0.1")
+
+
+def test_devices_and_inputs_are_never_mixed(board: Board, tmp_path: Path) -> None:
+    one = load_speed(write_speed(tmp_path / "a", "good", 2.0, 0.5))
+    other = load_speed(write_speed(tmp_path / "b", "equal", 2.0, 0.1, device="NVIDIA T4"))
+    inputs = {**one.info["inputs"], "audio_sha256": "another"}
+    third = load_speed(write_speed(tmp_path / "c", HOSTILE, 2.0, 0.1, inputs=inputs))
+    groups = with_speed(board, [one, other, third]).sheets[0].bench
+    assert [[row.timed.system for row in group.rows] for group in groups] == [
+        ["good"], ["equal"], [HOSTILE],
+    ]  # fmt: skip
+    assert all(plot.points[0].on_front for group in groups for plot in group.plots)
+
+
+def test_what_cannot_be_placed_is_told(board: Board, tmp_path: Path) -> None:
+    timed = load_speed(write_speed(tmp_path / "a", "nobody", 2.0, 0.5))
+    with pytest.raises(InputError, match="no results are of nobody"):
+        with_speed(board, [timed])
+    good = load_speed(write_speed(tmp_path / "b", "good", 2.0, 0.0, spread=0.3))
+    (group,) = with_speed(board, [timed, good]).sheets[0].bench
+    assert group.left_out == [
+        "nobody: its quality was not measured",
+        "good: longer videos are not shown to take longer",
+    ]
+    with pytest.raises(InputError, match="too"):
+        with_speed(board, [good, load_speed(write_speed(tmp_path / "c", "good", 2.0, 0.5))])
+
+
+def test_a_staircase_bounds_what_is_beaten() -> None:
+    def point(*, on: bool) -> Point:
+        return Point(
+            place=0, system="a", work=1, work_low=1, work_high=1, value=0, low=None, high=None,
+            on_front=on,
+        )  # fmt: skip
+
+    plot = Plot(metric="psnr", points=[point(on=True), point(on=False), point(on=True)], real=None)
+    assert staircase(plot, [80, 50, 20], [30, 10, 90]) == "M0 10.00H20.00V70.00H80.00V100.00"
+
+
+def test_page_and_exports(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    speed = [
+        write_speed(tmp_path / "s1", "good", 2.0, 0.5, price_per_hour=3.6),
+        write_speed(tmp_path / "s2", HOSTILE, 1.0, 0.1, device="NVIDIA <T4>"),
+    ]
+    words = [*map(str, folders), "--out", str(tmp_path / "page"), "--gallery", "0"]
+    for one in speed:
+        words += ["--speed", one]
+    monkeypatch.setattr(sys, "argv", ["dawn", "leaderboard", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 0
+    assert "speed on NVIDIA H100: 1 system" in capsys.readouterr().out
+    page = (tmp_path / "page/index.html").read_text()
+    assert "nothing compares across them" in page
+    assert "On NVIDIA &lt;T4&gt;" in page
+    assert "/home/me" not in page
+    assert "<code>python run.py" in page
+    told = json.loads((tmp_path / "page/leaderboard.json").read_text())["sheets"][0]["bench"]
+    assert [group["device"] for group in told] == ["NVIDIA H100", "NVIDIA <T4>"]
+    (row,) = told[0]["rows"]
+    assert row["cost_per_minute"] == pytest.approx((2.0 + 60 * 0.5) / 1000, rel=0.05)
+    with (tmp_path / "page/speed.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["device"], r["group"], r["voice_s"]) for r in rows] == [
+        ("NVIDIA H100", "1", "2.0"), ("NVIDIA H100", "1", "8.0"),
+        ("NVIDIA <T4>", "2", "2.0"), ("NVIDIA <T4>", "2", "8.0"),
+    ]  # fmt: skip
+    assert "Speed on NVIDIA H100" in (tmp_path / "page/leaderboard.md").read_text()
+    assert (tmp_path / "page/speed.svg").read_text().count("NVIDIA") >= 2
+    assert re.search(r"<path class=\"front\" d=\"M0 ", page)
+    check_out(tmp_path / "page")  # it overwrites what is its own
+
+
+def test_queries_give_the_page_s_numbers(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed = load_speed(write_speed(tmp_path / "s1", "good", 2.0, 0.5))
+    sheet = with_speed(board, [timed]).sheets[0]
+    monkeypatch.chdir(tmp_path)
+    rows = duckdb.sql(query(sheet)).df()
+    assert rows["median_s"].tolist() == pytest.approx([one.median_s for one in timed.lengths])
+    (fit,) = duckdb.sql(query_fit(sheet)).fetchall()
+    assert timed.fit is not None
+    assert fit[2:] == pytest.approx((timed.fit.fixed_s, timed.fit.per_second))
