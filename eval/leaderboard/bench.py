@@ -132,7 +132,7 @@ def _plots(sheet: Sheet, rows: Sequence[BenchRow]) -> list[Plot]:
             )  # fmt: skip
         on = front(costs)
         points = [replace(p, on_front=here) for p, here in zip(points, on, strict=True)]
-        if points:
+        if len(points) > 1:
             real = [cell.reference for cell in column.cells if cell and cell.reference is not None]
             closer = column.definition.direction == "closer"
             made.append(Plot(metric=name, points=points, real=real[0] if closer and real else None))

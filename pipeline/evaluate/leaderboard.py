@@ -219,9 +219,10 @@ def _report(board: Board, page: Where, size: int) -> None:
         for entry in ranked:
             _say(f"  {entry.name}: {_wins(sheet, entry)}")
     page = page if isinstance(page, str) else page.absolute()
-    names = ", ".join(
-        [*(name for name, _ in EXPORTS.values()), *(f"leaderboard.{kind}" for kind in PICTURES)]
-    )
+    made = [*(name for name, _ in EXPORTS.values()), *(f"leaderboard.{kind}" for kind in PICTURES)]
+    if any(sheet.bench for sheet in board.sheets):
+        made += [SPEED_CSV, *(f"{SPEED_PICTURE}.{kind}" for kind in PICTURES)]
+    names = ", ".join(made)
     _say(f"done: {page} ({size / 2**20:.1f} MiB), beside it {names}")
     _say(f"next: open {page if isinstance(page, str) else page.as_uri()}")
 
