@@ -3,6 +3,7 @@ themselves cannot be had here.
 """
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dawn.features.video.quality_networks import Dover, HyperIQA, PictureQuality
+from dawn.curation import extraction as curation
+from dawn.curation.networks import measure
+from dawn.features.faces.crop import Square
+from dawn.features.video.decode import read_frames
+from dawn.features.video.probe import probe
+from dawn.features.video.quality_networks import Dover, HyperIQA
+from dawn.recipe import IngestConfig, Recipe
 from eval.metrics.av_hubert import AVSU, filterbank
 from eval.metrics.interface import Excluded, Reason, Value
 from eval.metrics.rated import (
@@ -22,10 +29,11 @@ from eval.metrics.rated import (
     SUBJECT_CONSISTENCY,
     THL_AESTHETICS,
     THL_MOUTH,
+    _hyperiqa,
 )
 from eval.metrics.rating_networks import ClipIqa, Dino, ExportedRating
 from eval.protocol.card import ProtocolCard
-from eval.protocol.clips import Clip, ClipSettings, Pair
+from eval.protocol.clips import Clip, ClipSettings, Pair, square
 from eval.results.conditions import Conditions
 from manifests.errors import InputError
 from tests.films import drift, hum, write_film
@@ -99,11 +107,31 @@ def test_hyperiqa_is_a_network_whose_last_layers_the_picture_makes(
     assert isinstance(found, Value)
     assert found.n == 1
     assert found.value == found.reference
-    rate = PictureQuality(hyperiqa).scores
-    assert rate(pictures(1, 100)).shape == (1,)  # smaller ones are enlarged
-    torch.save({name: value for name, value in state.items() if "lda2" not in name}, hyperiqa)
-    with pytest.raises(InputError, match=r"koniq_pretrained\.pkl: lacks 'res\.lda2_fc\.bias'"):
-        PictureQuality(hyperiqa)
+    assert _hyperiqa(hyperiqa).scores(pictures(1, 100)).shape == (1,)  # smaller ones are enlarged
+
+
+def test_ingest_rates_with_the_same_networks(
+    film: Path, hyperiqa: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dover_file(tmp_path / "onnx_dover.onnx")
+    monkeypatch.setenv("DAWN_WEIGHTS", f"{hyperiqa.parent}{os.pathsep}{tmp_path}")
+    asked = {"hyperiqa", "dover"}
+    assert asked <= Recipe.resolve(IngestConfig()).weights.keys()
+    crops = [square(frame, 224) for _, frame in read_frames(film, probe(film))]
+    large = write_film(tmp_path / "large.mkv", crops)
+    none = np.zeros(0, np.float32)
+    clip = curation.Clip(
+        start=0, track=0, shot=0, square=Square(0, 0, 224), size=224, video=large, sound=large,
+        samples=none, found=none.astype(bool), landmarks=none, pose=none, head=none, eyes=none,
+        mouth=none, boxes=none, blinks=[], speech=None, measures={}, picture_hashes=[],
+        mirror_hashes=[], motion_curves=none.astype(np.uint8), kept={0: crops[0], 5: crops[5]},
+    )  # fmt: skip
+    row = measure(clip, asked)
+    scores = _hyperiqa(hyperiqa).scores(np.stack([crops[0], crops[5]]))
+    assert row["hyperiqa"] == pytest.approx(float(np.median(scores)))
+    assert row["dover"] == Dover(tmp_path / "onnx_dover.onnx").rate(crops).overall
+    clip.video = film  # its pictures have fewer pixels than DOVER's pieces take
+    assert measure(clip, {"dover"}) == {"dover": None}
 
 
 def test_dino_loads_the_published_names_and_still_pictures_are_consistent(
@@ -173,13 +201,13 @@ def test_clip_iqa_takes_the_weights_of_openai_s_file(tmp_path: Path, film: Path)
 
 def dover_file(path: Path) -> Path:
     shapes: dict[str, list[int | str]] = {
-        "aes_view": [1, 3, 32, 224, 224], "tech_view": [4, 3, 32, 224, 224],
+        "aes_view": [1, 3, 32, 224, 224], "tech_view": [1, 3, 32, 224, 224],
     }  # fmt: skip
     nodes = [
         node("ReduceMean", ["aes_view"], "a", axes=[1, 2, 3, 4], keepdims=0),
         node("ReduceMean", ["tech_view"], "t", axes=[1, 2, 3, 4], keepdims=0),
     ]
-    return write_graph(path, nodes, shapes, {"a": [1], "t": [4]})
+    return write_graph(path, nodes, shapes, {"a": [1], "t": [1]})
 
 
 def test_dover_sees_the_whole_and_fragments_and_fuses_as_published(
