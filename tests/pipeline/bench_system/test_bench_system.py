@@ -1,6 +1,7 @@
 """`dawn bench-system` on a system that is not ours, and on systems that misbehave."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -164,6 +165,35 @@ def test_what_a_killed_command_started_ends_with_it(tmp_path: Path, inputs: list
         time.sleep(0.05)
     else:
         pytest.fail("it runs on")
+
+
+NVIDIA_SMI = """#!/bin/sh
+case "$*" in
+*name,driver*) printf 'NVIDIA H100, 555.42\\nNVIDIA H100, 555.42\\n' ;;
+*loop-ms*) while sleep 0.02; do printf '0, 700\\n1, 50\\n'; done ;;
+*) printf '0, 100\\n1, 50\\n' ;;
+esac
+"""
+
+
+def test_memory_of_gpus_is_what_comes_on_top(
+    tmp_path: Path, inputs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two GPUs as `nvidia-smi` tells of them, of which one fills up."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text(NVIDIA_SMI)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    out = tmp_path / "out"
+    words = ["--seconds", "0.4", "--repeats", "1", "--warm-ups", "0"]
+    bench(*inputs, "--out", str(out), *words, "--", *SYSTEM, *PLACES)
+    (row,) = rows(out)
+    assert row["device"] == "2 x NVIDIA H100"
+    assert row["peak_gpu_memory_bytes"] == 600 * 2**20
+    assert row["gpu_memory_reason"] is None
+    assert json.loads((out / INFO).read_text())["versions"]["nvidia_driver"] == "555.42"
 
 
 def test_other_devices_and_commands_do_not_mix(
