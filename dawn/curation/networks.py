@@ -55,8 +55,8 @@ def measure(
         seen = [score for score in scores if score is not None]
         row["brisque"] = float(np.median(seen)) if seen else None
     if "hyperiqa" in networks:
-        looks = np.stack(_spread(clip, _QUALITY_LOOKS))
-        row["hyperiqa"] = float(np.median(_hyperiqa(place).scores(looks)))
+        shown = np.stack(_spread(clip, _QUALITY_LOOKS))
+        row["hyperiqa"] = float(np.median(_hyperiqa(place).scores(shown)))
     if "dover" in networks:
         row["dover"] = _video_rating(clip, place)
     if "voice" in networks:

@@ -70,7 +70,7 @@ def _figure(
         figure = Figure(figsize=(7.2, down * height + 0.8), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(down, _ACROSS, squeeze=False).ravel()
-        legend = draw(axes)
+        legend = draw(list(axes))
         for axis in axes[panels:]:
             axis.set_axis_off()
         if legend:
