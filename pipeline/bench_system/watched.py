@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -52,37 +52,54 @@ def run_watched(
     Raises OSError where it cannot be started.
     """
     gpu = GpuMemory()
-    with log.open("wb") as output, gpu:
+    with log.open("wb") as output, gpu, _ends_when_told():
         seen = _run(words, output, limit_s, shows)
     seen.peak_gpu_memory_bytes, seen.gpu_memory_reason = gpu.peak()
     return seen
+
+
+@contextlib.contextmanager
+def _ends_when_told() -> Iterator[None]:
+    """Meanwhile SIGTERM and SIGHUP are as Ctrl-C: the command, which leads a session of its own,
+    would hear neither and run on.
+    """
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    here = threading.current_thread() is threading.main_thread()
+    before = [signal.signal(one, stop) for one in signals] if here else []
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, before, strict=False):
+            signal.signal(one, handler)
 
 
 def _run(
     words: Sequence[str], output: IO[bytes], limit_s: float, shows: Callable[[], bool] | None
 ) -> Watched:
     seen, over = Watched(), threading.Event()
-    busy = _busy_s()
-    began = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603 - the user's command, as a list of words
-        words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-    )
-    tree = _Tree(process.pid)
+    busy, tree = _busy_s(), _Tree()
     late = threading.Timer(limit_s, _late, (seen, tree, over))
-    watch = threading.Thread(target=_watch, args=(seen, tree, shows, began, over), daemon=True)
-    late.start()
-    watch.start()
+    began = time.perf_counter()
+    watch = threading.Thread(target=_watch, args=(seen, tree, shows, began, over))
+    late.daemon = watch.daemon = True  # what ends this process must not wait for them
     try:
+        process = subprocess.Popen(  # noqa: S603 - the user's command, as a list of words
+            words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        tree.pid = process.pid
+        late.start()
+        watch.start()
         _, status, usage = os.wait4(process.pid, 0)
         seen.wall_s = time.perf_counter() - began
-    except BaseException:
-        tree.end()
-        process.wait()
-        raise
     finally:
         late.cancel()
         over.set()
-        watch.join()
+        if watch.is_alive():
+            watch.join()
         tree.end()
     seen.exit_code = process.returncode = os.waitstatus_to_exitcode(status)
     seen.cpu_s = usage.ru_utime + usage.ru_stime
@@ -102,11 +119,14 @@ def _busy_s() -> float:
 class _Tree:
     """A process, all that came of it, and its session."""
 
-    pid: int
+    pid: int | None = None
+    """None: it has not begun."""
     _known: dict[int, psutil.Process] = field(default_factory=dict)
 
     def look(self) -> int | None:
         """Bytes resident now; None where nothing is left to look at."""
+        if self.pid is None:
+            return None
         with contextlib.suppress(psutil.Error):
             top = self._known.setdefault(self.pid, psutil.Process(self.pid))
             for child in top.children(recursive=True):
@@ -118,10 +138,15 @@ class _Tree:
                     total, found = total + process.memory_info().rss, True
         return total if found else None
 
+    def tell(self, what: signal.Signals) -> None:
+        """Send a signal to the whole session's group, where it is there."""
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, what)
+
     def end(self) -> None:
         """Kill what is left."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self.tell(signal.SIGKILL)
         for process in list(self._known.values()):
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -130,8 +155,7 @@ class _Tree:
 def _late(seen: Watched, tree: _Tree, over: threading.Event) -> None:
     """Ask it to end, and end it where it does not."""
     seen.timed_out = True
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(tree.pid, signal.SIGTERM)
+    tree.tell(signal.SIGTERM)
     if not over.wait(_GRACE_S):
         tree.end()
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -157,14 +159,38 @@ def test_what_a_killed_command_started_ends_with_it(tmp_path: Path, inputs: list
             *inputs, "--out", str(tmp_path / "out"), *words, "--",
             sys.executable, "-c", script, *PLACES,
         )  # fmt: skip
-    left = int(mark.read_text())
-    for _ in range(100):
-        gone = not psutil.pid_exists(left)
-        if gone or psutil.Process(left).status() == psutil.STATUS_ZOMBIE:
-            break
+    assert ended(int(mark.read_text()))
+
+
+def ended(pid: int) -> bool:
+    """Whether a process that was killed is gone, or waits for nobody but its parent."""
+    for _ in range(200):
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
         time.sleep(0.05)
-    else:
-        pytest.fail("it runs on")
+    return False
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_harness_leaves_nothing_behind(tmp_path: Path, told: signal.Signals) -> None:
+    mark = tmp_path / "pid"
+    code = (
+        "import os, sys, signal; from pathlib import Path; "
+        "from pipeline.bench_system.watched import run_watched; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"run_watched(['sh', '-c', 'echo $$ > {mark}; sleep 600'], Path('{tmp_path}/log'), 600,"
+        " None)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as harness:
+        while not mark.exists() or not mark.read_text().endswith("\n"):
+            assert harness.poll() is None
+            time.sleep(0.02)
+        harness.send_signal(told)
+        assert harness.wait() != 0
+    assert ended(int(mark.read_text()))
 
 
 NVIDIA_SMI = """#!/bin/sh
