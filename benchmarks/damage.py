@@ -33,7 +33,7 @@ from eval.document import updated
 from eval.metrics.catalogue import METRICS, select
 from eval.protocol.card import ProtocolCard
 from eval.protocol.clips import square
-from eval.report.numbers import number
+from eval.report.numbers import NOTHING
 from eval.results.conditions import Conditions
 from eval.results.pairing import Generated, Reference, match
 from eval.results.stored import SET
@@ -102,7 +102,9 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
 
 
 def shown(value: float | None) -> str:
-    return number(value, 3)
+    if value is None:
+        return "–"
+    return "0" if abs(value) < NOTHING else f"{value:.3g}"
 
 
 def damages(takes: dict[str, Take]) -> Iterator[tuple[str, Callable[[str], Damage]]]:

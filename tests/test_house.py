@@ -53,7 +53,7 @@ def test_ci_runs_the_readme_s_test_command() -> None:
      ("dataset", "sheet"), ("dataset", "forget"),
      ("dataset", "filter"), ("dataset", "merge"), ("dataset", "compare"),
      ("checkpoint", "import"), ("checkpoint", "info"), ("evaluate",),
-     ("metrics",), ("weights", "list"),
+     ("metrics",), ("leaderboard",), ("bench-system",), ("weights", "list"),
      ("weights", "fetch"), ("weights", "verify")],
     ids=" ".join,
 )  # fmt: skip

@@ -119,7 +119,8 @@ NIQE = Measure(
         divergences="The published model is of 125 photographs, and other programs score each "
         "picture by itself: another scale. Of seven real clips six score 8 to 16, and more with "
         "blur, noise, JPEG and enlargement put in (`tests/eval/metrics/test_no_reference.py`); "
-        "plain grounds and text mislead it. The real clips' number stands beside.",
+        "plain grounds and text mislead it, and a video that stands still scores worse, since its "
+        "patches vary less. The real clips' number stands beside.",
     ),
     of=of_one(niqe, against_real=False),
     steps=(NATURAL,),
