@@ -145,8 +145,9 @@ def _sentences(rows: Sequence[BenchRow]) -> list[str]:
     said = []
     if told and told[0].timed.fit is not None:
         fit = told[0].timed.fit
+        many = f"is the fastest of {len(rows)}: it takes" if len(rows) > 1 else "takes"
         said.append(
-            f"{told[0].timed.system} takes {number(fit.per_second, 3)} s "
+            f"{told[0].timed.system} {many} {number(fit.per_second, 3)} s "
             f"[{number(fit.low, 3)}, {number(fit.high, 3)}] of work for a second of video, once it "
             f"has started in {number(fit.fixed_s, 3)} s."
         )

@@ -17,9 +17,9 @@ from eval.leaderboard.overview import Drift, Failures, Speed, drift, failures, s
 from eval.leaderboard.published import PublishedTable, published_tables
 from eval.leaderboard.summary import Measured, Summary, summarise
 from eval.metrics.catalogue import is_set
-from eval.metrics.interface import Definition, Status
+from eval.metrics.interface import Definition, Measure, Status
 from eval.metrics.set_distances import SetDistance
-from eval.results.comparable import other_devices
+from eval.results.comparable import generated_on, other_devices
 from eval.results.scores import Results, apart
 from eval.results.subgroups import Subgroups
 from eval.sensitivity.cards import Fragility
@@ -228,7 +228,8 @@ def _featured(entries: Sequence[Entry], metric: str | None, summary: Summary) ->
 
 def _column(name: str, group: Group) -> Column:
     entries, metric = group.entries, BY_NAME[name]
-    cells, differences = ranked(name, entries, [cell_of(name, e.results) for e in entries])
+    cells = [cell_of(name, entry.results) for entry in entries]
+    cells, differences = (cells, []) if _made_apart(name, entries) else ranked(name, entries, cells)
     spread, span = distributions(name, entries)
     parts = [] if is_set(metric) else slices(name, entries, group.main.results)
     return Column(
@@ -243,6 +244,15 @@ def _column(name: str, group: Group) -> Column:
         queries=_queries(name, group, differences, parts),
         conditions=_conditions(name, entries),
     )
+
+
+def _made_apart(name: str, entries: Sequence[Entry]) -> bool:
+    """Whether a measure of how videos were made is of different devices, and so ranks nobody."""
+    metric = BY_NAME[name]
+    if not isinstance(metric, Measure) or not metric.of_run:
+        return False
+    made = generated_on({e.name: e.results.info for e in entries if e.ranked})
+    return len(set(made.values())) > 1
 
 
 def _conditions(name: str, entries: Sequence[Entry]) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from manifests.errors import InputError
 from pipeline.cli.app import main
 from pipeline.evaluate.leaderboard import check_out
 from tests.boards import HOSTILE, board_of, write_all
+from tests.results_folders import write_results
 from tests.speed_folders import write_speed
 
 
@@ -44,7 +45,7 @@ def test_the_front_and_what_is_beaten(board: Board, tmp_path: Path) -> None:
     assert on[HOSTILE]  # the worst, and the fastest
     assert on["good"]
     assert on["equal"] == (values["equal"] > values["good"])
-    assert group.sentences[0].startswith(f"{HOSTILE} takes 0.1")
+    assert group.sentences[0].startswith(f"{HOSTILE} is the fastest of 3: it takes 0.1")
 
 
 def test_devices_and_inputs_are_never_mixed(board: Board, tmp_path: Path) -> None:
@@ -57,6 +58,23 @@ def test_devices_and_inputs_are_never_mixed(board: Board, tmp_path: Path) -> Non
         ["good"], ["equal"], [HOSTILE],
     ]  # fmt: skip
     assert not any(group.plots for group in groups)  # one point has nothing to be held against
+
+
+def test_times_of_generations_on_other_devices_rank_nobody(tmp_path: Path) -> None:
+    factors = [1.0, 1.1, 0.9, 1.0]
+    for name, device, times in (("a", "cpu", 1.0), ("b", "cuda (H100)", 9.0)):
+        write_results(
+            tmp_path / name, {"real_time_factor": [times * f for f in factors]}, system=name,
+            generated_on=[device],
+        )  # fmt: skip
+    (sheet,) = board_of([tmp_path / "a", tmp_path / "b"], gallery=0).sheets
+    (column,) = sheet.columns
+    assert [(cell.rank, cell.best) for cell in column.cells if cell] == [(None, False)] * 2
+    (line,) = sheet.devices
+    assert line == (
+        "real_time_factor: the videos were made on different devices (a: cpu, b: cuda (H100)); "
+        "not comparable"
+    )
 
 
 def test_what_cannot_be_placed_is_told(board: Board, tmp_path: Path) -> None:
