@@ -15,9 +15,13 @@ from eval.speed.groups import Plot, Point
 from eval.speed.runs import load_speed
 from manifests.errors import InputError
 from pipeline.cli.app import main
+from pipeline.evaluate.command import EvaluateOptions, plan
 from pipeline.evaluate.leaderboard import check_out
+from pipeline.evaluate.run import info
 from tests.boards import HOSTILE, board_of, write_all
+from tests.films import drift, write_film
 from tests.results_folders import write_results
+from tests.run_folders import write_generations
 from tests.speed_folders import write_speed
 
 
@@ -58,6 +62,20 @@ def test_devices_and_inputs_are_never_mixed(board: Board, tmp_path: Path) -> Non
         ["good"], ["equal"], [HOSTILE],
     ]  # fmt: skip
     assert not any(group.plots for group in groups)  # one point has nothing to be held against
+
+
+def test_an_evaluation_keeps_which_device_made_the_videos(tmp_path: Path) -> None:
+    for folder in ("real", "run/videos"):
+        (tmp_path / folder).mkdir(parents=True)
+        write_film(tmp_path / folder / "clip0000.mkv", drift(6))
+    write_generations(tmp_path / "run", [{"video": "videos/clip0000.mkv"}], device="cuda (H100)")
+    job = plan(
+        EvaluateOptions(
+            run=str(tmp_path / "run"), reference=str(tmp_path / "real"), out=str(tmp_path / "out"),
+            metrics="psnr",
+        )
+    )  # fmt: skip
+    assert info(job)["generated_on"] == ["cuda (H100)"]
 
 
 def test_times_of_generations_on_other_devices_rank_nobody(tmp_path: Path) -> None:
