@@ -33,6 +33,7 @@ from eval.document import updated
 from eval.metrics.catalogue import METRICS, select
 from eval.protocol.card import ProtocolCard
 from eval.protocol.clips import square
+from eval.report.numbers import NOTHING
 from eval.results.conditions import Conditions
 from eval.results.pairing import Generated, Reference, match
 from eval.results.stored import SET
@@ -71,15 +72,17 @@ def write(path: Path, take: Take) -> str:
     return str(path)
 
 
-def numbers(takes: dict[str, Take], references: list[Reference], folder: Path) -> dict[str, Any]:
-    """The set's numbers of damaged takes."""
+def numbers(
+    takes: dict[str, Take], references: list[Reference], folder: Path, only: list[str]
+) -> dict[str, Any]:
+    """The set's numbers of damaged takes, of these metrics."""
     folder.mkdir()
     made = [Generated(name=n, video=write(folder / f"{n}.mp4", take)) for n, take in takes.items()]
-    conditions = Conditions.resolve(CARD)
+    conditions, asked = Conditions.resolve(CARD), select(only)
     can = [m.definition.name for m in METRICS if conditions.standing(m.definition.name).hash]
     job = Evaluation(
         pairing=match(made, references), conditions=conditions,
-        wanted=tuple(name for name in select(["all"]) if name in can),
+        wanted=tuple(name for name in asked if name in can),
         system=folder.name, reference="damage",
     )  # fmt: skip
     results = results_folder(str(folder / "results"))
@@ -99,7 +102,9 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
 
 
 def shown(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    if value is None:
+        return "–"
+    return "0" if abs(value) < NOTHING else f"{value:.3g}"
 
 
 def damages(takes: dict[str, Take]) -> Iterator[tuple[str, Callable[[str], Damage]]]:
@@ -113,18 +118,20 @@ def damages(takes: dict[str, Take]) -> Iterator[tuple[str, Callable[[str], Damag
     yield "another face", lambda name: swap_identity(takes[following[name]][0])
 
 
-def measured(takes: dict[str, Take], root: Path, only: list[str]) -> dict[str, dict[str, Any]]:
+def measured(
+    takes: dict[str, Take], root: Path, only: list[str], metrics: list[str]
+) -> dict[str, dict[str, Any]]:
     """The metrics' rows under each damage, or under those that are named."""
     (root / "real").mkdir()
     references = [
         Reference(name=n, video=write(root / "real" / f"{n}.mp4", take))
         for n, take in takes.items()
     ]
-    rows = {"none": numbers(takes, references, root / "again")}
+    rows = {"none": numbers(takes, references, root / "again", metrics)}
     for k, (label, damage_of) in enumerate(damages(takes)):
         if not only or label in only:
             damaged = {name: damage_of(name)(*take) for name, take in takes.items()}
-            rows[label] = numbers(damaged, references, root / str(k))
+            rows[label] = numbers(damaged, references, root / str(k), metrics)
     return rows
 
 
@@ -143,6 +150,7 @@ def main() -> None:
     parser.add_argument("clips", nargs="*", type=Path, help="none: people are rendered")
     parser.add_argument("--frames", type=int, default=75)
     parser.add_argument("--damages", nargs="+", default=[], metavar="NAME", help="only these")
+    parser.add_argument("--metrics", nargs="+", default=["all"], metavar="NAME", help="only these")
     parser.add_argument("--document", type=Path)
     options = parse(parser, frames=12, damages=["muted"])
     torch.set_num_threads(1)
@@ -151,7 +159,7 @@ def main() -> None:
         seconds = options.frames / FPS + 0.2
         clips = options.clips or render_people(Path(scratch) / "people", people, seconds)
         takes = {path.stem: read(path, options.frames) for path in clips}
-        rows = measured(takes, Path(scratch), options.damages)
+        rows = measured(takes, Path(scratch), options.damages, options.metrics)
     say(Report("damage"), rows)
     if options.document is not None:
         count = min(len(take[0]) for take in takes.values())

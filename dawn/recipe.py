@@ -26,6 +26,8 @@ _OPTIONAL = {
     "syncnet": "syncnet_v2",
     "text": "ppocr_det",
     "brisque": "brisque",
+    "hyperiqa": "hyperiqa_koniq",
+    "dover": "dover",
     "voice": "ge2e_speaker",
 }
 

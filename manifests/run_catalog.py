@@ -96,6 +96,7 @@ _VIEWS = {
     "features": ("results", "features", _FEATURES),
     "generations": ("generations", "generations", _GENERATIONS),
     "training": ("training", "training", _TRAINING),
+    "speed_runs": ("speed", "speed_runs", _GENERATIONS),
 }
 """View -> kind of folder, table of manifests.runs, SQL over its parts."""
 
@@ -116,8 +117,8 @@ _HEAVY = {"features": ("values",)}
 
 @dataclass(frozen=True, slots=True)
 class Conventions:
-    """What those who write runs know of them: the kinds of folders, named results, generations and
-    training; rows of DEFINITIONS; the item that a set's own rows are committed as.
+    """What those who write runs know of them: the kinds of folders, named results, generations,
+    training and speed; rows of DEFINITIONS; the item that a set's own rows are committed as.
     """
 
     kinds: Sequence[Kind]

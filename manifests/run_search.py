@@ -12,7 +12,7 @@ from manifests.runs import RUN_TABLES, RunFolder
 DEPTH = 4
 """Folders below a given one that are looked into: RUN/a2v/long lies in a folder of runs."""
 
-_OWN = {*RUN_TABLES, "videos", "checkpoints", "tensorboard", "pictures", "model"}
+_OWN = {*RUN_TABLES, "videos", "checkpoints", "tensorboard", "pictures", "model", "logs"}
 """What a run itself holds; no other run lies there."""
 _DATASET = "dataset.json"
 _MAKERS = "`dawn evaluate`, `dawn generate` or `dawn train`"

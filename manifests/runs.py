@@ -142,12 +142,39 @@ LEARNT = (
     Column("split", _TEXT, "train, or val: which checkpoint is best was judged by it"),
 )
 
+SPEED_RUNS = (
+    _SYSTEM,
+    Column("item", _TEXT, "length of the voice and number of the run"),
+    Column("voice_s", _F64, "length of the voice", "s"),
+    Column("number", _INT, "of the run at this length, from 1; 0: a warm-up, which counts nowhere"),
+    Column("device", _TEXT, "what it ran on"),
+    Column("started_at", _TEXT, "UTC, ISO 8601"),
+    Column("others", _F64, "share of all processors that other programs took", nullable=True),
+    Column("wall_s", _F64, "from the command's start to its end", "s"),
+    Column("cpu_s", _F64, "processor time of it and what it waited for", "s", nullable=True),
+    Column("first_frame_s", _F64, "until the file had a frame to show", "s", nullable=True),
+    Column("first_frame_reason", _TEXT, "why there is none", nullable=True),
+    Column("frames", _INT, "decoded from the video", nullable=True),
+    Column("fps", _F64, "of the video", "1/s", nullable=True),
+    Column("width", _INT, "of the video", "px", nullable=True),
+    Column("height", _INT, "of the video", "px", nullable=True),
+    Column("video_s", _F64, "frames / fps", "s", nullable=True),
+    Column("peak_memory_bytes", pa.int64(), "of all its processes together", "byte", nullable=True),
+    Column("memory_reason", _TEXT, "why there is none", nullable=True),
+    Column("peak_gpu_memory_bytes", pa.int64(), "of all GPUs, above before", "byte", nullable=True),
+    Column("gpu_memory_reason", _TEXT, "why there is none", nullable=True),
+    Column("status", _TEXT, "ok or failed"),
+    Column("reason", _TEXT, "code of what failed", nullable=True),
+    Column("detail", _TEXT, "the same for people", nullable=True),
+)
+
 RUN_TABLES: Mapping[str, tuple[Column, ...]] = {
     "generations": GENERATIONS,
     "metrics": METRICS,
     "features": FEATURES,
     "clips": CLIPS,
     "training": TRAINING,
+    "speed_runs": SPEED_RUNS,
 }
 
 _SCRATCH = ".tmp-"

@@ -127,6 +127,8 @@ MEASURES = (
     Column("jump", _F32, "largest change that no movement explains, over those near it: a cut"),
     Column("text", _F32, "share of the crop that shows text; null: no `ppocr_det`", nullable=True),
     Column("brisque", _F32, "median BRISQUE, 0 is best; null: no `brisque`", nullable=True),
+    Column("hyperiqa", _F32, "median hyperIQA, 100 is best; null: no `hyperiqa_koniq`", "", True),
+    Column("dover", _F32, "DOVER's overall rating, 1 is best; null: no `dover`", "0..1", True),
 )
 
 FINGERPRINTS = (

@@ -72,11 +72,13 @@ def conventions() -> Conventions:
     """What `--runs` finds, and what its metrics mean: from where each is defined."""
     from eval.metrics.catalogue import METRICS, is_set
     from eval.results.stored import INFO, SET
+    from eval.speed.runs import INFO as SPEED
 
     kinds = (
         Kind("results", INFO, "protocol_hash"),
         Kind("generations", GENERATIONS, "settings_hash"),
         Kind("training", TRAINING, "recipe_hash"),
+        Kind("speed", SPEED, "time_limit_s"),
     )
     definitions = [
         {

@@ -53,6 +53,8 @@ NOT_RUN = {
     "ray job submit --address http://head:8265": "needs that cluster and its object store",
     "tensorboard --logdir": "serves until it is stopped; started below",
     "dawn serve --checkpoint": "serves until it is stopped; tests/pipeline/serve",
+    "dawn bench-system": "takes minutes; tests/pipeline/bench_system",
+    "dawn leaderboard results/* --speed": "takes its times; tests/pipeline/evaluate",
     "dawn vote serve": "serves until it is stopped; tests/pipeline/votes",
     "dawn view ": "serves until it is stopped; tests/pipeline/view",
     "portrait=$(curl": "asks it; the same",

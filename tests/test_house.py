@@ -53,7 +53,8 @@ def test_ci_runs_the_readme_s_test_command() -> None:
      ("dataset", "sheet"), ("dataset", "forget"),
      ("dataset", "filter"), ("dataset", "merge"), ("dataset", "compare"),
      ("checkpoint", "import"), ("checkpoint", "info"), ("evaluate",),
-     ("metrics",), ("verify",), ("lineage",), ("weights", "list"),
+     ("metrics",), ("leaderboard",), ("bench-system",), ("verify",), ("lineage",),
+     ("weights", "list"),
      ("weights", "fetch"), ("weights", "verify")],
     ids=" ".join,
 )  # fmt: skip

@@ -7,6 +7,7 @@ The hand model comes with MediaPipe. The others take part where their weights ar
 
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ _LOOK_EVERY = 5
 _TEXT_EVERY, _TEXT_LOOKS = 10, 4
 """Text stays for seconds: a kept crop of every ten, but at least so many a clip."""
 _QUALITY_LOOKS = 8
+_RATED_FRAMES, _RATED_LEAST = 750, 224
+"""Of a clip that DOVER looks at, 30 s, and the pixels that its fragments take."""
 
 _LEAST_FRAMES = 45
 """Both agreement networks shift the sound by up to 15 frames either way."""
@@ -51,6 +54,11 @@ def measure(
         scores = [_brisque().score(look) for look in _spread(clip, _QUALITY_LOOKS)]
         seen = [score for score in scores if score is not None]
         row["brisque"] = float(np.median(seen)) if seen else None
+    if "hyperiqa" in networks:
+        shown = np.stack(_spread(clip, _QUALITY_LOOKS))
+        row["hyperiqa"] = float(np.median(_hyperiqa(place).scores(shown)))
+    if "dover" in networks:
+        row["dover"] = _video_rating(clip, place)
     if "voice" in networks:
         voice = _speaker_encoder(place).embed(clip.samples)
         row["voice"] = None if voice is None else voice.tolist()
@@ -63,6 +71,14 @@ def measure(
     if "dnsmos" in networks:
         row |= _speech_quality(clip)
     return row
+
+
+def _video_rating(clip: Clip, place: Placement) -> float | None:
+    """DOVER's, of at most 30 s; None for crops too small for its fragments."""
+    frames = list(islice(_pictures(clip), _RATED_FRAMES))
+    if min(frames[0].shape[:2]) < _RATED_LEAST:
+        return None
+    return float(_dover(place).rate(frames).overall)
 
 
 def _speech_quality(clip: Clip) -> dict[str, Any]:
@@ -170,6 +186,20 @@ def _text_detector(place: Placement) -> TextDetector:
 @lru_cache(maxsize=1)
 def _brisque() -> Brisque:
     return Brisque(require("brisque"))
+
+
+@lru_cache(maxsize=1)
+def _hyperiqa(place: Placement) -> Any:  # noqa: ANN401 - imported late, torch is heavy
+    from dawn.features.video.quality_networks import PictureQuality
+
+    return PictureQuality(require("hyperiqa_koniq"), place)
+
+
+@lru_cache(maxsize=1)
+def _dover(place: Placement) -> Any:  # noqa: ANN401 - imported late, torch is heavy
+    from dawn.features.video.quality_networks import Dover
+
+    return Dover(require("dover"), place)
 
 
 @lru_cache(maxsize=1)

@@ -26,12 +26,13 @@ from eval.leaderboard.overview import (
 from eval.leaderboard.published import PublishedTable, published_tables
 from eval.leaderboard.summary import Measured, Summary, summarise
 from eval.metrics.catalogue import is_set
-from eval.metrics.interface import Definition, Status
+from eval.metrics.interface import Definition, Measure, Status
 from eval.metrics.set_distances import SetDistance
-from eval.results.comparable import other_devices
+from eval.results.comparable import generated_on, other_devices
 from eval.results.scores import Results, apart
 from eval.results.subgroups import Subgroups
 from eval.sensitivity.cards import Fragility
+from eval.speed.groups import BenchGroup
 from eval.statistics.intervals import FEW_SPEAKERS
 from eval.statistics.intervals import groups as drawn_together
 from eval.votes.report import VoteReport
@@ -116,6 +117,8 @@ class Sheet:
     """Row -> how many of its videos carry content credentials, where that was recorded."""
     fragility: list[Fragility] = field(default_factory=list)
     """What small changes do to its numbers, where results have that beside them."""
+    bench: list[BenchGroup] = field(default_factory=list)
+    """How fast its systems are, a device and its inputs a group; empty where nobody timed them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +244,8 @@ def _featured(entries: Sequence[Entry], metric: str | None, summary: Summary) ->
 
 def _column(name: str, group: Group) -> Column:
     entries, metric = group.entries, BY_NAME[name]
-    cells, differences = ranked(name, entries, [cell_of(name, e.results) for e in entries])
+    cells = [cell_of(name, entry.results) for entry in entries]
+    cells, differences = (cells, []) if _made_apart(name, entries) else ranked(name, entries, cells)
     spread, span = distributions(name, entries)
     parts = [] if is_set(metric) else slices(name, entries, group.main.results)
     return Column(
@@ -256,6 +260,15 @@ def _column(name: str, group: Group) -> Column:
         queries=_queries(name, group, differences, parts),
         conditions=_conditions(name, entries),
     )
+
+
+def _made_apart(name: str, entries: Sequence[Entry]) -> bool:
+    """Whether a measure of how videos were made is of different devices, and so ranks nobody."""
+    metric = BY_NAME[name]
+    if not isinstance(metric, Measure) or not metric.of_run:
+        return False
+    made = generated_on({e.name: e.results.info for e in entries if e.ranked})
+    return len(set(made.values())) > 1
 
 
 def _conditions(name: str, entries: Sequence[Entry]) -> Mapping[str, Any]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from eval.leaderboard.bench import as_dict as bench_as_dict
+from eval.leaderboard.bench import as_markdown as bench_as_markdown
 from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell
 from eval.leaderboard.fragility import as_dict as fragility_as_dict
@@ -102,6 +104,7 @@ def as_markdown(board: Board) -> str:
         lines += [*(f"- left out: {md_cell(line)}" for line in sheet.other), ""]
         lines += [*(f"- {md_cell(line)}" for line in sheet.devices), ""]
         lines += [*subgroups_as_markdown(sheet), *fragility_as_markdown(sheet)]
+        lines += bench_as_markdown(sheet)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -229,6 +232,7 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
         "votes": votes_as_dict(sheet.votes) if sheet.votes else None,
         "subgroups": subgroups_as_dict(sheet.subgroups) if sheet.subgroups else None,
         "sensitivity": fragility_as_dict(sheet.fragility) or None,
+        "bench": bench_as_dict(sheet.bench) or None,
     }
 
 

@@ -5,6 +5,9 @@ import shlex
 from collections.abc import Sequence
 from typing import get_args
 
+from eval.leaderboard.bench import mebibytes, query_fit, shown_command, staircase
+from eval.leaderboard.bench import query as query_speed
+from eval.leaderboard.bench import row_of as bench_of
 from eval.leaderboard.board import Board, Column, Sheet
 from eval.leaderboard.cells import Cell, cost
 from eval.leaderboard.chart import bands, by_rank, column_of
@@ -17,8 +20,11 @@ from eval.leaderboard.subgroups import query as query_by
 from eval.leaderboard.subgroups import sentence as gap_sentence
 from eval.leaderboard.subgroups import shown as gaps_shown
 from eval.metrics.interface import Family
+from eval.report.charts import Span, log_span
 from eval.report.page import fill
 from eval.results.subgroups import Between, Row
+from eval.speed.groups import BenchGroup
+from eval.speed.runs import FEWEST_FOR_P95
 from eval.votes.following import Following
 from eval.votes.report import sentences
 
@@ -49,6 +55,14 @@ def as_html(board: Board, remake: Sequence[str] = ()) -> str:
         share_rank=share_rank,
         query_fragility=query_fragility,
         share=share,
+        query_speed=query_speed,
+        query_fit=query_fit,
+        bench_of=bench_of,
+        shown_command=shown_command,
+        speed_span=_speed_span,
+        staircase=staircase,
+        mebibytes=mebibytes,
+        fewest_for_p95=FEWEST_FOR_P95,
         command=shlex.join,
         remake=shlex.join(remake),
     )
@@ -60,6 +74,12 @@ def _families(sheet: Sheet) -> list[str]:
     found = [name for name in get_args(Family) if any(d.family == name for d in shown)]
     main = sum(definition.headline for definition in shown)
     return ["Main", "All", *found] if 3 <= main < len(shown) else ["All", *found]
+
+
+def _speed_span(group: BenchGroup) -> Span:
+    """The same for all plots of a group."""
+    drawn = [point for plot in group.plots for point in plot.points]
+    return log_span(bound for point in drawn for bound in (point.work, point.work_high))
 
 
 def _row_of(sheet: Sheet, system: str) -> int:

@@ -27,7 +27,9 @@ def is_set(metric: SetMetric | ClipMetric) -> TypeIs[SetMetric]:
 
 def _declaring() -> list[ModuleType]:
     """The modules that declare metrics, ours and plug-ins', by place."""
-    found = modules("eval.metrics", "dawn.metrics", leave_out=("catalogue", "networks"))
+    found = modules(
+        "eval.metrics", "dawn.metrics", leave_out=("catalogue", "networks", "rating_networks")
+    )
     own = [m for m in found if hasattr(m, "METRICS") or not m.__name__.startswith("eval.metrics.")]
     return sorted(own, key=lambda module: getattr(module, "PLACE", _LAST))
 

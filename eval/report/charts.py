@@ -32,6 +32,18 @@ def place(value: float, span: Span) -> str:
     return f"{100 * min(1.0, max(0.0, share)):.2f}"
 
 
+def log_place(value: float, span: Span) -> str:
+    """The same on a logarithmic scale, of numbers and bounds above 0; 0 and less are at its end."""
+    low, high = (math.log10(bound) for bound in span)
+    return place(math.log10(value) if value > 0 else low, (low, high))
+
+
+def log_span(values: Iterable[float], pad: float = 1.25) -> Span:
+    """What numbers above 0 lie between, with the room of a factor on each side."""
+    known = [value for value in values if value > 0 and math.isfinite(value)]
+    return (min(known) / pad, max(known) * pad) if known else (0.1, 10.0)
+
+
 def width(low: float, high: float, span: Span) -> str:
     """How wide a range is, in per cent."""
     return f"{float(place(high, span)) - float(place(low, span)):.2f}"

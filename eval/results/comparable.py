@@ -83,12 +83,27 @@ def other_devices(infos: Mapping[str, Mapping[str, Any]]) -> list[str]:
         }
         if len(set(places.values())) > 1:
             found.setdefault(tuple(places.items()), []).append(metric)
-    return [
+    made = generated_on(infos)
+    lines = [_generated_elsewhere(made)] if len(set(made.values())) > 1 else []
+    return lines + [
         f"{', '.join(metrics)}: measured on different devices "
         f"({', '.join(f'{row}: {place}' for row, place in places)}), which agree within "
         f"{TOLERANCE:.1%}"
         for places, metrics in found.items()
     ]
+
+
+def generated_on(infos: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The devices that made the videos of these rows, where `results.json` says it: times of
+    different ones may not be compared.
+    """
+    told = {row: info.get("generated_on") for row, info in infos.items()}
+    return {row: " and ".join(devices) for row, devices in told.items() if devices}
+
+
+def _generated_elsewhere(made: Mapping[str, str]) -> str:
+    places = ", ".join(f"{row}: {place}" for row, place in made.items())
+    return f"real_time_factor: the videos were made on different devices ({places}); not comparable"
 
 
 def other_clips(before: Iterable[str], after: Iterable[str]) -> list[str]:

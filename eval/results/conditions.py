@@ -146,6 +146,10 @@ class Conditions:
         for name in needed:
             if name in self.absent:
                 return Standing("unavailable", self.absent[name], None)
+        behind = {library for step in steps_of(found).values() for library in step.libraries}
+        lacking = sorted(library for library in behind if self.libraries[library] == "absent")
+        if lacking:
+            return Standing("unavailable", f"not installed: {', '.join(lacking)}", None)
         made = hash_of(metric, self.of(metric))
         doubts = [doubt for name in needed if (doubt := self.weights[name].doubt)]
         if found.definition.status == "proxy":

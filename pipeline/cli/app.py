@@ -9,6 +9,7 @@ import typer
 
 from manifests.errors import FULL, InputError, is_full
 from pipeline.cli import checkpoint, config, dataset, regress, vote, weights
+from pipeline.cli.bench_system import bench_system
 from pipeline.cli.demo import demo
 from pipeline.cli.eval_checkpoint import eval_checkpoint
 from pipeline.cli.evaluate import evaluate
@@ -34,6 +35,7 @@ for command in (demo, ingest, train, generate, serve, evaluate, metrics, leaderb
                 verify, lineage):  # fmt: skip
     app.command()(command)
 app.command("eval-checkpoint")(eval_checkpoint)
+app.command("bench-system")(bench_system)
 app.add_typer(regress.app, name="regress")
 app.add_typer(vote.app, name="vote")
 app.add_typer(dataset.app, name="dataset")

@@ -51,6 +51,12 @@ def leaderboard(
             metavar="STUDY", parser=local_path, help="Blind votes on these systems, of `dawn vote`."
         ),
     ] = None,
+    speed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR", parser=location, help="Times of `dawn bench-system`; repeatable."
+        ),
+    ] = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,6 +114,7 @@ def leaderboard(
             to=to.value,
             hub_dataset=hub_dataset,
             votes=votes,
+            speed=tuple(speed or ()),
             by=tuple(by or ()),
             labels=labels,
             fewest=min_group,

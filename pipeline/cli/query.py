@@ -32,7 +32,7 @@ def query(
     Macros: funnel(), blinks_per_second(), what_if(filter, threshold), same_voice(least).
 
     Views of --runs: results, metrics, conditions, clip_results, features,
-    generations, training, definitions. Macros:
+    generations, training, speed_runs, definitions. Macros:
     leaderboard(protocol): every system's numbers, ranked; name or hash
     compare(a, b): clip by clip, systems or results; gain: b is better
     differences(a, b): under what conditions their metrics differ

@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from eval.leaderboard.bench import CSV as SPEED_CSV
+from eval.leaderboard.bench import PICTURE as SPEED_PICTURE
+from eval.leaderboard.bench import as_csv as speed_as_csv
+from eval.leaderboard.bench import with_speed
 from eval.leaderboard.board import Board, BoardSettings, make_board
 from eval.leaderboard.cells import measured
 from eval.leaderboard.exports import EXPORTS
-from eval.leaderboard.figure import as_picture
+from eval.leaderboard.figure import as_picture, speed_as_picture
 from eval.leaderboard.fragility import with_fragility
 from eval.leaderboard.groups import Entry, grouped
 from eval.leaderboard.hub import model_cards, space_readme
@@ -18,6 +22,7 @@ from eval.leaderboard.subgroups import CSV, as_csv, with_subgroups
 from eval.protocol.card import read_card
 from eval.results.scores import Results, load_results
 from eval.results.subgroups import FEWEST
+from eval.speed.runs import load_speed
 from eval.votes.table import counted
 from manifests.atomic_write import write_whole
 from manifests.counting import count
@@ -53,6 +58,8 @@ class LeaderboardOptions:
     labels: str | None = None
     """Where these columns come from; by default the dataset of the real clips."""
     fewest: int = FEWEST
+    speed: tuple[str, ...] = ()
+    """Folders of `dawn bench-system`."""
 
 
 def run_leaderboard(options: LeaderboardOptions) -> Where:
@@ -64,6 +71,7 @@ def run_leaderboard(options: LeaderboardOptions) -> Where:
         found = _under(options.protocol, found)
     groups = grouped(found, where)
     votes = counted(Study(options.votes).rows()) if options.votes is not None else None
+    timed = [load_speed(folder) for folder in options.speed]
     by = groupings(options.by, options.labels, found)
     steps = sum(len(measured(group.entries)) + 1 for group in groups)
     with Progress("compare", steps) as progress:
@@ -73,7 +81,7 @@ def run_leaderboard(options: LeaderboardOptions) -> Where:
             f"--votes {options.votes}: no vote that counts compares two of these systems; they "
             "must have the names that they had when the study was made"
         )
-    board = with_fragility(board)
+    board = with_speed(with_fragility(board), timed)
     if by:
         board = with_subgroups(board, by, options.fewest)
     if options.to == "model-card":
@@ -83,6 +91,9 @@ def run_leaderboard(options: LeaderboardOptions) -> Where:
     files |= {f"leaderboard.{kind}": as_picture(board, kind) for kind in PICTURES}
     if by:
         files[CSV] = as_csv(board)
+    if timed:
+        files[SPEED_CSV] = speed_as_csv(board)
+        files |= {f"{SPEED_PICTURE}.{kind}": speed_as_picture(board, kind) for kind in PICTURES}
     if options.to == "hf-space":
         files[SPACE_CARD] = space_readme(board)
     for name, content in files.items():
@@ -144,8 +155,8 @@ def check_out(out: Where) -> None:
 
 def _ours(path: str) -> bool:
     name = name_of(path)
-    files = {PAGE, SPACE_CARD, CSV, *(file for file, _ in EXPORTS.values())}
-    files |= {f"leaderboard.{kind}" for kind in PICTURES}
+    files = {PAGE, SPACE_CARD, CSV, SPEED_CSV, *(file for file, _ in EXPORTS.values())}
+    files |= {f"{name}.{kind}" for name in ("leaderboard", SPEED_PICTURE) for kind in PICTURES}
     return name.startswith(".") or name in files
 
 
@@ -205,10 +216,13 @@ def _report(board: Board, page: Where, size: int) -> None:
             _say(f"  {line}")
         for sentence in sheet.summary.sentences:
             _say(f"  {sentence}")
+        for bench in sheet.bench:
+            _say(f"  speed on {bench.device}: {count(len(bench.rows), 'system')}")
     page = page if isinstance(page, str) else page.absolute()
-    names = ", ".join(
-        [*(name for name, _ in EXPORTS.values()), *(f"leaderboard.{kind}" for kind in PICTURES)]
-    )
+    made = [*(name for name, _ in EXPORTS.values()), *(f"leaderboard.{kind}" for kind in PICTURES)]
+    if any(sheet.bench for sheet in board.sheets):
+        made += [SPEED_CSV, *(f"{SPEED_PICTURE}.{kind}" for kind in PICTURES)]
+    names = ", ".join(made)
     _say(f"done: {page} ({size / 2**20:.1f} MiB), beside it {names}")
     _say(f"next: open {page if isinstance(page, str) else page.as_uri()}")
 

@@ -248,6 +248,9 @@ def info(job: Evaluation, begun: Mapping[str, Any] | None = None) -> dict[str, A
         "protocol": record,
         "protocol_hash": conditions.card.hash,
         "devices": {} if begun is None else devices_of(begun),
+        "generated_on": sorted(
+            {str(p.row["device"]) for p in pairing.pairs if p.row and p.row.get("device")}
+        ),
         "precision": PRECISION,
         "standings": {name: asdict(standing) for name, standing in standings.items()},
         "dataset_hash": job.dataset_hash,

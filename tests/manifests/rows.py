@@ -26,6 +26,7 @@ def clip(video: str, number: int = 0, **changes: Any) -> dict[str, Any]:
         "agreement": None, "agreement_by": None, "agreement_offset": None,
         "still_seconds": 0.04, "repeated": 0.0, "mouth_moves": 0.05, "head_movement": 5.0,
         "head_rotation": 0.4, "hand": 0.0, "jump": 1.0, "text": None, "brisque": None,
+        "hyperiqa": None, "dover": None,
         "picture_hashes": [1] * 5, "mirror_hashes": [2] * 5, "motion_curves": [0] * 8,
         "embedding": None, "voice": None, "video_path": f"media/aa/{video}-{number}.mp4",
         "sound_path": f"media/aa/{video}-{number}.flac",

@@ -41,7 +41,8 @@ def psnr(
 def test_every_view_is_there_and_empty_without_rows(tmp_path: Path) -> None:
     write_generations(tmp_path / "run", [])
     for view, table in (("metrics", "metrics"), ("clip_results", "clips"), ("training", "training"),
-                        ("generations", "generations"), ("features", "features")):  # fmt: skip
+                        ("generations", "generations"), ("features", "features"),
+                        ("speed_runs", "speed_runs")):  # fmt: skip
         found = query_runs(f"FROM {view}", [str(tmp_path)], conventions())
         assert found.num_rows == 0
         columns = {column.name for column in RUN_TABLES[table]} - {"values"}

@@ -58,4 +58,32 @@ FILTERS = (
         ),
         explanation="the picture is distorted",
     ),
+    Filter(
+        name="picture_rating",
+        score=column("hyperiqa"),
+        rule="min",
+        settings=(
+            Setting(
+                name="min_hyperiqa",
+                default=None,
+                reason="Off: trained on photographs; nothing was measured on face crops, its "
+                "weights were not at hand.",
+            ),
+        ),
+        explanation="a network rates its pictures low",
+    ),
+    Filter(
+        name="video_rating",
+        score=column("dover"),
+        rule="min",
+        settings=(
+            Setting(
+                name="min_dover",
+                default=None,
+                reason="Off: trained on users' videos; nothing was measured on face crops, its "
+                "weights were not at hand.",
+            ),
+        ),
+        explanation="a network rates the video low",
+    ),
 )

@@ -19,7 +19,7 @@ GOOD: dict[str, Any] = {
     "agreement_by": "syncnet", "agreement_offset": 0, "speaking": 2.0,
     "speaking_seconds": [2.0, 1.0, 3.0], "speech_overall": 3.0, "duplicate_score": 0.0,
     "still_seconds": 0.04, "mouth_moves": 0.05, "head_movement": 5.0, "head_rotation": 0.4,
-    "hand": 0.0, "text": 0.0, "jump": 1.0, "brisque": 20.0,
+    "hand": 0.0, "text": 0.0, "jump": 1.0, "brisque": 20.0, "hyperiqa": 60.0, "dover": 0.6,
 }  # fmt: skip
 
 
@@ -31,14 +31,16 @@ COLUMNS = {
     "speech_quality": "speech_overall", "duplicate": "duplicate_score",
     "frozen": "still_seconds", "mouth": "mouth_moves", "movement": "head_movement",
     "rotation": "head_rotation", "hand": "hand", "text": "text", "jump": "jump",
-    "natural": "brisque",
+    "natural": "brisque", "picture_rating": "hyperiqa", "video_rating": "dover",
 }  # fmt: skip
 
 
-OFF = {"speech_quality", "movement", "rotation", "hand", "text", "jump", "natural"}
+OFF = {"speech_quality", "movement", "rotation", "hand", "text", "jump", "natural",
+       "picture_rating", "video_rating"}  # fmt: skip
 ALL = FilterConfig(
     min_speech_quality=2.5, max_head_movement=20, max_head_rotation=2,
-    max_hand=0.1, max_text=0.003, max_jump=2.5, max_brisque=55.0,
+    max_hand=0.1, max_text=0.003, max_jump=2.5, max_brisque=55.0, min_hyperiqa=40.0,
+    min_dover=0.3,
 )  # fmt: skip
 OF_SOUND = (
     *("voiced", "agreement", "agreement_by", "agreement_offset"),

@@ -1,0 +1,1 @@
+"""How fast systems are: runs of their command lines, and what follows from them."""

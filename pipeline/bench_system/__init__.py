@@ -1,0 +1,1 @@
+"""`dawn bench-system`: how fast any system with a command line is."""
