@@ -17,6 +17,7 @@ from pipeline.cli.generate import generate
 from pipeline.cli.ingest import ingest
 from pipeline.cli.leaderboard import leaderboard
 from pipeline.cli.metrics import metrics
+from pipeline.cli.plan import plan
 from pipeline.cli.query import query
 from pipeline.cli.serve import serve
 from pipeline.cli.train import train
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 for command in (demo, ingest, train, generate, serve, evaluate, metrics, leaderboard, query, view):
     app.command()(command)
+app.command()(plan)
 app.command("eval-checkpoint")(eval_checkpoint)
 app.add_typer(regress.app, name="regress")
 app.add_typer(vote.app, name="vote")
