@@ -68,30 +68,30 @@ if __name__ == "__main__":
     executor = OnRay(address=cluster.address)
     assert executor.workers == 1
 
-    def join():
-        while len(executor._running) < 3 or not list(folder.glob("job*")):
+    def meanwhile(work, awaited):
+        """Work in a thread, and have a node join once it waits: nodes start in this one."""
+        found = []
+        thread = threading.Thread(target=lambda: found.extend(work()))
+        thread.start()
+        while not awaited():
             time.sleep(0.05)
-        cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+        node = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+        thread.join()
+        return node, len({name for _, name in found})
 
-    threading.Thread(target=join, daemon=True).start()
     for number in range(6):
         executor.submit(number, both, "job", number)
-    print("jobs", len(set(dict(executor.results()).values())))
-    node = next(n for n in cluster.worker_nodes)
+    node, used = meanwhile(
+        executor.results, lambda: len(executor._running) == 3 and list(folder.glob("job*"))
+    )
+    print("jobs", used)
     cluster.remove_node(node)
     while ray.cluster_resources().get("CPU") != 1:
         time.sleep(0.1)
-    time.sleep(2.1)
     workers = OnActors(executor, Worker)
-
-    def join_again():
-        while not list(folder.glob("worker*")):
-            time.sleep(0.05)
-        cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
-
-    threading.Thread(target=join_again, daemon=True).start()
-    print("workers", len(set(node for _, node in workers.results(range(6)))))
-    ray.shutdown()
+    _, used = meanwhile(lambda: workers.results(range(6)), lambda: list(folder.glob("worker*")))
+    print("workers", used)
+    workers.close()
     cluster.shutdown()
 '''
 
