@@ -216,9 +216,9 @@ class _Run:
         """
         found: dict[Any, Any] = {}
         for source in group:
-            known = self._seen.known(source.path)
-            if known is not None and self._is_done(source, known):
-                found[source.path] = known
+            seen = self._seen.known(source.path)
+            if seen is not None and self._is_done(source, seen):
+                found[source.path] = seen
             else:
                 self._executor.submit(source.path, steps.identify, source.path)
         found |= dict(self._executor.results())
@@ -282,11 +282,11 @@ class _Run:
         self._end("unchanged", video)
         return False
 
-    def _is_done(self, source: Source, known: Identified) -> bool:
+    def _is_done(self, source: Source, seen: Identified) -> bool:
         """Whether the dataset holds what extraction makes of it: what is to be read anyway is
         hashed, too.
         """
-        old = self._committed.get(known.video_id)
+        old = self._committed.get(seen.video_id)
         if old is None or (old["status"] == "quarantined" and self._tries_again(old)):
             return False
         return bool(old["extract_key"] == self._recipe.extract_key(source.labels or _labels(old)))

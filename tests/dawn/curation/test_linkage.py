@@ -1,5 +1,7 @@
 """Tiles give what the whole matrix gives."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.sparse.csgraph import connected_components
@@ -68,7 +70,7 @@ def test_an_append_holds_new_faces_against_all_but_not_all_against_all(
     """What a new group costs grows with the people, not with their pairs."""
     sizes: list[tuple[int, int]] = []
 
-    def noted(vectors: linkage.Vectors, others: linkage.Vectors, *rest: object) -> object:
+    def noted(vectors: linkage.Vectors, others: linkage.Vectors, *rest: Any) -> object:
         sizes.append((len(vectors), len(others)))
         return near_kinds(vectors, others, *rest)
 
