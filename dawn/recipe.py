@@ -5,6 +5,7 @@ key, so only the filters run again; a new crop changes them all.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,9 +64,12 @@ class IngestConfig:
     weights are there."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recipe:
-    """A configuration together with the weights it resolved to."""
+    """A configuration together with the weights it resolved to.
+
+    What its keys hash is made once: a run asks for them several times a video.
+    """
 
     config: IngestConfig
     weights: dict[str, str]
@@ -98,8 +102,8 @@ class Recipe:
             "extract_version": extraction.VERSION,
             "config": as_dict(self.config)
             | {
-                "extract": self._extract(),
-                "splits": self._splits(),
+                "extract": self._extract,
+                "splits": self._splits,
             },
             "weights": self.weights,
         }
@@ -108,7 +112,7 @@ class Recipe:
         """Of `clips`, `frames` and media of a video; labels that cut it into parts belong to it."""
         networks = {k: v for k, v in self.weights.items() if k != "hubert"}
         ranges = [[label.start, label.stop] for label in labels]
-        return stable_hash([extraction.VERSION, self._extract(), networks, ranges])
+        return stable_hash([extraction.VERSION, self._extract, networks, ranges])
 
     def audio_key(self, extract_key: str) -> str:
         """Of `audio`."""
@@ -116,14 +120,15 @@ class Recipe:
 
     def split_key(self) -> str:
         """Of who is in which split."""
-        return stable_hash(self._splits())
+        return stable_hash(self._splits)
 
     def judge_key(self, extract_key: str, labels: tuple[Label, ...]) -> str:
         """Of `decisions` and of what filters and splits add to `clips`."""
         marks = [[label.speaker, label.licence, label.split, *label.extra] for label in labels]
-        config = [as_dict(self.config.filters), self._splits()]
+        config = [self._filters, self._splits]
         return stable_hash([extract_key, config, marks])
 
+    @cached_property
     def _extract(self) -> dict[str, Any]:
         """What decides an extraction. A setting that was added later is left out at its default,
         so that datasets from before keep their recipe.
@@ -131,8 +136,17 @@ class Recipe:
         extract = as_dict(self.config.extract)
         return {key: value for key, value in extract.items() if _LATER.get(key) != value}
 
+    @cached_property
     def _splits(self) -> dict[str, Any]:
         """The split rule; `on_conflict` decides whether a run begins, not what tables hold."""
         splits = as_dict(self.config.splits)
         del splits["on_conflict"]
         return splits
+
+    @cached_property
+    def _filters(self) -> dict[str, Any]:
+        return as_dict(self.config.filters)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was made of it: every job carries the recipe."""
+        return {"config": self.config, "weights": self.weights}

@@ -81,7 +81,8 @@ class Place:
 
 def stamp(info: Mapping[str, Any]) -> str:
     """What a store says of a file that is another once the file is."""
-    return f"{info.get('size')}@{info.get('ETag') or info.get('LastModified') or info.get('mtime')}"
+    names = ("ETag", "etag", "LastModified", "mtime")
+    return f"{info.get('size')}@{next((info[n] for n in names if info.get(n)), None)}"
 
 
 def stamp_at(where: Where) -> str:

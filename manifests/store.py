@@ -29,6 +29,7 @@ STAGED = ".staged"
 SCRATCH = ".tmp"
 FORGOTTEN = "forgotten"
 MARKS = "marks"
+SEEN = "seen"
 COMPACT = "compact-"
 """Parts that hold many videos begin so; a video's own part goes before them."""
 
@@ -123,7 +124,7 @@ class Dataset:
     def _refuse_foreign_folder(path: Path) -> None:
         if not path.is_dir():
             raise InputError(f"{path}: is a file; --dataset needs a folder")
-        known = {*TABLES, "media", STAGED, SCRATCH, FORGOTTEN, MARKS, LOCK}
+        known = {*TABLES, "media", STAGED, SCRATCH, FORGOTTEN, MARKS, SEEN, LOCK}
         names = {entry.name for entry in path.iterdir() if entry.name.split(".")[:2] != _INFO_PARTS}
         if names - known:
             raise InputError(f"{path}: holds other files; give --dataset a new or empty folder")

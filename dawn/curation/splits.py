@@ -9,7 +9,7 @@ splits, is `divided`: it is `excluded`, because it would leak one into the other
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.curation.conventions import crema_d_split, hdtf_split
+from dawn.curation.linkage import Vectors, near_kinds, single_linkage
 from manifests.names import normalised
 
 EXCLUDED = "excluded"
@@ -45,6 +46,41 @@ class SplitConfig:
             raise ValueError(f"val {self.val} and test {self.test} must leave a share for train")
 
 
+class Centres:
+    """The mean embedding of each face cluster, kept as sums, so that one more face costs the same
+    however many there are.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._sums: Vectors = np.zeros((0, 0), np.float32)
+        self._counts = np.zeros(0, np.float32)
+
+    def add(self, identity: str, embedding: NDArray[np.float32]) -> None:
+        """Count one more face, (d,), to an identity."""
+        place = self._places.setdefault(identity, len(self._places))
+        if place == len(self._sums):
+            room = max(64, 2 * place)
+            sums, counts = np.zeros((room, len(embedding)), np.float32), np.zeros(room, np.float32)
+            if place:
+                sums[:place], counts[:place] = self._sums, self._counts
+            self._sums, self._counts = sums, counts
+        self._sums[place] += embedding
+        self._counts[place] += 1
+
+    def sorted(self) -> tuple[list[str], Vectors]:
+        """The identities in order, and the directions of their means: (n, d)."""
+        names = sorted(self._places)
+        places = [self._places[name] for name in names]
+        return names, units(self._sums[places] / self._counts[places, None])
+
+
+def units(vectors: Vectors) -> Vectors:
+    """Vectors (n, d) of length 1 in the same directions; zeros stay."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)
+
+
 @dataclass(slots=True)
 class Identities:
     """Who is in the dataset so far: identity -> split, and face clusters' embeddings."""
@@ -53,17 +89,17 @@ class Identities:
     """Settled: no clip changes them."""
     kept: dict[str, str] = field(default_factory=dict)
     """Of clips that are judged again: they hold unless the clips ask for another."""
-    faces: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
+    faces: Centres = field(default_factory=Centres)
 
     def add(
-        self, identity: str, split: str, embedding: list[float] | None, *, settled: bool = True
+        self, identity: str, split: str, embedding: Sequence[float] | None, *, settled: bool = True
     ) -> None:
         """Remember a clip that is in the dataset."""
         known = self.splits if settled else self.kept
         if split != EXCLUDED:
             known[identity] = held_out((split, known.get(identity))) or split
         if embedding is not None and identity.startswith("face:"):
-            self.faces.setdefault(identity, []).append(np.asarray(embedding, np.float32))
+            self.faces.add(identity, np.asarray(embedding, np.float32))
 
     def split_of(self, identity: str) -> str | None:
         """The split that an identity has, if it has one."""
@@ -139,33 +175,24 @@ def _name_identities(
 
 
 def _cluster(faces: list[dict[str, Any]], known: Identities, config: SplitConfig) -> set[str]:
-    """Single-linkage clusters over the new faces and the known identities."""
-    names = sorted(known.faces)
-    centres = [_unit(np.mean(known.faces[name], axis=0)) for name in names]
-    vectors = np.stack([*centres, *(_unit(np.asarray(c["embedding"])) for c in faces)])
-    near = vectors @ vectors.T >= config.same_face
-    near[: len(names), : len(names)] = np.eye(len(names), dtype=bool)  # what is there stays apart
+    """Single-linkage clusters over the new faces and the known identities, which stay apart."""
+    names, centres = known.faces.sorted()
+    splits = [known.split_of(name) for name in names]
+    kinds = {split: i for i, split in enumerate(dict.fromkeys(splits))}
+    vectors = units(np.stack([np.asarray(c["embedding"], np.float32) for c in faces]))
+    first, which = near_kinds(
+        vectors, centres, np.array([kinds[s] for s in splits], np.int64), config.same_face
+    )
+    clusters = single_linkage(vectors, config.same_face)
     clashes: set[str] = set()
-    own = near[len(names) :, len(names) :]
-    for group in _components(own):
-        linked = {
-            names[j] for i in group for j in np.flatnonzero(near[len(names) + i, : len(names)])
-        }
-        if len({known.split_of(name) for name in linked}) > 1:
-            clashes |= {faces[i]["clip_id"] for i in group}
-        identity = min(linked) if linked else f"face:{min(faces[i]['clip_id'] for i in group)}"
-        for i in group:
-            faces[i]["identity"] = identity
+    order = np.argsort(clusters, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(clusters[order])) + 1):
+        clips = [faces[i] for i in group]
+        if which[group].any(0).sum() > 1:
+            clashes |= {clip["clip_id"] for clip in clips}
+        linked = first[group][first[group] >= 0]
+        named = min(clip["clip_id"] for clip in clips)
+        identity = names[linked.min()] if len(linked) else f"face:{named}"
+        for clip in clips:
+            clip["identity"] = identity
     return clashes
-
-
-def _components(near: NDArray[np.bool_]) -> list[list[int]]:
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
-
-    count, labels = connected_components(csr_array(near), directed=False)
-    return [np.flatnonzero(labels == k).tolist() for k in range(count)]
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (vector / max(float(np.linalg.norm(vector)), 1e-9)).astype(np.float32)

@@ -18,6 +18,7 @@ from pipeline.cli.ingest import ingest
 from pipeline.cli.leaderboard import leaderboard
 from pipeline.cli.lineage import lineage
 from pipeline.cli.metrics import metrics
+from pipeline.cli.plan import plan
 from pipeline.cli.query import query
 from pipeline.cli.serve import serve
 from pipeline.cli.train import train
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (demo, ingest, train, generate, serve, evaluate, metrics, leaderboard, query, view,
                 verify, lineage):  # fmt: skip
     app.command()(command)
+app.command()(plan)
 app.command("eval-checkpoint")(eval_checkpoint)
 app.command("bench-system")(bench_system)
 app.add_typer(regress.app, name="regress")

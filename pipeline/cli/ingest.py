@@ -42,6 +42,10 @@ def ingest(
         typer.Option("--update-recipe", help="Reprocess what a changed configuration affects."),
     ] = False,
     retry: Retry = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Hash every source, also those of unchanged size and time."),
+    ] = False,
     device: Device = "auto",
     gpus_per_worker: GpusPerWorker = None,
 ) -> None:
@@ -56,7 +60,7 @@ def ingest(
         IngestOptions(
             sources=tuple(sources), dataset=dataset, config=config, address=address,
             workers=workers, limit=limit, timeout_s=timeout_seconds, dry_run=dry_run,
-            update_recipe=update_recipe, retry=retry, device=device,
+            update_recipe=update_recipe, retry=retry, verify=verify, device=device,
             gpus_per_worker=gpus_per_worker,
         )
     )  # fmt: skip

@@ -58,6 +58,10 @@ def train(
     workers: Annotated[
         int, typer.Option(min=1, help="Data-parallel workers; the batch is split between them.")
     ] = 1,
+    max_workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Up to so many, as nodes come and go; --workers at least."),
+    ] = None,
     gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs per worker.")] = 0.0,
     address: Address = None,
     resume: Annotated[
@@ -77,7 +81,8 @@ def train(
             stage=stage, dataset=dataset, out=out, preset=preset, source=source,
             config=config, lfg=lfg, init=init, curriculum=curriculum,
             resources=Resources(
-                workers=workers, gpus_per_worker=gpus_per_worker, address=address
+                workers=workers, max_workers=max_workers, gpus_per_worker=gpus_per_worker,
+                address=address,
             ),
             resume=resume, minutes=minutes,
             changes=shorthand(tuple(change or ()), steps=steps, seed=seed, minutes=minutes),

@@ -4,7 +4,6 @@ Like `pipeline.cluster.tasks.OnRay`, but each worker is a Ray actor that is set 
 that dies is replaced and its job tried again; a job that hangs takes its worker with it.
 """
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 
 from manifests.errors import InputError
 from pipeline.cluster.faults import RETRIES, Fault, fault_of, require_ray, told
+from pipeline.cluster.room import Room
 from pipeline.cluster.shared import NotSharedError, Sight, see
 from pipeline.cluster.tasks import Failure, OnRay, prepare_worker, raised
 
@@ -112,9 +112,9 @@ class OnActors:
         self._ray, self._owner = module, ray
         self._make, self._arguments = make, arguments
         self._timeout_s, self._attempts = timeout_s, attempts
-        resources = module.cluster_resources()
         self._gpus = gpus
-        count = math.floor(resources.get("GPU", 0) / gpus + 1e-6) if gpus else ray.workers
+        self._room = Room(ray.most, elastic=ray.elastic, share=gpus)
+        count = self._room.slots()
         if count < 1:
             raise InputError("--device cuda: the cluster has no GPU; use --device cpu")
         self._starting: dict[Any, Any] = {}
@@ -135,6 +135,7 @@ class OnActors:
                 actor = self._idle.pop(0)
                 reference = actor.do.remote(job, self._owner.sights)
                 self._running[reference] = _Running(job, actor, tries + 1, monotonic(), losses)
+            self._follow(len(waiting))
             if not self._running:
                 self._wait_for_workers(for_one=True)
                 continue
@@ -160,6 +161,17 @@ class OnActors:
         for actor in actors:
             self._ray.kill(actor)
         self._owner.close()
+
+    def _follow(self, waiting: int) -> None:
+        """Start workers for nodes that joined, and a few that make a cluster grow, as long as
+        there is work for them.
+        """
+        if not waiting:
+            return
+        self._owner.look()
+        busy = len(self._running)
+        for _ in range(len(self._starting) + busy, min(self._room.now(), busy + waiting)):
+            self._start()
 
     def _start(self) -> None:
         options = {"num_gpus": self._gpus} if self._gpus else {"num_cpus": 1}
@@ -220,8 +232,11 @@ class OnActors:
     def _after_death(self, running: _Running, error: Exception) -> Failure | None:
         self._ray.kill(running.actor)  # it may hang half dead
         fault = None if running.overdue else fault_of(error, self._nodes.pop(running.actor, None))
-        if fault is not Fault.MEMORY or not (self._idle or self._starting or self._running):
+        left = len(self._idle) + len(self._starting) + len(self._running)
+        if fault is not Fault.MEMORY or not left:
             self._start()  # but where memory is short one worker fewer goes on
+        else:
+            self._room.lessen(left)
         if running.overdue:
             return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
         if fault is not None:

@@ -8,7 +8,7 @@ import hashlib
 import platform
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,14 +82,15 @@ def see(sights: tuple[Sight, ...]) -> None:
             time.sleep(_PAUSE_S)
 
 
-def check_nodes(sights: tuple[Sight, ...]) -> None:
-    """Have each node say which code it has and look, before any job. Raises InputError for the
-    first that has other code, or none, or does not see what is to be seen.
+def check_nodes(sights: tuple[Sight, ...], nodes: Iterable[str] | None = None) -> None:
+    """Have each node say which code it has and look, before any job: all, or some as Ray numbers
+    them. Raises InputError for the first that has other code, or none, or does not see what is to
+    be seen.
 
     A node that dies meanwhile, or is too busy to answer, is left to its workers.
     """
-    mine = code_version()
-    for node, version, fault in _from_each_node(_code_probe()):
+    mine, there = code_version(), sorted(living_nodes() if nodes is None else nodes)
+    for node, version, fault in _from_each_node(there, _code_probe()):
         if version != mine:
             other = "has another version of dawn-pipeline than this command"
             raise InputError(
@@ -97,7 +98,7 @@ def check_nodes(sights: tuple[Sight, ...]) -> None:
                 "the same version on all nodes, such as by one image (docs/cluster.md)"
             )
     if sights:
-        for _ in _from_each_node(see.__wrapped__, sights):
+        for _ in _from_each_node(there, see.__wrapped__, sights):
             pass
 
 
@@ -133,13 +134,15 @@ def _code_probe() -> Callable[[], tuple[str, str, str]]:
     return probe
 
 
-def _from_each_node(look: Callable[..., Any], *arguments: object) -> Iterator[Any]:
-    """What a function gives on each node that answers."""
+def _from_each_node(
+    nodes: Iterable[str], look: Callable[..., Any], *arguments: object
+) -> Iterator[Any]:
+    """What a function gives on each of the nodes that answers."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task = ray.remote(num_cpus=0)(look)
-    there = [NodeAffinitySchedulingStrategy(node, soft=False) for node in living_nodes()]
+    there = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
     for looking in [task.options(scheduling_strategy=node).remote(*arguments) for node in there]:
         try:
             yield ray.get(looking, timeout=60)

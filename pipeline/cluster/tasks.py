@@ -25,6 +25,7 @@ from pipeline.cluster.faults import (
     require_ray,
     told,
 )
+from pipeline.cluster.room import Room
 from pipeline.cluster.shared import NotSharedError, Sight, check_nodes, see
 from pipeline.cluster.start import join_or_start
 from pipeline.cluster.terminal import leave_terminal
@@ -198,23 +199,34 @@ class OnRay:
             self._shut_down()
             raise
         total = int(resources.get("CPU", 0))
-        if workers is not None and workers > total:
+        self.elastic, self.most = on_cluster(address), workers
+        if workers is not None and workers > total and not self.elastic:
             raise InputError(
                 f"--workers {workers}: the cluster has {total} CPUs; ask for at most that many"
             )
-        self.workers = workers or max(1, total)
+        self.workers = min(workers or total, total) or 1
         self._timeout_s, self._attempts = timeout_s, attempts
         self._waiting: deque[_Job] = deque()
         self._again: list[_Job] = []
         self._running: dict[Any, _Job] = {}
-        self._at_once = self.workers
+        self._room = Room(workers, elastic=self.elastic)
+        self._nodes = {*living_nodes()}
         self.sights: tuple[Sight, ...] = ()
 
     def expect(self, sights: tuple[Sight, ...]) -> None:
-        """See Executor. Nodes that are there look now, those that join before their first job."""
+        """See Executor. Nodes that are there look now, those that join when they are seen."""
         self.sights = sights
         if not self._started:  # what was started here is this machine
-            check_nodes(sights)
+            self._nodes = {*living_nodes()}
+            check_nodes(sights, self._nodes)
+
+    def look(self) -> None:
+        """Have the nodes that joined since the last look say what all nodes said. Raises
+        InputError as `expect` does.
+        """
+        if self.elastic and (joined := {*living_nodes()} - self._nodes):
+            self._nodes |= joined
+            check_nodes(self.sights, joined)
 
     def submit(
         self, key: Hashable, job: Callable[..., Any], *arguments: object, networks: bool = False
@@ -266,7 +278,12 @@ class OnRay:
         for job in (job for job in due if not job.alone):
             self._again.remove(job)
             self._waiting.appendleft(job)
-        while self._waiting and len(self._running) < self._at_once:
+        if not self._waiting:
+            room = 0
+        else:
+            self.look()
+            room = self._room.now()
+        while self._waiting and len(self._running) < room:
             self._start_job(self._waiting.popleft())
         if due and not self._running:
             self._again.remove(due[0])
@@ -317,7 +334,7 @@ class OnRay:
             return Failure("node", told(fault, job.losses))
         job.failed_by |= {job.node} if job.node else set()
         if fault is Fault.MEMORY:
-            self._at_once = max(1, self._at_once - 1)
+            self._room.lessen(min(self._room.now(), self._room.slots()) - 1)
             job.alone = job.losses == RETRIES
         job.due = monotonic() + BACK_OFF_S * 2 ** (job.losses - 1)
         return _RETRY

@@ -55,6 +55,7 @@ class IngestOptions:
     dry_run: bool = False
     update_recipe: bool = False
     retry: bool = False
+    verify: bool = False
     device: str = "auto"
     gpus_per_worker: float | None = None
 
@@ -85,7 +86,8 @@ def run_ingest(options: IngestOptions) -> None:
     for line in told(executor.place):
         console.print(line, markup=False)
     try:
-        summary = ingest(sources, dataset, recipe, executor, retry=options.retry)
+        how = {"retry": options.retry, "verify": options.verify}
+        summary = ingest(sources, dataset, recipe, executor, **how)
     finally:
         executor.close()
     report(dataset, summary)

@@ -37,6 +37,8 @@ class Judge:
         self._dataset, self._recipe, self._asks = dataset, recipe, asks
         self._marked = read_marks(dataset)
         self._known = rows(dataset, _KNOWN)
+        self._videos = {clip["video_id"] for clip in self._known}
+        self._people: Identities | None = None
         for clip in self._known:
             clip["current"] = clip["judge_key"] == self._key_of(clip["labels"])
             clip["settled"] = clip["video_id"] not in asks.labelled_anew
@@ -62,7 +64,8 @@ class Judge:
                 found = self.clips_of(work.video_id, part)
             clips += [_extracted(row) | _marks(row, work.labels, sources) for row in found]
         ours = {work.video_id for work, _, _ in videos}
-        self._kept.forget(c["clip_id"] for c in self._known if c["video_id"] in ours)
+        if not ours.isdisjoint(self._videos):
+            self._kept.forget(c["clip_id"] for c in self._known if c["video_id"] in ours)
         identities = self._identities(ours)
         assign(clips, identities, self._recipe.config.splits)
         for clip in clips:
@@ -148,7 +151,11 @@ class Judge:
         """Who is in which split. Splits outlive a change of filters, and identities of videos
         that are judged again stay theirs, so that nobody changes sides unasked.
         """
+        judged_again = not ours.isdisjoint(self._videos)
+        if self._people is not None and not judged_again:
+            return self._people  # `assign` taught them the groups before
         identities = Identities()
+        self._people = None if judged_again else identities
         for clip in self._known:
             mine = clip["video_id"] in ours
             if clip["split_key"] == self._recipe.split_key():
@@ -166,7 +173,10 @@ class Judge:
         """The next group is held against this one too."""
         extra = {"split_key": self._recipe.split_key(), "current": True, "settled": True}
         new = [clip | extra for clips, _ in result.values() for clip in clips]
-        self._known = [c for c in self._known if c["video_id"] not in ours] + new
+        if not ours.isdisjoint(self._videos):
+            self._known = [c for c in self._known if c["video_id"] not in ours]
+        self._known += new
+        self._videos |= ours
 
 
 def _extracted(row: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from manifests.compact import scrub
 from manifests.config import load
 from manifests.forgotten import Region, read_forgotten
 from manifests.marks import remove_marks
+from manifests.seen import forget_seen
 from manifests.store import FORGOTTEN, STAGED, Dataset, Session
 from pipeline.ingest.stored import Judged, file_of, kept_footage, listed, status_of
 
@@ -79,6 +80,7 @@ def remove_forgotten(session: Session) -> Gone:
     dataset = session.dataset
     gone = left_to_remove(dataset)
     if gone:
+        forget_seen(session, gone.videos)
         _judge_orphans(session, gone)
         holders = {clip.rsplit("-", 2)[0] for clip in gone.clips}
         for row in _videos(dataset, gone.videos | gone.labels | holders):

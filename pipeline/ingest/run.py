@@ -19,7 +19,7 @@ from manifests.content_ids import absent_id, label
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.forgotten import WHOLE, read_forgotten
-from manifests.location import Where, exists, stamp_at, where_of
+from manifests.location import Where, exists, where_of
 from manifests.reasons import Quarantine
 from manifests.store import Dataset, Session
 from pipeline.cluster.shared import sights_of
@@ -30,6 +30,7 @@ from pipeline.ingest.judging import Judge
 from pipeline.ingest.removal import blanked, remove_forgotten
 from pipeline.ingest.sources import Source
 from pipeline.ingest.steps import Identified, Quarantined, VideoTask
+from pipeline.ingest.unchanged import Unchanged
 from pipeline.progress import Progress, tally
 
 GROUP = 512
@@ -78,12 +79,13 @@ def ingest(
     executor: Executor,
     *,
     retry: bool = False,
+    verify: bool = False,
 ) -> Summary:
     """Bring the dataset to hold the sources under the recipe; what is there is not redone.
 
     The dataset must have the recipe (`adopt` sees to that). Raises InputError when it is being
     written to or the disk is full. Videos never raise: they end as rows. `retry` looks again at
-    quarantined ones.
+    quarantined ones, `verify` hashes also what looks as it did when it was hashed.
     """
     summary = Summary()
     dataset.ensure(recipe.as_dict())
@@ -91,9 +93,10 @@ def ingest(
         executor.expect(sights)
         remove_forgotten(session)
         judge = Judge(dataset, recipe, asks_of(sources, dataset, recipe))
-        run = _Run(session, recipe, executor, summary, judge, retry)
+        seen = Unchanged(session, verify=verify)
+        run = _Run(session, recipe, executor, summary, judge, retry, seen)
         sources = run.with_stale(sources)
-        total = sum(_size(source.path) for source in sources)
+        total = seen.look(sources)
         items = len(sources) + len(run.behind)
         run.progress = Progress("ingest", total, describe=partial(run.told, items))
         with run.progress:
@@ -101,6 +104,7 @@ def ingest(
                 last = begin + GROUP >= len(sources)
                 run.ingest_group(sources[begin : begin + GROUP], run.behind if last else [])
             run.unite()
+        seen.finish()
         finish(session)
     return summary
 
@@ -133,9 +137,10 @@ class _Run:
         summary: Summary,
         judge: Judge,
         retry: bool,
+        seen: Unchanged,
     ) -> None:
         self._session, self._recipe, self._executor = session, recipe, executor
-        self._summary, self._judge, self._retry = summary, judge, retry
+        self._summary, self._judge, self._retry, self._seen = summary, judge, retry, seen
         self._scratch = str(session.scratch) if session.dataset.local else None
         self._looks, self._hears = steps.networks_of(recipe)
         self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
@@ -184,6 +189,7 @@ class _Run:
             if video.facts is not None:
                 self.progress.counts[_READ] -= 1
             self._count(row, video)
+        self._seen.keep()
 
     def unite(self) -> None:
         """Judge together who is in two splits, so that nobody is: older versions let lists do it,
@@ -205,10 +211,17 @@ class _Run:
         return _Video(work, old["sources"], old)
 
     def _identify(self, group: list[Source]) -> dict[str, _Video]:
-        """Hash the group's files and gather the names and labels of each content."""
+        """Hash the group's files, but for those that are as they were, and gather the names and
+        labels of each content.
+        """
+        found: dict[Any, Any] = {}
         for source in group:
-            self._executor.submit(source.path, steps.identify, source.path)
-        found: dict[Any, Any] = dict(self._executor.results())
+            seen = self._seen.known(source.path)
+            if seen is not None and self._is_done(source, seen):
+                found[source.path] = seen
+            else:
+                self._executor.submit(source.path, steps.identify, source.path)
+        found |= dict(self._executor.results())
         videos: dict[str, _Video] = {}
         for source in group:
             outcome = found[source.path]
@@ -222,6 +235,7 @@ class _Run:
                 self._end("forgotten")
                 self.progress.advance(outcome.size)
                 continue
+            self._seen.note(source.path, outcome)
             known = videos.get(outcome.video_id)
             old = self._committed.get(outcome.video_id)
             labels = source.labels or (known.work.labels if known else _labels(old))
@@ -267,6 +281,15 @@ class _Run:
             self._committed[row["video_id"]] = commit(self._session, row, NewParts(), old)
         self._end("unchanged", video)
         return False
+
+    def _is_done(self, source: Source, seen: Identified) -> bool:
+        """Whether the dataset holds what extraction makes of it: what is to be read anyway is
+        hashed, too.
+        """
+        old = self._committed.get(seen.video_id)
+        if old is None or (old["status"] == "quarantined" and self._tries_again(old)):
+            return False
+        return bool(old["extract_key"] == self._recipe.extract_key(source.labels or _labels(old)))
 
     def _tries_again(self, old: dict[str, Any]) -> bool:
         return self._retry or old["reason"] in _TRY_AGAIN
@@ -426,10 +449,3 @@ def _parts(old: dict[str, Any] | None) -> dict[str, Any]:
 
 def _step_seconds(video: _Video) -> list[dict[str, Any]]:
     return [{"step": step, "seconds": value} for step, value in sorted(video.seconds.items())]
-
-
-def _size(path: Where) -> int:
-    try:
-        return int(stamp_at(path).split("@")[0])
-    except OSError:
-        return 0

@@ -15,6 +15,7 @@ from dawn.curation.tables import Label
 from dawn.features.rates import FPS
 from manifests.errors import InputError
 from manifests.file_names import is_hidden, on_disk
+from manifests.glance import Glance, glance
 from manifests.location import Place, Where, is_uri, local_path, name_of
 from manifests.names import label_text, normalised
 from manifests.parquet import read_parquet
@@ -38,6 +39,8 @@ class Source:
     labels: tuple[Label, ...] = ()
     said: tuple[str, ...] = ()
     """Where each label stands: the list and its row."""
+    glance: Glance | None = None
+    """What a listing said of it."""
 
 
 def is_video(path: Where) -> bool:
@@ -53,18 +56,19 @@ def find_sources(arguments: Iterable[str], limit: int | None = None) -> list[Sou
     Sorted by path, each path once. Raises InputError for an argument that names nothing.
     """
     labels: dict[Where, dict[Label, str]] = {}
+    listed: dict[Where, Glance] = {}
     for argument in arguments:
-        for path, said in _expand(argument):
+        for path, said in _expand(argument, listed):
             found = labels.setdefault(path, {})
             if said is not None:
                 found.setdefault(*said)
     if not labels:
         raise InputError("no source: give a video, a folder, a glob or a list")
     order = sorted(labels, key=os.fsencode)
-    return [_source(path, labels[path]) for path in order[:limit]]
+    return [_source(path, labels[path], listed.get(path)) for path in order[:limit]]
 
 
-def _source(path: Where, said: dict[Label, str]) -> Source:
+def _source(path: Where, said: dict[Label, str], seen: Glance | None) -> Source:
     """With one label for rows (of several lists, say) that do not disagree on a range."""
     ranges: dict[tuple[int, int | None], dict[Label, str]] = {}
     for label in sorted(said, key=repr):
@@ -77,12 +81,15 @@ def _source(path: Where, said: dict[Label, str]) -> Source:
         found[whole] = where
     joined = {label: where for found in ranges.values() for label, where in found.items()}
     labels = sorted(joined, key=repr)
-    return Source(path, tuple(labels), tuple(joined[label] for label in labels))
+    return Source(path, tuple(labels), tuple(joined[label] for label in labels), seen)
 
 
-def _expand(argument: str) -> Iterator[tuple[Where, tuple[Label, str] | None]]:
+def _expand(
+    argument: str, listed: dict[Where, Glance]
+) -> Iterator[tuple[Where, tuple[Label, str] | None]]:
+    """Sources, with a label where a list gives one; `listed` learns what listings say of them."""
     if is_uri(argument):
-        yield from _expand_uri(argument)
+        yield from _expand_uri(argument, listed)
         return
     path = Path(argument)
     if path.is_dir():
@@ -102,7 +109,9 @@ def _expand(argument: str) -> Iterator[tuple[Where, tuple[Label, str] | None]]:
                 yield local_path(Path(match)), None
 
 
-def _expand_uri(argument: str) -> Iterator[tuple[Where, tuple[Label, str] | None]]:
+def _expand_uri(
+    argument: str, listed: dict[Where, Glance]
+) -> Iterator[tuple[Where, tuple[Label, str] | None]]:
     place = Place.of(argument)
     try:
         if glob.has_magic(argument) and not place.fs.exists(place.path):
@@ -111,7 +120,7 @@ def _expand_uri(argument: str) -> Iterator[tuple[Where, tuple[Label, str] | None
             places = [place] if place.fs.exists(place.path) else []
         for one in places:
             if one.fs.isdir(one.path):
-                yield from _in_remote_folder(one, may_be_empty=len(places) > 1)
+                yield from _in_remote_folder(one, listed, may_be_empty=len(places) > 1)
             elif one is place and argument.lower().endswith(LIST_SUFFIXES):
                 yield from _in_list(argument)
             elif one is place or is_video(one.uri):
@@ -122,9 +131,13 @@ def _expand_uri(argument: str) -> Iterator[tuple[Where, tuple[Label, str] | None
         raise InputError(f"{argument}: no such file, folder or match; check the address")
 
 
-def _in_remote_folder(folder: Place, *, may_be_empty: bool) -> Iterator[tuple[Where, None]]:
+def _in_remote_folder(
+    folder: Place, listed: dict[Where, Glance], *, may_be_empty: bool
+) -> Iterator[tuple[Where, None]]:
     """As `_in_folder`, by one listing."""
-    names = sorted(path[len(folder.path) + 1 :] for path in folder.fs.find(folder.path))
+    entries = folder.fs.find(folder.path, detail=True)
+    infos = {path[len(folder.path) + 1 :]: info for path, info in entries.items()}
+    names = sorted(infos)
     ours = [
         f"{name.rpartition('/')[0]}/"
         for name in names
@@ -141,6 +154,7 @@ def _in_remote_folder(folder: Place, *, may_be_empty: bool) -> Iterator[tuple[Wh
     if not found and not may_be_empty:
         raise _without_videos(folder.uri)
     for name in found:
+        listed[f"{folder.uri}/{name}"] = glance(infos[name])
         yield f"{folder.uri}/{name}", None
 
 

@@ -36,6 +36,8 @@ class Resources:
     """What a run may use. No `workers`: this process, without Ray."""
 
     workers: int = 0
+    max_workers: int | None = None
+    """As many as the cluster has, up to so many; more or fewer begin at the last checkpoint."""
     gpus_per_worker: float = 0.0
     address: str | None = None
 
@@ -128,11 +130,7 @@ def _on_ray(
     from ray.train.torch import TorchTrainer
 
     workers, gpus = resources.workers, resources.gpus_per_worker
-    if task.config.run.batch % (workers * task.config.run.accumulate):
-        raise InputError(
-            f"--workers {workers}: a batch of {task.config.run.batch} in "
-            f"{task.config.run.accumulate} parts cannot be shared equally; change --set run.batch"
-        )
+    counts = _counts(resources, task.config.run.batch, task.config.run.accumulate)
     started = join_or_start(resources.address, None)
     try:
         _check_cluster(workers, gpus)
@@ -146,7 +144,7 @@ def _on_ray(
                 _work,
                 train_loop_config={"task": task, "board": board, "sights": sights},
                 scaling_config=ScalingConfig(
-                    num_workers=workers,
+                    num_workers=workers if len(counts) == 1 else (workers, counts[-1]),
                     use_gpu=gpus > 0,
                     resources_per_worker={"CPU": 1, **({"GPU": gpus} if gpus else {})},
                 ),
@@ -172,6 +170,21 @@ def _on_ray(
     finally:
         if started:
             ray.shutdown()
+
+
+def _counts(resources: Resources, batch: int, parts: int) -> range:
+    """The numbers of workers there may be. Raises InputError for one that cannot share a batch."""
+    workers, most = resources.workers, resources.max_workers or resources.workers
+    if most < workers:
+        raise InputError(f"--max-workers {most}: is less than --workers {workers}")
+    for count in range(workers, most + 1):
+        if batch % (count * parts):
+            named = "--workers" if count == workers else f"--max-workers {most}: --workers"
+            raise InputError(
+                f"{named} {count}: a batch of {batch} in {parts} parts cannot be shared equally; "
+                "change --set run.batch"
+            )
+    return range(workers, most + 1)
 
 
 def _check_cluster(workers: int, gpus: float) -> None:

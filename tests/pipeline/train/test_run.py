@@ -50,15 +50,16 @@ def weights(out: Path, step: int) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("resources", [Resources(workers=2), Resources(workers=1, max_workers=2)])
 def test_workers_on_ray_take_the_step_that_a_plain_process_takes(
-    ray_session: None, dataset: Dataset, tmp_path: Path
+    resources: Resources, ray_session: None, dataset: Dataset, tmp_path: Path
 ) -> None:
     """Two of them share the batch, and their batch norms see all of it (tests/dawn/training has
-    the other stages without Ray).
+    the other stages without Ray). As many as there are may be one or two.
     """
     run = replace(SHORT, steps=1, batch=4, validate_every=1)
     Trainer(lfg_task(dataset, tmp_path / "plain", run), lambda news: None).run()
-    train(lfg_task(dataset, tmp_path / "ray", run), Resources(workers=2), resume=False)
+    train(lfg_task(dataset, tmp_path / "ray", run), resources, resume=False)
     gradients_agree(tmp_path / "plain", tmp_path / "ray")
     assert (tmp_path / "ray/report.html").exists()
 
@@ -112,6 +113,8 @@ def test_more_than_the_cluster_has_is_refused_at_once(
         (Resources(workers=64), "needs 64 CPUs"),
         (Resources(workers=1, gpus_per_worker=1), "needs 1 GPUs"),
         (Resources(workers=3), "cannot be shared equally"),
+        (Resources(workers=1, max_workers=4), "--max-workers 4: --workers 3: a batch"),
+        (Resources(workers=2, max_workers=1), "--max-workers 1: is less than --workers 2"),
     ):
         with pytest.raises(InputError, match=words):
             train(lfg_task(dataset, tmp_path / "run", run), resources, resume=True)
