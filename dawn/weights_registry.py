@@ -65,12 +65,6 @@ _PYIQA = "https://huggingface.co/chaofengc/IQA-PyTorch-Weights/tree/main"
 _PYIQA_LICENCE = "PolyForm Noncommercial 1.0.0 (pyiqa)"
 _3DDFA = "https://github.com/cleardusk/3DDFA_V2/raw/1b6c67601abffc1e9f248b291708aef0e43b55ae/"
 
-_RIVAGAN = (
-    _PYPI + "2b/57/18b5a914f6d7994dd349252873169e946dc824328e9a37fd15ed836deedc/"
-    "invisible_watermark-0.2.0-py3-none-any.whl"
-)
-_MARK = "nothing yet: it changes what metrics measure (docs/provenance.md)"
-
 REGISTRY: dict[str, WeightFile] = {
     "syncnet_v2": WeightFile(
         file_names=("syncnet_v2.model",),
@@ -300,24 +294,6 @@ REGISTRY: dict[str, WeightFile] = {
         "Resemblyzer-0.1.4-py3-none-any.whl",
         sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
         member="resemblyzer/pretrained.pt",
-    ),
-    "rivagan_encoder": WeightFile(
-        file_names=("rivagan_encoder.onnx",),
-        purpose="RivaGAN: hides 32 bits in a video's pictures that survive re-encoding (0.7 MB)",
-        enables=_MARK,
-        licence="MIT (invisible-watermark's wheel)",
-        url=_RIVAGAN,
-        sha256="66bc7814fadac7d686105c8ab26c6cf2cc8e40deb83e67bb6ef5b9de9b8ece0d",
-        member="imwatermark/rivagan_encoder.onnx",
-    ),
-    "rivagan_decoder": WeightFile(
-        file_names=("rivagan_decoder.onnx",),
-        purpose="RivaGAN: reads these bits (1.1 MB)",
-        enables=_MARK,
-        licence="MIT (invisible-watermark's wheel)",
-        url=_RIVAGAN,
-        sha256="6b006690cf352fa50a91a0b6d6241dbcded0a9957969e2c0665cf9a7011b3880",
-        member="imwatermark/rivagan_decoder.onnx",
     ),
     "dawn_lfg_128": WeightFile(
         file_names=("LFG_128_1000ep.pth",),
