@@ -18,7 +18,7 @@ from manifests.staging import at_hand
 from manifests.store import FORGOTTEN, Dataset
 from pipeline.cluster.devices import check_device, told
 from pipeline.cluster.start import check_workers
-from pipeline.cluster.tasks import OnRay
+from pipeline.cluster.tasks import OnDemand, OnRay
 from pipeline.ingest.asked_splits import refuse_conflicts
 from pipeline.ingest.run import Summary, adopt, ingest
 from pipeline.ingest.sources import Source, find_sources
@@ -80,11 +80,17 @@ def run_ingest(options: IngestOptions) -> None:
     device, share = options.device, options.gpus_per_worker
     if not any(networks_of(recipe)):
         device, share = "cpu", None
-    executor = OnRay(
-        options.workers, options.address, options.timeout_s, device=device, gpus_per_worker=share
-    )
-    for line in told(executor.place):
-        console.print(line, markup=False)
+
+    def start() -> OnRay:
+        ray = OnRay(
+            options.workers, options.address, options.timeout_s, device=device,
+            gpus_per_worker=share,
+        )  # fmt: skip
+        for line in told(ray.place):
+            console.print(line, markup=False)
+        return ray
+
+    executor = OnDemand(start)
     try:
         how = {"retry": options.retry, "verify": options.verify}
         summary = ingest(sources, dataset, recipe, executor, **how)

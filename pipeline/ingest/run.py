@@ -6,8 +6,8 @@ that the result does not depend on who finished first.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -206,7 +206,6 @@ class _Run:
         work = VideoTask(
             self._session.dataset.uri, self._scratch, self._recipe,
             video, where_of(old["sources"][0]), old["bytes"], "", _labels(old),
-            self._executor.place,
         )  # fmt: skip
         return _Video(work, old["sources"], old)
 
@@ -248,7 +247,7 @@ class _Run:
             before = known.sources if known else list((old or {}).get("sources", []))
             work = VideoTask(
                 self._session.dataset.uri, self._scratch, self._recipe,
-                outcome.video_id, path, outcome.size, stamp, labels, self._executor.place, gone,
+                outcome.video_id, path, outcome.size, stamp, labels, forgotten=gone,
             )  # fmt: skip
             names = sorted({*before, label(source.path)})
             videos[outcome.video_id] = _Video(work, names, old, bytes_left=outcome.size)
@@ -261,15 +260,12 @@ class _Run:
         old, key = video.old, video.work.key
         again = old is not None and old["status"] == "quarantined" and self._tries_again(old)
         if old is None or old["extract_key"] != key or again:
-            self._executor.submit(("prepare", video.work.video_id), steps.prepare, video.work)
+            self._submit(("prepare",), video, steps.prepare)
             return False
         if old["audio_part"] and old["audio_key"] != self._recipe.audio_key(key):
             clips = self._judge.clips_of(old["video_id"], old["clips_part"])
             sounds = [(clip["clip_id"], clip["sound_path"]) for clip in clips]
-            job = steps.restage_audio
-            self._executor.submit(
-                ("audio", video.work.video_id), job, video.work, sounds, networks=self._hears
-            )
+            self._submit(("audio",), video, steps.restage_audio, sounds, networks=self._hears)
             return False
         if old["clips_part"] and old["judge_key"] != self._recipe.judge_key(key, video.work.labels):
             return True
@@ -306,9 +302,9 @@ class _Run:
             info, video.spans = outcome
             video.facts, video.open_spans = info, len(video.spans)
             for start, stop in video.spans:
-                job = ("extract", key[1], start, stop)
-                self._executor.submit(
-                    job, steps.extract, video.work, info, start, stop, networks=self._looks
+                part = info, start, stop
+                self._submit(
+                    ("extract", start, stop), video, steps.extract, *part, networks=self._looks
                 )
             if not video.spans:
                 self._submit_finish(video)
@@ -330,10 +326,23 @@ class _Run:
         return None
 
     def _submit_finish(self, video: _Video) -> None:
-        key = ("finish", video.work.video_id)
-        self._executor.submit(
-            key, steps.finish, video.work, video.facts, video.spans, networks=self._hears
+        self._submit(
+            ("finish",), video, steps.finish, video.facts, video.spans, networks=self._hears
         )
+
+    def _submit(
+        self,
+        step: tuple[str | int, ...],
+        video: _Video,
+        job: Callable[..., Any],
+        *arguments: object,
+        networks: bool = False,
+    ) -> None:
+        """A job of a video. Where it runs is asked only now: what asks for nothing needs no Ray."""
+        name, *part = step
+        work = replace(video.work, place=self._executor.place)
+        key = (name, video.work.video_id, *part)
+        self._executor.submit(key, job, work, *arguments, networks=networks)
 
     def _judged(self, videos: list[_Video]) -> Iterator[tuple[_Video, dict[str, Any], NewParts]]:
         """Judge the clips of some videos together; each video's row and new parts."""

@@ -16,6 +16,7 @@ from manifests.location import Place
 from manifests.seen import read_seen
 from manifests.store import SEEN, Dataset
 from pipeline.cluster.tasks import InProcess
+from pipeline.ingest import command
 from pipeline.ingest.run import adopt, ingest
 from pipeline.ingest.sources import find_sources
 from tests.conftest import Dawn
@@ -190,3 +191,25 @@ def test_objects_are_known_by_the_etag_of_a_listing(footage: Path, bucket: str) 
     place.fs.pipe_file(f"{place.path}/a.mp4", b"THIS IS A")
     assert jobs() > 0
     assert jobs() == 0
+
+
+def test_where_nothing_is_left_to_do_ray_is_not_started(
+    footage: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    started = []
+
+    def start(*_: object, **__: object) -> InProcess:
+        started.append(True)
+        return InProcess()
+
+    monkeypatch.setattr(command, "OnRay", start)
+    options = command.IngestOptions(sources=(str(footage),), dataset=str(tmp_path / "root"))
+    command.run_ingest(options)
+    assert started == [True]
+    capsys.readouterr()
+    command.run_ingest(options)
+    assert started == [True]
+    assert "nothing to do" in capsys.readouterr().out
