@@ -25,7 +25,7 @@ from pipeline.progress import console
 from pipeline.train.command import TrainOptions, train_stage
 from pipeline.train.run import Resources
 
-TRAINED_STEPS = 60
+TRAINED_STEPS = 40
 """Of a tiny flow generator: enough to see its loss fall, not to see a face."""
 SETTINGS = GenerateConfig(**SAMPLER)
 SECONDS = 2.0
