@@ -214,6 +214,21 @@ def stratify(
     write(root, by, quota, seed, out, split)
 
 
+@app.command("tones")
+def tones_of(
+    root: Root,
+    out: Annotated[Path, typer.Option(metavar="FILE", parser=local_path, help="The CSV.")],
+) -> None:
+    """Measure light and skin tone of the accepted clips, for results by them.
+
+    They are of pictures, not of people, and go nowhere but into this file.
+    Example: [bold]dawn dataset tones data/ --out tones.csv[/bold]
+    """
+    from pipeline.dataset.tones import write_tones
+
+    write_tones(root, out)
+
+
 @app.command()
 def merge(
     roots: Annotated[
