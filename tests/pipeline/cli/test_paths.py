@@ -44,6 +44,8 @@ NO_PATHS = {
     "dataset stratify": {"by", "split"},
     "weights verify": {"names"},
     "lineage": {"output"},
+    "plan": {"address", "device"},
+    "bench-system": {"command", "system", "device"},  # words, run in the user's own directory
 }  # fmt: skip
 """Text that names no place."""
 READ_BY_THE_COMMAND = {
