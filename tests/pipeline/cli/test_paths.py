@@ -45,7 +45,8 @@ NO_PATHS = {
     "weights verify": {"names"},
     "lineage": {"output"},
     "plan": {"address", "device"},
-    "bench-system": {"command", "system", "seconds", "device"},  # words, run in the user's own directory
+    # the words of a command, which runs in the user's own directory
+    "bench-system": {"command", "system", "seconds", "device"},
 }  # fmt: skip
 """Text that names no place."""
 READ_BY_THE_COMMAND = {
