@@ -17,6 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from dawn.features.faces.picture import read_picture
 from dawn.sampling.portrait import Portrait, find_portrait
 from manifests.errors import InputError
+from pipeline.serve.listening import SILENT
 from pipeline.serve.settings import Limits
 from pipeline.serve.uploads import GONE, receive
 from pipeline.serve.videos import Studio, TooLongError, Video
@@ -63,7 +64,9 @@ def make_app(studio: Studio, limits: Limits, hosts: list[str] | None = None) -> 
         yield
         await asyncio.to_thread(studio.close)
 
-    app = FastAPI(title="dawn serve", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="dawn serve", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=SILENT
+    )
     if hosts is not None:  # a page of another site cannot pass as this one
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
 
@@ -77,13 +80,15 @@ def make_app(studio: Studio, limits: Limits, hosts: list[str] | None = None) -> 
         }  # fmt: skip
 
     @app.post("/portraits", status_code=201)
-    async def send_portrait(request: Request) -> dict[str, Any]:
+    async def send_portrait(
+        request: Request, face: Annotated[int | None, Query(ge=1)] = None
+    ) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="dawn-") as folder:
             path = Path(folder) / "portrait"
             await receive(request, path, limits.portrait_bytes, limits.upload_seconds)
             async with portraits.finding:
-                found = await asyncio.to_thread(_portrait, path, studio.model.folder.size)
-        return {"portrait": portraits.keep(found), "faces": found.faces}
+                found = await asyncio.to_thread(_portrait, path, studio.model.folder.size, face)
+        return {"portrait": portraits.keep(found), "faces": found.faces, "face": found.face}
 
     @app.post("/videos", response_class=StreamingResponse)
     async def make_video(
@@ -123,8 +128,8 @@ def make_app(studio: Studio, limits: Limits, hosts: list[str] | None = None) -> 
     return app
 
 
-def _portrait(path: Path, size: int) -> Portrait:
-    """The portrait in a file that a client sent."""
+def _portrait(path: Path, size: int, face: int | None) -> Portrait:
+    """The portrait in a file that a client sent: one of its faces, else the largest."""
     with path.open("rb") as file:
         head = file.read(12)
     webp = head.startswith(b"RIFF") and head.endswith(b"WEBP")
@@ -132,7 +137,7 @@ def _portrait(path: Path, size: int) -> Portrait:
         # Pillow reads more kinds, some by calling other programs
         raise InputError("the portrait: give a JPEG, PNG or WebP file")
     try:
-        return find_portrait(read_picture(path), size, "the portrait")
+        return find_portrait(read_picture(path), size, "the portrait", face)
     except InputError as error:
         raise InputError(str(error).replace(str(path), "the portrait")) from None
 

@@ -3,8 +3,12 @@
 import ipaddress
 import socket
 from importlib.util import find_spec
+from typing import Any
 
 from manifests.errors import InputError
+
+SILENT: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+"""FastAPI's `telemetry`: what an environment's variables would make it report stays here, too."""
 
 
 def check_installed(command: str, extra: str) -> None:

@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from manifests.errors import InputError
 from manifests.run_catalog import Conventions
+from pipeline.serve.listening import SILENT
 from pipeline.view import dataset_pages, results_pages, training_pages, trial_pages
 from pipeline.view.guard import HOSTS, guard
 from pipeline.view.library import Library
@@ -38,9 +38,7 @@ def make_app(
         if trial is not None:
             trial.close()
 
-    # What an environment's variables would make FastAPI report stays here, too.
-    silent: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
-    app = FastAPI(title="dawn view", lifespan=lifespan, openapi_url=None, telemetry=silent)
+    app = FastAPI(title="dawn view", lifespan=lifespan, openapi_url=None, telemetry=SILENT)
     app.state.library = library
     app.state.edit, app.state.trial = edit, trial
     app.state.token = secrets.token_urlsafe(24)

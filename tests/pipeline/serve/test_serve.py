@@ -33,6 +33,7 @@ from pipeline.serve.videos import Studio
 from tests.conftest import ROOT, Dawn
 from tests.dawn.sampling.test_voice import chirp, write_wav
 from tests.models import write_model
+from tests.pipeline.generate.test_run import two_faces
 from tests.test_documents import commands
 
 PLAN = {"steps": 1, "stretch": 16, "first_stretch": 9}
@@ -124,6 +125,8 @@ def refusals(material: Path) -> list[tuple[str, dict[str, object], object, int, 
         ("/portraits", {}, b"%!PS-Adobe-3.0 EPSF-3.0\n", 422, "JPEG, PNG or WebP"),
         ("/portraits", {}, face[:5000], 422, "the portrait: cannot be read as a picture"),
         ("/portraits", {}, wall.getvalue(), 422, "the portrait: no face was found"),
+        ("/portraits", {"face": 2}, face, 422, "there is no face 2: one face was found; give 1"),
+        ("/portraits", {"face": 0}, face, 422, "greater than or equal to 1"),
         ("/videos", {"portrait": "none"}, text, 404, "no such portrait"),
         ("/videos", {}, text, 422, "portrait"),
         ("/videos", {"portrait": None, "seed": -1}, text, 422, "greater than or equal to 0"),
@@ -188,6 +191,19 @@ def test_an_upload_that_does_not_end_is_given_up(model, material):
             answer = await asking.post("/videos", params=face, content=never())
             assert answer.status_code == 408
             assert (await asking.get("/health")).json()["places_taken"] == 0
+
+    asyncio.run(ask())
+
+
+def test_one_of_several_faces_is_chosen(model, material, tmp_path):
+    group = two_faces(tmp_path / "group.jpg").read_bytes()
+
+    async def ask() -> None:
+        async with client(model) as asking:
+            for query, face in (({}, 1), ({"face": 2}, 2)):
+                answer = await asking.post("/portraits", params=query, content=group)
+                told = answer.json()
+                assert (told["faces"], told["face"]) == (2, face)
 
     asyncio.run(ask())
 
