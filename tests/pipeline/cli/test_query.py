@@ -54,7 +54,7 @@ def test_folders_are_known_by_what_their_commands_write(tmp_path: Path) -> None:
     whole = SimpleNamespace(
         stage="lfg", hash="h" * 16, recipe=dict, dataset="", lfg=None, init=None, run="r",
         system="s", digest=None, checkpoint=None, dataset_hash=None, baseline=None, seed=0,
-        device="cpu",
+        networks={}, device="cpu",
     )  # fmt: skip
     _adopt(RunFolder(str(tmp_path / "training"), train.INFO), whole, resume=False)
     RunFolder(str(tmp_path / "run"), RUN_INFO).write_info(run_info(whole, {}))
