@@ -248,7 +248,7 @@ def _good(seen: Watched, video: Video, waited: bool) -> dict[str, Any]:
     return {
         "frames": video.frames, "fps": video.fps, "width": video.width, "height": video.height,
         "video_s": video.seconds,
-        "first_frame_s": (seen.first_frame_s or seen.wall_s) if waited else None,
+        "first_frame_s": min(seen.first_frame_s or seen.wall_s, seen.wall_s) if waited else None,
         "first_frame_reason": None if waited else "the command gives no name of its video",
         "status": "ok",
     }  # fmt: skip

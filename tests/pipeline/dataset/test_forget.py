@@ -349,7 +349,7 @@ def visible(root: Path) -> dict[str, Any]:
     } | {"media": sorted(str(path.relative_to(root)) for path in root.glob("media/*/*"))}
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(14, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("merged", [False, True])
 def test_a_kill_at_any_change_leaves_nothing_half_and_the_same_command_ends_it(
     tmp_path: Path, merged: bool, kills: int
