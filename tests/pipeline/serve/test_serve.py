@@ -29,7 +29,7 @@ from pipeline.serve import command
 from pipeline.serve.app import make_app
 from pipeline.serve.command import is_loopback, warm
 from pipeline.serve.settings import Limits
-from pipeline.serve.videos import Studio
+from pipeline.serve.videos import Studio, Video
 from tests.conftest import ROOT, Dawn
 from tests.dawn.sampling.test_voice import chirp, write_wav
 from tests.models import write_model
@@ -303,7 +303,19 @@ def wait_for_a_place(address: str) -> None:
         time.sleep(0.05)
 
 
-def test_pictures_arrive_before_the_video_is_made_and_who_leaves_stops_it(address, material):
+def test_pictures_arrive_before_the_video_is_made_and_who_leaves_stops_it(
+    address, material, monkeypatch
+):
+    write, looked, written = Video.write, threading.Event(), []
+
+    def wait_for_the_viewer(video: Video, data: bytes, /) -> int:
+        """However busy the machine: most of it is made only when the first pictures were seen."""
+        written.append(data.count(b"moof"))
+        if sum(written) > 4:
+            looked.wait(600)
+        return write(video, data)
+
+    monkeypatch.setattr(Video, "write", wait_for_the_viewer)
     face = httpx2.post(f"{address}/portraits", content=(material / "face.jpg").read_bytes())
     params, received = {"portrait": face.json()["portrait"]}, b""
     voice = (material / "speech.wav").read_bytes()
@@ -318,6 +330,7 @@ def test_pictures_arrive_before_the_video_is_made_and_who_leaves_stops_it(addres
             if received.count(b"moof") > 2:
                 break
         assert httpx2.get(f"{address}/health").json()["places_taken"] == 1  # it is being made
+        looked.set()
     assert 3 <= len(frames_of(received)) < 1375
     wait_for_a_place(address)
     assert time.monotonic() > begin
