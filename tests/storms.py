@@ -8,7 +8,6 @@ lost, nothing doubled. Extraction itself is done once and its result used again.
 """
 
 import contextlib
-import hashlib
 import os
 import pickle
 import random
@@ -27,7 +26,6 @@ from unittest import mock
 
 import httpx2
 
-from dawn.curation.extraction import SpanResult, extract_span
 from manifests.catalog import connect
 from manifests.schema import COLUMNS, MEASURED_ANEW
 from manifests.store import Dataset
@@ -37,6 +35,7 @@ from pipeline.cluster.tasks import InProcess
 from pipeline.ingest import command, steps
 from tests.buckets import new_bucket, s3_server
 from tests.hostile import Film, faces, plain
+from tests.remembered import Known, remembering
 from tests.stormy_s3 import Storm
 
 CONFIG = """\
@@ -45,7 +44,6 @@ filters: {min_face_px: 40, min_seconds: 0.5, min_voiced: null, min_mouth_moves: 
 """
 KINDS = ("errors", "cuts", "lost answers", "slow", "outage", "kill", "two", "full disk")
 OUTAGE_S = 12.0
-Known = dict[tuple[str, int, int], tuple[SpanResult, dict[str, bytes]]]
 
 
 class Weather:
@@ -78,23 +76,6 @@ def storm_of(kinds: list[str], chance: random.Random) -> Storm:
                 begun, length = chance.randrange(1, 120), chance.uniform(1, OUTAGE_S)
                 storm = replace(storm, outage_from=begun, outage_s=length)
     return storm
-
-
-def remembering(known: Known) -> Callable[..., SpanResult]:
-    """Extraction that is done once a span of a file; after that its files are copied."""
-
-    def extract(path: Path, info: Any, start: int, stop: int, config: Any, to: Path) -> SpanResult:
-        key = hashlib.sha256(path.read_bytes()).hexdigest(), start, stop
-        if key not in known:
-            result = extract_span(path, info, start, stop, config, to)
-            known[key] = result, {p.name: p.read_bytes() for p in to.iterdir()}
-        result, files = known[key]
-        for name, content in files.items():
-            (to / name).write_bytes(content)
-        clips = [replace(c, video=to / c.video.name, sound=to / c.sound.name) for c in result.clips]
-        return replace(result, clips=clips)
-
-    return extract
 
 
 def begun(work: Callable[[], object], log: Path, disk: int | None = None) -> int:

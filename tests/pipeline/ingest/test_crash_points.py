@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dawn.curation.decisions import FilterConfig
-from dawn.curation.extraction import ExtractConfig, SpanResult, extract_span
+from dawn.curation.extraction import ExtractConfig
 from dawn.features.faces.crop import CropConfig
 from dawn.recipe import IngestConfig, Recipe
 from manifests import atomic_write, store
@@ -24,6 +24,7 @@ from pipeline.ingest import steps as steps
 from pipeline.ingest.run import adopt, ingest
 from pipeline.ingest.sources import find_sources
 from tests.hostile import Film, faces, plain
+from tests.remembered import remembering
 from tests.tables import contents
 
 BASE = IngestConfig(
@@ -69,21 +70,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def remembered_extraction() -> Iterator[None]:
     """Extraction is done once a span; after that its files are copied. It is the same each time."""
-    known: dict[Any, tuple[SpanResult, dict[str, bytes]]] = {}
-
-    def extract(path: Path, info: Any, start: int, stop: int, config: Any, to: Path) -> SpanResult:
-        key = (path, start, stop, config)
-        if key not in known:
-            result = extract_span(path, info, start, stop, config, to)
-            known[key] = result, {p.name: p.read_bytes() for p in to.iterdir()}
-        result, files = known[key]
-        for name, content in files.items():
-            (to / name).write_bytes(content)
-        clips = [replace(c, video=to / c.video.name, sound=to / c.sound.name) for c in result.clips]
-        return replace(result, clips=clips)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps, "extract_span", extract)
+        patch.setattr(steps, "extract_span", remembering({}))
         yield
 
 
