@@ -13,7 +13,7 @@ from manifests.location import Place
 from manifests.run_search import runs_below
 from manifests.runs import RunFolder
 from pipeline.info_names import GENERATIONS
-from pipeline.progress import console
+from pipeline.progress import Progress, console, errors
 from pipeline.query import conventions
 
 VALID, INVALID, NONE = 0, 1, 3
@@ -114,15 +114,20 @@ def without_credentials(file: Path, runs: Sequence[str]) -> list[str]:
 def most_alike(pictures: Thumbnails, roots: Sequence[str]) -> tuple[int, Copy | None]:
     """How many videos of the runs were compared, and the one that is most like it."""
     compared, best = 0, None
-    with TemporaryDirectory(prefix="dawn-verify-") as scratch:
-        for run, row in _videos(roots):
+    videos = list(_videos(roots))
+    progress = Progress("compare", len(videos), items=len(videos), output=errors)
+    with progress:
+        for run, row in videos:
             video = Place.of(f"{run.uri}/{row['video']}")
             try:
-                score = likeness(pictures, thumbnails(video.fetched(Path(scratch))))
+                with TemporaryDirectory(prefix="dawn-verify-") as scratch:
+                    score = likeness(pictures, thumbnails(video.fetched(Path(scratch))))
             except (InputError, FileNotFoundError) as error:
-                console.print(f"{video.uri}: not compared: {error}", markup=False)
+                progress.say(f"{video.uri}: not compared: {error}")
+                progress.count("not compared", 1)
                 continue
             compared += 1
+            progress.count("compared", 1)
             if best is None or score > best.likeness:
                 best = Copy(run.uri, row["item"], row["checkpoint"], score)
     return compared, best
