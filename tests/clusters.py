@@ -50,91 +50,118 @@ def nodes_that_share_nothing(
 ) -> Iterator[dict[str, str]]:
     """A head that does no work and nodes of one processor, with nothing in common but the network:
     the environment of commands that join them, which names the head's temporary folder.
-
-    On each node that folder is its own under the same path, by a mount of its own where the system
-    permits one, else under another path.
     """
-    folder = Path(tempfile.mkdtemp(prefix="dawn", dir="/tmp"))  # sockets have short names
-    private, port = folder / "t", free_port()
-    private.mkdir()
-    token = secrets.token_hex(32)
-    head = {**environment, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token,
-            "TMPDIR": str(private), "RAY_ADDRESS": f"127.0.0.1:{port}",
-            "RAY_raylet_start_wait_time_s": "300",
-            "RAY_agent_register_timeout_ms": "300000"}  # fmt: skip
-    unshare = shutil.which("unshare") or "/bin/false"
-    mounts = subprocess.run([unshare, "-m", "/bin/true"], capture_output=True, check=False)
-    ray = f"{sys.executable} -m ray.scripts.scripts start --block --disable-usage-stats "
-    ray += "--object-store-memory=80000000 "
-    # Given, and not found by agents whose start on a busy machine a raylet does not wait for.
-    agents = (
-        "metrics-export",
-        "dashboard-agent-grpc",
-        "dashboard-agent-listen",
-        "runtime-env-agent",
-    )
+    with Nodes(environment) as nodes:
+        nodes.start(workers)
+        yield nodes.environment
 
-    def ports() -> str:
-        return " ".join(f"--{agent}-port={free_port()}" for agent in agents)
 
-    running = []
-    try:
-        start = (
-            f"{ray} --head --port={port} --node-ip-address=127.0.0.1 --num-cpus=0 "
-            f"--include-dashboard=false --temp-dir={private}/ray {ports()}"
-        )
-        running.append(_started(start, private, {**head, "RAY_ADDRESS": ""}, folder / "head.log"))
-        _await_nodes(head, 1, folder)
+class Nodes:
+    """Ray on this machine as if on several, which come, go and die.
+
+    On each node the temporary folder is its own under the same path, by a mount of its own where
+    the system permits one, else under another path.
+    """
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="dawn", dir="/tmp"))  # sockets: short names
+        self._private, self._port = self._folder / "t", free_port()
+        self._private.mkdir()
+        self.environment = {
+            **environment, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "TMPDIR": str(self._private), "RAY_ADDRESS": f"127.0.0.1:{self._port}",
+            "RAY_raylet_start_wait_time_s": "300", "RAY_agent_register_timeout_ms": "300000",
+        }  # fmt: skip
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        unshare = shutil.which("unshare") or "/bin/false"
+        tried = subprocess.run([unshare, "-m", "/bin/true"], capture_output=True, check=False)
+        self.mounts = tried.returncode == 0
+
+    def __enter__(self) -> "Nodes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in reversed(list(self._running)):
+            self.end(number, signal.SIGTERM, wait=False)
+        for number in list(self._running):
+            self.end(number)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self, workers: int) -> None:
+        """The head, which is number 0, and nodes 1 to `workers`."""
+        self._run(0, f"--head --port={self._port} --num-cpus=0 --include-dashboard=false", {})
+        self.await_nodes(1)
         for number in range(1, workers + 1):
-            own = private if mounts.returncode == 0 else folder / f"t{number}"
-            own.mkdir(exist_ok=True)
-            join = (
-                f"{ray} --address=127.0.0.1:{port} --node-ip-address=127.0.0.{number + 1} "
-                f"--num-cpus=1 --temp-dir={own}/ray {ports()}"
+            self.join(number)
+        self.await_nodes(1 + workers)
+
+    def join(self, number: int, scratch: str = "", **variables: str) -> None:
+        """One more node of one processor, with variables of its own; `scratch` is the size of the
+        folder for temporary files, as mount takes it: without it what the system gives.
+        """
+        self._run(number, f"--address=127.0.0.1:{self._port} --num-cpus=1", variables, scratch)
+
+    def end(self, number: int, how: signal.Signals = signal.SIGKILL, wait: bool = True) -> None:
+        """All processes of a node end so."""
+        process = self._running[number]
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        if wait:
+            process.wait(60)
+            del self._running[number]
+
+    def there(self, number: int) -> bool:
+        """Whether it was started and not ended."""
+        return number in self._running
+
+    def await_nodes(self, count: int) -> None:
+        """Until so many are there, the head included."""
+        end = time.monotonic() + 1200  # a busy machine takes minutes
+        while True:
+            done = subprocess.run(
+                [sys.executable, "-c", _COUNT], env=self.environment, capture_output=True,
+                text=True, check=False, cwd=self._folder,
+            )  # fmt: skip
+            if done.stdout.strip() == str(count):
+                return
+            assert time.monotonic() < end, self.said() + done.stderr
+            time.sleep(1)
+
+    def said(self) -> str:
+        """The last words of each node."""
+        return "\n".join(log.read_text()[-2000:] for log in self._folder.glob("*.log"))
+
+    def _run(self, number: int, options: str, variables: dict[str, str], scratch: str = "") -> None:
+        own = self._private if self.mounts else self._folder / f"t{number}"
+        own.mkdir(exist_ok=True)
+        temporary = own / "small" if scratch else own
+        script = (
+            f"exec {sys.executable} -m ray.scripts.scripts start {options} --block "
+            f"--disable-usage-stats --object-store-memory=80000000 --temp-dir={own}/ray "
+            f"--node-ip-address=127.0.0.{number + 1} {_agents_ports()}"
+        )
+        if scratch:
+            script = (
+                f"mkdir -p {temporary}; mount -t tmpfs -o size={scratch} none {temporary}; {script}"
             )
-            if mounts.returncode == 0:
-                inner = f"mount -t tmpfs none {own} && cd {own} && exec {join}"
-                join = f"exec unshare -m /bin/bash -c {shlex.quote(inner)}"
-            apart = {**head, "TMPDIR": str(own), "RAY_ADDRESS": ""}
-            running.append(_started(join, own, apart, folder / f"node{number}.log"))
-        _await_nodes(head, 1 + workers, folder)
-        yield head
-    finally:
-        for process in reversed(running):
-            os.killpg(process.pid, signal.SIGTERM)
-        for process in running:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        shutil.rmtree(folder, ignore_errors=True)
+        if self.mounts and number:
+            inner = f"mount -t tmpfs none {own}; cd {own}; {script}"
+            script = f"exec unshare -m /bin/bash -c {shlex.quote(inner)}"
+        environment = {**self.environment, "RAY_ADDRESS": "", "TMPDIR": str(temporary), **variables}
+        with (self._folder / f"node{number}.log").open("wb") as out:
+            self._running[number] = subprocess.Popen(
+                ["/bin/bash", "-c", script], cwd=own, env=environment, stdout=out, stderr=out,
+                start_new_session=True,
+            )  # fmt: skip
 
 
-def _started(
-    script: str, folder: Path, environment: dict[str, str], log: Path
-) -> "subprocess.Popen[bytes]":
-    with log.open("wb") as out:
-        return subprocess.Popen(
-            ["/bin/bash", "-c", script], cwd=folder, env=environment, stdout=out, stderr=out,
-            start_new_session=True,
-        )  # fmt: skip
+def _agents_ports() -> str:
+    """Given, and not found by agents whose start on a busy machine a raylet does not wait for."""
+    agents = "metrics-export", "dashboard-agent-grpc", "dashboard-agent-listen", "runtime-env-agent"
+    return " ".join(f"--{agent}-port={free_port()}" for agent in agents)
 
 
 _COUNT = "import ray; ray.init(logging_level=50); print(sum(n['Alive'] for n in ray.nodes()))"
-
-
-def _await_nodes(environment: dict[str, str], count: int, folder: Path) -> None:
-    end = time.monotonic() + 1200  # a busy machine takes minutes
-    while True:
-        done = subprocess.run(
-            [sys.executable, "-c", _COUNT], env=environment, capture_output=True, text=True,
-            check=False, cwd=folder,
-        )  # fmt: skip
-        if done.stdout.strip() == str(count):
-            return
-        logs = "\n".join(log.read_text()[-2000:] for log in folder.glob("*.log"))
-        assert time.monotonic() < end, logs + done.stderr
-        time.sleep(1)
 
 
 def free_port() -> int:

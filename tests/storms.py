@@ -133,7 +133,7 @@ class Rounds:
     """A bucket with footage, and what an undisturbed run makes of it."""
 
     def __init__(self, folder: Path, weather: Weather) -> None:
-        self._folder, self._weather, self._known = folder, weather, Known()
+        self.folder, self._weather, self._known = folder, weather, Known()
         (folder / "ingest.yaml").write_text(CONFIG)
         (folder / "films").mkdir()
         for name, count in (("a", 30), ("b", 34), ("c", 38)):
@@ -146,9 +146,9 @@ class Rounds:
 
     def _child(self, work: Callable[[], object]) -> Any:
         """In a child, so that this process has no threads when it makes the next one."""
-        answer = self._folder / "answer"
+        answer = self.folder / "answer"
         answer.unlink(missing_ok=True)
-        log = self._folder / "child.log"
+        log = self.folder / "child.log"
         code = ended(begun(lambda: answer.write_bytes(pickle.dumps(work())), log))
         assert code == 0, log.read_text()
         return pickle.loads(answer.read_bytes())  # noqa: S301 - a child of ours wrote it
@@ -156,7 +156,7 @@ class Rounds:
     def _upload(self) -> str:
         bucket = new_bucket()
         dataset = Dataset(f"{bucket}/films")
-        dataset.fs.put(str(self._folder / "films"), f"{dataset.path}", recursive=True)
+        dataset.fs.put(str(self.folder / "films"), f"{dataset.path}", recursive=True)
         return bucket
 
     def _first(self) -> tuple[dict[str, Any], Known]:
@@ -168,31 +168,34 @@ class Rounds:
         assert len(found["clips"]) == 3, found["videos"]
         return found, self._known
 
+    def arguments(self, name: str) -> list[str]:
+        """Of the command that brings the footage into a dataset."""
+        bucket, config = self._bucket, str(self.folder / "ingest.yaml")
+        return ["ingest", f"{bucket}/films", "--dataset", f"{bucket}/{name}", "--config", config]
+
     def ingest(self, name: str) -> None:
-        dawn(
-            "ingest", f"{self._bucket}/films", "--dataset", f"{self._bucket}/{name}", "--config",
-            str(self._folder / "ingest.yaml"), known=self._known,
-        )  # fmt: skip
+        dawn(*self.arguments(name), known=self._known)
 
     def round(self, number: int, seed: int) -> tuple[list[str], list[int]]:
         """One round: the kinds of weather and the exit codes. Raises AssertionError."""
         chance = random.Random(f"{seed}-{number}")
-        kinds = chance.sample(KINDS, chance.choice((1, 1, 2, 3)))
-        name, log = f"round{number}", self._folder / f"round{number}.log"
+        kinds = self.drawn(chance)
+        name, log = f"round{number}", self.folder / f"round{number}.log"
         storm = storm_of(kinds, chance)
         disk = chance.choice((500, 4_000, 30_000)) if "full disk" in kinds else None
+        self.before(kinds)
         self._weather.be(storm)
-        drivers = [begun(lambda: self.ingest(name), log, disk)]
+        drivers = [begun(lambda: self.disturbed(name), log, disk)]
         if "two" in kinds:
             time.sleep(chance.uniform(0, 1))
-            drivers.append(begun(lambda: self.ingest(name), log))
-        if "kill" in kinds:
-            self._kill(drivers[0], chance.randrange(1, self.usual))
+            drivers.append(begun(lambda: self.disturbed(name), log))
+        self.during(kinds, drivers[0], chance)
         codes = [ended(driver) for driver in drivers]
         if 0 in codes:
             compact = "dataset", "compact", f"{self._bucket}/{name}"
             codes.append(ended(begun(lambda: dawn(*compact, known=self._known), log)))
         self._weather.be(None)
+        self.after(kinds)
         said = f"round {number} of seed {seed}, {', '.join(kinds)}, {storm}: {codes}"
         assert set(codes) <= {0, 2, -signal.SIGKILL}, f"{said}\n{log.read_text()[-3000:]}"
         if 0 in codes[: len(drivers)]:
@@ -202,13 +205,32 @@ class Rounds:
         self._require(name, f"{said}: after a calm run", log)
         return kinds, codes
 
-    def _kill(self, child: int, at: int) -> None:
-        """When the server has seen so many requests."""
+    def drawn(self, chance: random.Random) -> list[str]:
+        """The kinds of a round."""
+        return chance.sample(KINDS, chance.choice((1, 1, 2, 3)))
+
+    def disturbed(self, name: str) -> None:
+        """What has to stand the weather, in a child."""
+        self.ingest(name)
+
+    def before(self, kinds: list[str]) -> None:
+        """What is wrong from the start."""
+
+    def during(self, kinds: list[str], driver: int, chance: random.Random) -> None:
+        """What happens while the driver works."""
+        if "kill" in kinds:
+            self.await_requests(chance.randrange(1, self.usual), driver)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(driver, signal.SIGKILL)
+
+    def after(self, kinds: list[str]) -> None:
+        """All is well again."""
+
+    def await_requests(self, count: int, driver: int) -> None:
+        """Until the server has seen so many, or the driver has ended."""
         peek = os.WEXITED | os.WNOHANG | os.WNOWAIT  # `ended` takes its code
-        while self._weather.requests() < at and os.waitid(os.P_PID, child, peek) is None:
+        while self._weather.requests() < count and os.waitid(os.P_PID, driver, peek) is None:
             time.sleep(0.01)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)
 
     def _require(self, name: str, said: str, log: Path) -> None:
         uri = f"{self._bucket}/{name}"
@@ -219,13 +241,14 @@ class Rounds:
 
 
 @contextlib.contextmanager
-def rounds() -> Iterator[Rounds]:
+def ground() -> Iterator[tuple[Path, Weather]]:
+    """A scratch folder, and a server that fails as it is told."""
     with (
         tempfile.TemporaryDirectory() as scratch,
         s3_server(Path(scratch), stormy=True) as address,
         mock.patch.dict(os.environ, address),
     ):
-        yield Rounds(Path(scratch), Weather(address["AWS_ENDPOINT_URL"]))
+        yield Path(scratch), Weather(address["AWS_ENDPOINT_URL"])
 
 
 def say(line: str) -> None:
@@ -233,24 +256,32 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def main(count: int = 200, seed: int = 0) -> None:
-    """Exit code 1 and the rounds' stories where something was lost, doubled or misreported."""
+def play(rounds: Rounds, count: int, seed: int) -> bool:
+    """Rounds one after the other, told as they end: whether nothing was lost, doubled or
+    misreported.
+    """
     met: Counter[str] = Counter()
     codes: Counter[int] = Counter()
     bad = 0
-    with rounds() as ground:
-        for number in range(count):
-            try:
-                kinds, ends = ground.round(number, seed)
-            except AssertionError as error:
-                bad += 1
-                say(f"BAD {error}")
-                continue
-            met.update(kinds)
-            codes.update(ends)
-            say(f"{number} {', '.join(kinds)}: {ends}")
+    for number in range(count):
+        try:
+            kinds, ends = rounds.round(number, seed)
+        except AssertionError as error:
+            bad += 1
+            say(f"BAD {error}")
+            continue
+        met.update(kinds)
+        codes.update(ends)
+        say(f"{number} {', '.join(kinds)}: {ends}")
     say(f"{count} rounds, {bad} bad; {dict(met)}; exit codes {dict(codes)}")
-    sys.exit(bad > 0)
+    return bad == 0
+
+
+def main(count: int = 200, seed: int = 0) -> None:
+    """Exit code 1 and the rounds' stories where one was bad."""
+    with ground() as (folder, weather):
+        well = play(Rounds(folder, weather), count, seed)
+    sys.exit(not well)
 
 
 if __name__ == "__main__":
