@@ -10,8 +10,16 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
 
-from manifests.errors import InputError
-from pipeline.cluster.faults import RETRIES, Fault, fault_of, require_ray, told
+from manifests.errors import InputError, is_full
+from pipeline.cluster.faults import (
+    RETRIES,
+    Fault,
+    elsewhere,
+    fault_of,
+    rather_on,
+    require_ray,
+    told,
+)
 from pipeline.cluster.room import Room
 from pipeline.cluster.shared import NotSharedError, Sight, see
 from pipeline.cluster.tasks import Failure, OnRay, prepare_worker, raised
@@ -121,6 +129,7 @@ class OnActors:
         self._nodes: dict[Any, str] = {}
         self._idle: list[Any] = []
         self._running: dict[Any, _Running] = {}
+        self._full: set[str] = set()
         self._failed_starts = 0
         for _ in range(min(count, ray.workers)):
             self._start()
@@ -174,7 +183,9 @@ class OnActors:
             self._start()
 
     def _start(self) -> None:
-        options = {"num_gpus": self._gpus} if self._gpus else {"num_cpus": 1}
+        options: dict[str, Any] = {"num_gpus": self._gpus} if self._gpus else {"num_cpus": 1}
+        if self._full and (others := elsewhere(self._full)):
+            options["scheduling_strategy"] = rather_on(others[len(self._starting) % len(others)])
         actor = self._ray.remote(_Actor).options(max_restarts=0, **options)
         handle = actor.remote(self._make, self._arguments)
         self._starting[handle.ready.remote()] = handle
@@ -222,6 +233,8 @@ class OnActors:
                 return self._after_death(running, error)
             if isinstance(error.cause, NotSharedError):
                 raise error.cause from None
+            if is_full(error.cause) and elsewhere({*self._full, self._nodes[running.actor]}):
+                return self._after_full_disk(running)
             self._idle.append(running.actor)
             return raised(error.cause)
         except errors.RayError as error:
@@ -251,6 +264,17 @@ class OnActors:
             return None
         require_ray()
         return Failure("crash", f"its worker died at each of {running.tries} attempts")
+
+    def _after_full_disk(self, running: _Running) -> Failure | None:
+        """The worker's node has no room on its disk: another node has the job."""
+        self._full.add(self._nodes.pop(running.actor))
+        self._ray.kill(running.actor)
+        self._start()
+        running.tries -= 1
+        running.losses += 1
+        return (
+            Failure("node", told(Fault.DISK, running.losses)) if running.losses > RETRIES else None
+        )
 
     def _stop_overdue(self) -> None:
         now = monotonic()

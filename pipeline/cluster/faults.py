@@ -1,6 +1,8 @@
 """Whose fault it is that a job's process died: the job's, or that of the machine under it."""
 
+from collections.abc import Container
 from enum import Enum
+from typing import Any
 
 from manifests.errors import InputError
 
@@ -79,6 +81,18 @@ def living_nodes() -> list[str]:
     import ray
 
     return [n["NodeID"] for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
+
+
+def elsewhere(failed: Container[str | None]) -> list[str]:
+    """The living nodes but for those that failed a job."""
+    return [node for node in living_nodes() if node not in failed]
+
+
+def rather_on(node: str) -> Any:  # noqa: ANN401 - Ray's strategies have no common type
+    """How to schedule on a node, and on another if that one is gone."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node, soft=True)
 
 
 def told(fault: Fault, attempts: int) -> str:

@@ -20,8 +20,10 @@ from pipeline.cluster.faults import (
     BACK_OFF_S,
     RETRIES,
     Fault,
+    elsewhere,
     fault_of,
     living_nodes,
+    rather_on,
     require_ray,
     told,
 )
@@ -293,12 +295,8 @@ class OnRay:
         job.tries += 1
         job.begun = job.node = None
         options: dict[str, Any] = {"num_gpus": job.gpus} if job.gpus else {}
-        others = [n for n in living_nodes() if n not in job.failed_by] if job.failed_by else []
-        if others:
-            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-            node = others[job.losses % len(others)]
-            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=True)
+        if job.failed_by and (others := elsewhere(job.failed_by)):
+            options["scheduling_strategy"] = rather_on(others[job.losses % len(others)])
         task = _task().options(num_cpus=1, max_retries=0, num_returns="streaming", **options)
         self._running[task.remote(job.function, job.arguments, self.sights)] = job
 
@@ -310,6 +308,8 @@ class OnRay:
         except errors.RayTaskError as error:
             if isinstance(error.cause, NotSharedError):
                 raise error.cause from None
+            if is_full(error.cause) and elsewhere(job.failed_by | {job.node}):
+                return self._after_fault(Fault.DISK, job)
             return raised(error.cause)
         except errors.RayError as error:
             if job.overdue:

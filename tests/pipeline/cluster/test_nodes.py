@@ -3,8 +3,10 @@
 `/proc/self/cwd` is another folder in each process, as a folder that nodes do not share is.
 """
 
+import errno
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -261,6 +263,52 @@ def test_jobs_whose_machines_fail_are_tried_again_apart_from_their_own_faults(
     assert found["dies"].kind == "node"
     assert "its node ran out of memory at each of 2 attempts; nothing was" in found["dies"].detail
     assert len(seen) == 2
+
+
+class OnceFull:
+    """Finds no room for the first of its jobs that see no note in a folder."""
+
+    def __init__(self, folder: Path, notes: int = 1) -> None:
+        self._folder, self._notes = folder, notes
+
+    def do(self, job: Any) -> Any:
+        if len(list(self._folder.iterdir())) < self._notes:
+            (self._folder / str(time.time_ns())).touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return job
+
+
+@pytest.mark.ray
+def test_a_job_whose_node_s_disk_is_full_is_done_on_another(
+    ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(executor: OnRay) -> list[tuple[Any, Any]]:
+        executor.submit("job", OnceFull(tmp_path).do, 1)
+        return list(executor.results())
+
+    def work_on_actors() -> list[tuple[Any, Any]]:
+        actors = OnActors(OnRay(1), OnceFull, tmp_path)
+        found = list(actors.results([1]))
+        actors.close()
+        return found
+
+    (here,) = living_nodes()
+
+    def two_nodes() -> list[str]:
+        return [here, "a" * len(here)]
+
+    for given, done in ((lambda: work(OnRay(1)), ("job", 1)), (work_on_actors, (1, 1))):
+        ((_, alone),) = given()
+        assert alone.kind == "node"
+        assert alone.detail.startswith("no space left on the disk")
+        (note,) = tmp_path.iterdir()
+        note.unlink()
+        with monkeypatch.context() as patch:
+            patch.setattr("pipeline.cluster.faults.living_nodes", two_nodes)
+            patch.setattr("pipeline.cluster.tasks.BACK_OFF_S", 0.0)
+            assert given() == [done]
+        (note,) = tmp_path.iterdir()
+        note.unlink()
 
 
 def test_a_video_is_not_recorded_for_its_machine_s_fault(film: Path, tmp_path: Path) -> None:
