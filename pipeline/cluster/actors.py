@@ -16,6 +16,7 @@ from pipeline.cluster.faults import (
     Fault,
     elsewhere,
     fault_of,
+    node_short_of_memory,
     rather_on,
     require_ray,
     told,
@@ -130,6 +131,7 @@ class OnActors:
         self._idle: list[Any] = []
         self._running: dict[Any, _Running] = {}
         self._full: set[str] = set()
+        """Nodes without room on the disk, or in memory for one worker."""
         self._failed_starts = 0
         for _ in range(min(count, ray.workers)):
             self._start()
@@ -215,7 +217,11 @@ class OnActors:
 
     def _start_again(self, error: Exception) -> None:
         """A worker could not be set up: it was killed meanwhile, or it never can be."""
-        self._failed_starts += 1
+        short = node_short_of_memory(error)
+        if short in elsewhere(self._full) and elsewhere({*self._full, short}):
+            self._full.add(short)
+        else:
+            self._failed_starts += 1
         if self._failed_starts >= self._attempts:
             self.close()
             cause = getattr(error, "cause", None) or error

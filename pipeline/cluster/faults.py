@@ -1,5 +1,6 @@
 """Whose fault it is that a job's process died: the job's, or that of the machine under it."""
 
+import re
 from collections.abc import Container
 from enum import Enum
 from typing import Any
@@ -36,6 +37,14 @@ def fault_of(error: Exception, node: str | None) -> Fault | None:
     if isinstance(error, lost) or (node is not None and not answers(node)):
         return Fault.NODE
     return None
+
+
+def node_short_of_memory(error: Exception) -> str | None:
+    """The node that Ray's notice of a process killed for memory names: that may be before the
+    process has said where it is.
+    """
+    found = re.search(r"Memory on the node \(IP: [^,]*, ID: ([0-9a-f]+)\)", str(error))
+    return found[1] if found else None
 
 
 def answers(node: str) -> bool:

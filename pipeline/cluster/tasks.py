@@ -23,6 +23,7 @@ from pipeline.cluster.faults import (
     elsewhere,
     fault_of,
     living_nodes,
+    node_short_of_memory,
     rather_on,
     require_ray,
     told,
@@ -314,6 +315,7 @@ class OnRay:
         except errors.RayError as error:
             if job.overdue:
                 return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
+            job.node = job.node or node_short_of_memory(error)
             fault = fault_of(error, job.node)
             if fault is not None:
                 return self._after_fault(fault, job)

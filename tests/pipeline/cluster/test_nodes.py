@@ -24,7 +24,13 @@ from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cluster import shared
 from pipeline.cluster.actors import OnActors
-from pipeline.cluster.faults import Fault, answers, fault_of, living_nodes
+from pipeline.cluster.faults import (
+    Fault,
+    answers,
+    fault_of,
+    living_nodes,
+    node_short_of_memory,
+)
 from pipeline.cluster.shared import NotSharedError, Sight, see, sights_of
 from pipeline.cluster.tasks import Failure, InProcess, OnRay
 from pipeline.evaluate.command import plan
@@ -228,6 +234,13 @@ def test_what_befell_the_machine_is_not_the_job_s(
 ) -> None:
     monkeypatch.setattr("pipeline.cluster.faults.answers", lambda node: node in {"a", "b"})
     assert fault_of(error, node) is fault
+
+
+def test_the_node_whose_memory_ran_out_is_known_before_its_process_says_where_it_is() -> None:
+    node = "0123456789abcdef" * 3 + "01234567"
+    notice = f"Task was killed. Memory on the node (IP: 127.0.0.4, ID: {node}) was 0.2GB used / 1GB"
+    assert node_short_of_memory(exceptions.OutOfMemoryError(notice)) == node
+    assert node_short_of_memory(exceptions.WorkerCrashedError()) is None
 
 
 @pytest.mark.ray
