@@ -102,6 +102,13 @@ MEASURES = (
     Column("landmarks_found", _F32, "share of frames in which the mesh found the face"),
     Column("face_px", _F32, "mean width of the face box in the source", "px"),
     Column("other_faces", _F32, "share of frames with another face inside the crop"),
+    Column(
+        "same_face",
+        _F32,
+        "likeness of the face before and after where it differs most; null: no MobileFaceNet",
+        "cosine",
+        nullable=True,
+    ),
     Column("cut_off", _F32, "share of frames in which the picture's edge cuts the face"),
     Column("sharpness", _F32, "median Laplacian variance of the face at 128 x 128"),
     Column("brightness", _F32, "median grey level of the face", "0..255"),

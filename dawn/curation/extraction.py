@@ -33,7 +33,7 @@ from dawn.features.video.jumps import largest_jump
 from dawn.features.video.probe import Limits, VideoInfo
 from dawn.features.video.shots import ShotConfig, ShotDetector, shots
 
-VERSION = 3
+VERSION = 4
 """Raised when the same video and configuration would give other results."""
 
 _CONTEXT = 25

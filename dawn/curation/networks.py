@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from dawn.curation.extraction import Clip
 from dawn.device import CPU, Placement
 from dawn.features.faces.hands import covered_share
-from dawn.features.faces.identity import MobileFaceNet, align_112, clip_embedding, five_points
+from dawn.features.faces.identity import (
+    MobileFaceNet,
+    align_112,
+    clip_embedding,
+    five_points,
+    same_face,
+)
 from dawn.features.rates import FPS, SAMPLES_PER_FRAME
 from dawn.features.sound.speech import SPEECH, speech_quality
 from dawn.features.video.captions import TextDetector, text_share
@@ -63,7 +69,9 @@ def measure(
         voice = _speaker_encoder(place).embed(clip.samples)
         row["voice"] = None if voice is None else voice.tolist()
     if "identity" in networks:
-        row["embedding"] = _embedding(clip, place).tolist()
+        looks = _embeddings(clip, place)
+        row["embedding"] = clip_embedding(looks).tolist()
+        row["same_face"] = same_face(looks)
     if "lr_asd" in networks:
         row |= _lr_asd_agreement(clip, place)
     if "syncnet" in networks:
@@ -93,13 +101,13 @@ def _speech_quality(clip: Clip) -> dict[str, Any]:
     }
 
 
-def _embedding(clip: Clip, place: Placement) -> NDArray[np.float32]:
-    """Mean embedding of up to eight crops in which the mesh found the face."""
+def _embeddings(clip: Clip, place: Placement) -> NDArray[np.float32]:
+    """Of up to eight crops in which the mesh found the face, (N, 128)."""
     seen = [t for t in clip.kept if clip.found[t]]
     chosen = seen[:: max(1, len(seen) // 8)][:8]
     points = five_points(clip.landmarks)
     faces = np.stack([align_112(clip.kept[t], points[t]) for t in chosen])
-    return clip_embedding(_mobilefacenet(place).embed(faces))
+    return _mobilefacenet(place).embed(faces)
 
 
 def _spread(clip: Clip, count: int, every: int | None = None) -> list[NDArray[np.uint8]]:

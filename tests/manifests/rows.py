@@ -21,7 +21,7 @@ def clip(video: str, number: int = 0, **changes: Any) -> dict[str, Any]:
         "start_frame": number, "frames": 4, "start_s": number / 25, "duration_s": 4 / 25,
         "crop_x": 0, "crop_y": 0, "crop_side": 100, "size": 256,
         "blinks": [{"start": 1, "stop": 3}],
-        "landmarks_found": 1.0, "face_px": 100.0, "other_faces": 0.0, "cut_off": 0.0,
+        "landmarks_found": 1.0, "face_px": 100.0, "other_faces": 0.0, "cut_off": 0.0, "same_face": None,
         "sharpness": 100.0, "brightness": 120.0, "yaw_p95": 5.0, "pitch_p95": 5.0, "voiced": 0.5,
         "agreement": None, "agreement_by": None, "agreement_offset": None,
         "still_seconds": 0.04, "repeated": 0.0, "mouth_moves": 0.05, "head_movement": 5.0,

@@ -133,6 +133,19 @@ class ArcFace:
         return np.asarray(result, dtype=np.float32)
 
 
+def same_face(embeddings: NDArray[np.float32]) -> float | None:
+    """Cosine of the mean embeddings before and after the moment where they agree least, of looks
+    (N, D) in the order of time; each side has two at least, None for fewer than four.
+
+    Means, because one look may be a yawn: of looks at one person, some agree to 0.26 only.
+    """
+    least = 2
+    moments = range(least, len(embeddings) - least + 1)
+    sides = ((embeddings[:t], embeddings[t:]) for t in moments)
+    found = (float(clip_embedding(a) @ clip_embedding(b)) for a, b in sides)
+    return min(found, default=None)
+
+
 def clip_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """One unit vector (D,) for several frames' (N, D) of one face; InputError for no frames."""
     if not len(embeddings):

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dawn.curation.decisions import FilterConfig
 from dawn.features.faces import identity
 from dawn.features.faces.landmarks import FaceMesh
 from manifests.errors import InputError
@@ -54,6 +55,14 @@ def test_clip_embedding_is_a_unit_mean() -> None:
         identity.clip_embedding(np.empty((0, 128), np.float32))
 
 
+def test_a_face_that_becomes_another_one_is_told_from_one_odd_look() -> None:
+    one, other = np.eye(2, 128, dtype=np.float32)
+    odd = (one + 2 * other) / 5**0.5
+    assert identity.same_face(np.stack([one, one, other, other])) == 0
+    assert identity.same_face(np.stack([one, one, one, odd, one, one])) > 0.8
+    assert identity.same_face(np.stack([one, one, other])) is None
+
+
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("<html>404</html>")
     for name in ("text.onnx", "absent.onnx"):
@@ -82,14 +91,22 @@ def test_embedding_ignores_mirroring_and_batching(shared: Path) -> None:
 @pytest.mark.shared
 def test_people_are_told_apart(shared: Path) -> None:
     network = identity.MobileFaceNet(shared / "weights" / "MobileFaceNet.onnx")
-    halves = {}
+    looks, halves = {}, {}
     for person in PEOPLE:
         embeddings = network.embed(np.array(aligned_crops(shared, person, count=8)))
+        looks[person] = embeddings
         halves[person] = [identity.clip_embedding(embeddings[start::2]) for start in (0, 1)]
     for first, second in halves.values():
         assert first @ second >= 0.7
     for one, other in itertools.combinations(PEOPLE, 2):
         assert halves[one][0] @ halves[other][0] <= 0.3
+    bound = FilterConfig().min_same_face
+    for person, seen in looks.items():
+        assert identity.same_face(seen) > bound, person
+    for one, other in itertools.permutations(PEOPLE, 2):  # a cut that nothing else has seen
+        for cut in (2, 4, 6):
+            changed = np.concatenate([looks[one][:cut], looks[other][cut:]])
+            assert identity.same_face(changed) < bound, (one, other, cut)
 
 
 def aligned_crops(shared: Path, pattern: str, count: int) -> list[np.ndarray]:
