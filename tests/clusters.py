@@ -73,6 +73,7 @@ class Nodes:
             "RAY_raylet_start_wait_time_s": "300", "RAY_agent_register_timeout_ms": "300000",
         }  # fmt: skip
         self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._how: dict[int, tuple[str, dict[str, str], str]] = {}
         unshare = shutil.which("unshare") or "/bin/false"
         tried = subprocess.run([unshare, "-m", "/bin/true"], capture_output=True, check=False)
         self.mounts = tried.returncode == 0
@@ -115,9 +116,14 @@ class Nodes:
         return number in self._running
 
     def await_nodes(self, count: int) -> None:
-        """Until so many are there, the head included."""
-        end = time.monotonic() + 1200  # a busy machine takes minutes
+        """Until so many are there, the head included. Those that gave up are started again: on a
+        busy machine some of Ray's own patience, which nobody can set, is too short.
+        """
+        end = time.monotonic() + 1200
         while True:
+            for number, process in list(self._running.items()):
+                if process.poll() is not None:
+                    self._run(number, *self._how[number])
             done = subprocess.run(
                 [sys.executable, "-c", _COUNT], env=self.environment, capture_output=True,
                 text=True, check=False, cwd=self._folder,
@@ -132,6 +138,7 @@ class Nodes:
         return "\n".join(log.read_text()[-2000:] for log in self._folder.glob("*.log"))
 
     def _run(self, number: int, options: str, variables: dict[str, str], scratch: str = "") -> None:
+        self._how[number] = options, variables, scratch
         own = self._private if self.mounts else self._folder / f"t{number}"
         own.mkdir(exist_ok=True)
         temporary = own / "small" if scratch else own
