@@ -14,7 +14,8 @@ from dawn.curation.splits import Identities, SplitConfig, assign, hashed_split
 
 GOOD: dict[str, Any] = {
     "clip_id": "v-0000000-0", "video_id": "v", "duration_s": 3.0, "landmarks_found": 1.0,
-    "face_px": 120.0, "other_faces": 0.0, "same_face": 0.9, "cut_off": 0.0, "sharpness": 90.0, "brightness": 120.0,
+    "face_px": 120.0, "other_faces": 0.0, "same_face": 0.9, "cut_off": 0.0,
+    "sharpness": 90.0, "brightness": 120.0,
     "yaw_p95": 10.0, "pitch_p95": 10.0, "voiced": 0.6, "agreement": 5.0,
     "agreement_by": "syncnet", "agreement_offset": 0, "speaking": 2.0,
     "speaking_seconds": [2.0, 1.0, 3.0], "speech_overall": 3.0, "duplicate_score": 0.0,
@@ -25,7 +26,8 @@ GOOD: dict[str, Any] = {
 
 COLUMNS = {
     "length": "duration_s", "landmarks": "landmarks_found", "face_size": "face_px",
-    "one_face": "other_faces", "same_face": "same_face", "cut_off": "cut_off", "sharp": "sharpness", "dark": "brightness",
+    "one_face": "other_faces", "same_face": "same_face", "cut_off": "cut_off",
+    "sharp": "sharpness", "dark": "brightness",
     "bright": "brightness", "yaw": "yaw_p95", "pitch": "pitch_p95", "speech": "voiced",
     "speaking": "speaking", "agreement": "agreement", "offset": "agreement_offset",
     "speech_quality": "speech_overall", "duplicate": "duplicate_score",
