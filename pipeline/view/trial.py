@@ -106,17 +106,21 @@ class Trial:
         """A new file for what is being sent."""
         return Path(self._folder.name) / secrets.token_hex(8)
 
-    def take_portrait(self, sent: Path) -> dict[str, Any]:
-        """Find the face of a picture that was sent. Raises InputError."""
+    def take_portrait(self, sent: Path, face: int | None = None) -> dict[str, Any]:
+        """Find a face of a picture that was sent: the largest, which is 1, or another one.
+        Raises InputError.
+        """
         from dawn.features.faces.picture import read_picture
         from dawn.sampling.portrait import find_portrait
 
         target = sent.with_suffix(".png")
         _decode("picture", sent, target)
         with self._finding:  # detectors follow one face at a time
-            found = find_portrait(read_picture(target), self.model.folder.size, "the portrait")
+            size = self.model.folder.size
+            found = find_portrait(read_picture(target), size, "the portrait", face)
         target.unlink()
-        return {"portrait": _keep(self._portraits, found), "faces": found.faces}
+        kept = _keep(self._portraits, found)
+        return {"portrait": kept, "faces": found.faces, "face": found.face}
 
     def portrait_png(self, name: str) -> bytes | None:
         """The crop that will be animated."""

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Body, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -55,11 +55,13 @@ def show(request: Request) -> HTMLResponse:
 
 
 @router.post("/portrait", dependencies=[Depends(require_token)])
-async def portrait(request: Request, model: Model) -> JSONResponse:
-    """Take a picture."""
+async def portrait(
+    request: Request, model: Model, face: Annotated[int | None, Query(ge=1)] = None
+) -> JSONResponse:
+    """Take a picture, and of its faces one."""
     path = model.place()
     await receive(request, path, trial.PORTRAIT_BYTES, trial.UPLOAD_SECONDS)
-    return JSONResponse(await asyncio.to_thread(model.take_portrait, path))
+    return JSONResponse(await asyncio.to_thread(model.take_portrait, path, face))
 
 
 @router.post("/voice", dependencies=[Depends(require_token)])

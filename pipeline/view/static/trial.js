@@ -18,12 +18,16 @@ const take = async (kind, file, where) => {
     return null;
   } finally { ready(); }
 };
-const portrait = async (file) => {
-  const told = await take("portrait", file, "/try/portrait");
+let group = null; // a picture with several faces, and the one that is taken
+const portrait = async (file, face = 0) => {
+  const told = await take("portrait", file, face ? `/try/portrait?face=${face}` : "/try/portrait");
   if (!told) return;
+  group = told.faces > 1 ? { file, faces: told.faces, face: told.face } : null;
+  $("another").hidden = !group;
   $("portrait-shown").replaceChildren(make("img", { src: `/try/portrait/${told.portrait}.png`, alt: "The face that will speak" }));
-  say($("portrait-note"), told.faces > 1 ? `${told.faces} faces: the largest is taken` : "one face found");
+  say($("portrait-note"), group ? `face ${told.face} of ${told.faces}, the largest first` : "one face found");
 };
+$("another").addEventListener("click", () => group && portrait(group.file, group.face % group.faces + 1));
 const voiceIs = (told) => {
   if (!told) return;
   $("voice-shown").replaceChildren(make("audio", { src: `/try/voice/${told.voice}.wav`, controls: true }));

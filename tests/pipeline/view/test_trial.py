@@ -35,6 +35,15 @@ def portrait() -> bytes:
     return stream.getvalue()
 
 
+def two(face: np.ndarray) -> Image.Image:
+    """The same person twice, on the right a little smaller."""
+    image = Image.fromarray(face)
+    group = Image.new("RGB", (2 * image.width, image.height))
+    group.paste(image)
+    group.paste(image.resize((image.width * 4 // 5, image.height * 4 // 5)), (image.width, 0))
+    return group
+
+
 @pytest.fixture(scope="module")
 def voice(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("voice") / "voice.wav"
@@ -102,6 +111,20 @@ def test_a_video_that_nobody_wants_is_stopped(ask, tmp_path):
     name = ask("/try/videos", "POST", json={**wanted, "steps": 50}).json()["video"]
     assert ask(f"/try/videos/{name}", "DELETE").status_code == 200
     assert finished(ask, name)["state"] == "stopped"
+
+
+def test_each_face_of_a_group_can_be_taken(ask):
+    group = io.BytesIO()
+    two(astronaut()).save(group, "JPEG")
+    one, other = (ask(f"/try/portrait?face={n}", "POST", content=group.getvalue()) for n in (1, 2))
+    largest = ask("/try/portrait", "POST", content=group.getvalue())
+    assert [a.json()["face"] for a in (one, other, largest)] == [1, 2, 1]
+    crops = [
+        ask(f"/try/portrait/{a.json()['portrait']}.png").content for a in (one, other, largest)
+    ]
+    assert crops[0] == crops[2] != crops[1]
+    nobody = ask("/try/portrait?face=3", "POST", content=group.getvalue())
+    assert (nobody.status_code, "give 1 to 2" in nobody.text) == (422, True)
 
 
 def sent_long(ask: Ask, voice: bytes) -> dict[str, str]:

@@ -27,6 +27,7 @@ from pipeline.view.trial import Trial
 from tests.boards import HOSTILE_CLIP
 from tests.browser import DESKTOP, PHONE, chromium, complaints, requested, resize
 from tests.dawn.sampling.test_voice import chirp, write_wav
+from tests.pipeline.view.test_trial import two
 from tests.run_folders import write_training
 
 pytestmark = pytest.mark.browser
@@ -275,6 +276,17 @@ def test_a_portrait_is_made_to_speak(visit: Visit, size: tuple[int, int], tmp_pa
     visit.wait("document.getElementById('result').readyState >= 2")
     assert visit.run("return document.getElementById('result').videoWidth") > 0
     assert visit.one("#save").is_displayed()
+
+
+def test_another_face_of_a_group_is_taken(visit: Visit, tmp_path: Path) -> None:
+    two(astronaut()).save(tmp_path / "group.jpg")
+    visit.open("/try", PHONE)
+    assert not visit.one("#another").is_displayed()
+    visit.one("#portrait-file").send_keys(str(tmp_path / "group.jpg"))
+    for number in (1, 2, 1):
+        shown = f"face {number} of 2, the largest first"
+        visit.wait(f"document.getElementById('portrait-note').textContent === '{shown}'")
+        visit.press("#another")
 
 
 @pytest.fixture(scope="module")
