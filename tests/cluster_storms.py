@@ -126,6 +126,7 @@ def cluster_rounds() -> Iterator[ClusterRounds]:
 
 def main(count: int = 60, seed: int = 0) -> None:
     """Exit code 1 and the rounds' stories where one was bad."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # no node outlives it
     with cluster_rounds() as rounds:
         well = play(rounds, count, seed)
     sys.exit(not well)
