@@ -15,6 +15,7 @@ from manifests.validate import faults
 from pipeline.cli import app as cli
 from pipeline.cluster.faults import Fault
 from pipeline.cluster.tasks import InProcess, OnRay
+from pipeline.evaluate.command import run_evaluate
 from pipeline.events import note, stream
 from pipeline.ingest import command
 from pipeline.run_log import logged
@@ -151,8 +152,6 @@ def test_an_evaluation_and_a_training_keep_one_too(dataset: Dataset, tmp_path: P
         (tmp_path / name).mkdir()
         write_film(tmp_path / name / "clip.mkv", drift(20, 0, noise), hum(20))
     (tmp_path / "card.yaml").write_text("name: small\nsize: 128\nstride: 3\n")
-    from pipeline.evaluate.command import run_evaluate
-
     out = tmp_path / "results"
     given = options(
         out,
