@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
 
-from manifests.errors import InputError, is_full
+from manifests.errors import InputError, is_full, is_out_of_reach
 from manifests.run_logs import LogFile, without_secrets
 from pipeline.cluster.metrics import Metrics
 from pipeline.events import fields_of, note, stream
@@ -68,7 +68,7 @@ def exit_code(error: BaseException | None) -> int:
     """The exit code of a command that ends with this error, as `pipeline.cli.app` has it."""
     if error is None:
         return 0
-    if isinstance(error, InputError) or is_full(error):
+    if isinstance(error, InputError) or is_full(error) or is_out_of_reach(error):
         return 2
     if isinstance(error, KeyboardInterrupt):
         return 130

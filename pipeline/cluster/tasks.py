@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from typing import Any, Literal, Protocol
 
 from dawn.device import CPU, Placement, pick_device
-from manifests.errors import FULL, InputError, is_full
+from manifests.errors import FULL, OUT_OF_REACH, InputError, is_full, is_out_of_reach
 from pipeline.cluster.devices import check_device, on_cluster, placed, visible
 from pipeline.cluster.faults import (
     BACK_OFF_S,
@@ -45,9 +45,11 @@ class Failure:
 
 
 def raised(error: BaseException) -> Failure:
-    """Of a job that ended with an error: a full disk is its machine's."""
+    """Of a job that ended with an error: a full disk, a store that is gone are not its fault."""
     if is_full(error):
         return Failure("node", f"{FULL}; make room, then run the same command again")
+    if is_out_of_reach(error):
+        return Failure("node", f"{OUT_OF_REACH}; run the same command again once it answers")
     return Failure("error", str(error))
 
 

@@ -2,10 +2,13 @@
 
 import logging
 import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from dawn.recipe import IngestConfig, Recipe
 from manifests.catalog import rows
@@ -26,6 +29,7 @@ from tests.films import drift, hum, write_film
 from tests.hostile import Film, faces
 from tests.logs import lines_of
 from tests.pipeline.train.test_run import SHORT, lfg_task
+from tests.test_documents import commands
 
 
 @pytest.fixture
@@ -45,6 +49,17 @@ def ingested(dawn: Dawn, films: Path, root: Path | str) -> None:
     config = films.parent / "config.yaml"
     done = dawn("ingest", films, "--dataset", root, "--config", config)
     assert done.returncode == 0, done.stderr
+
+
+def answered(folder: Path) -> str:
+    """What the query of docs/cluster.md says of the logs in `data/` there."""
+    (query,) = [one for one in commands("docs/cluster.md") if "read_json" in one]
+    shell = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["/bin/bash", "-c", query], cwd=folder, env=shell, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    return done.stdout
 
 
 def test_an_ingest_s_log_tells_its_jobs_and_how_each_video_ended(
@@ -78,6 +93,7 @@ def test_an_ingest_s_log_tells_its_jobs_and_how_each_video_ended(
     ingested(dawn, films, root)
     assert lines_of(str(root))[-1]["counts"] == {"quarantined": 1, "unchanged": 2}
     assert len(list((root / "logs").iterdir())) == 2
+    assert re.search(r"finished\W+rejected\W+no_clip_passed\W+2\W", answered(root.parent))
     assert list(faults(Dataset(str(root)))) == []
 
 
@@ -121,7 +137,13 @@ def test_a_command_that_is_refused_before_it_begins_leaves_no_log(
 
 @pytest.mark.parametrize(
     "error",
-    [InputError("x: y; z"), OSError(28, "No space left"), ValueError("ours"), KeyboardInterrupt()],
+    [
+        InputError("x: y; z"),
+        OSError(28, "No space left"),
+        EndpointConnectionError(endpoint_url="http://store/a"),
+        ValueError("ours"),
+        KeyboardInterrupt(),
+    ],
 )
 def test_the_log_has_the_exit_code_of_the_command(
     error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from ray import exceptions
 
 from dawn.recipe import IngestConfig, Recipe
+from eval.results.measuring import Measured, guarded
 from eval.results.stored import INFO
 from manifests.catalog import rows
 from manifests.errors import InputError
@@ -24,11 +26,12 @@ from pipeline.cluster import shared
 from pipeline.cluster.actors import OnActors
 from pipeline.cluster.faults import Fault, answers, fault_of, living_nodes
 from pipeline.cluster.shared import NotSharedError, Sight, see, sights_of
-from pipeline.cluster.tasks import Failure, InProcess, OnRay
+from pipeline.cluster.tasks import Failure, InProcess, OnRay, raised
 from pipeline.evaluate.command import plan
 from pipeline.evaluate.run import evaluate, results_folder
 from pipeline.ingest.run import adopt, ingest
 from pipeline.ingest.sources import find_sources
+from pipeline.ingest.steps import quarantined
 from pipeline.train.run import Resources, train
 from tests.conftest import ROOT
 from tests.evaluations import options
@@ -226,6 +229,21 @@ def test_what_befell_the_machine_is_not_the_job_s(
 ) -> None:
     monkeypatch.setattr("pipeline.cluster.faults.answers", lambda node: node in {"a", "b"})
     assert fault_of(error, node) is fault
+
+
+def test_a_store_that_is_gone_is_no_fault_of_a_video_nor_of_a_clip() -> None:
+    gone = EndpointConnectionError(endpoint_url="http://store/a")
+
+    def fails() -> None:
+        raise gone
+
+    with pytest.raises(EndpointConnectionError):
+        quarantined(fails)()
+    with pytest.raises(EndpointConnectionError):
+        guarded(fails, "reading", Measured())
+    failure = raised(gone)
+    assert failure.kind == "node"
+    assert failure.detail.startswith("the object store cannot be reached; run the same")
 
 
 @pytest.mark.ray
