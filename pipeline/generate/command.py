@@ -75,10 +75,10 @@ def generate_many(options: ManyOptions, workers: Workers | None = None) -> RunSu
     plan = plan_run(options)
     console.print(f"{count(len(plan.items), 'video')} to make into {plan.task.root}", markup=False)
     started = workers or Later(lambda: start_workers(options, plan.task))
-    task, how = plan.task, {"retry": options.retry, "signer": options.signer}
+    task, retry, signer = plan.task, options.retry, options.signer
     with logged("generate", task.root, address=options.address, config=task.settings_hash):
         try:
-            summary = generate_run(plan.items, task, plan.info, started, **how)
+            summary = generate_run(plan.items, task, plan.info, started, retry=retry, signer=signer)
         finally:
             started.close()
     _report(plan, summary)

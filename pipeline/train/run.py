@@ -58,8 +58,10 @@ def train(
     page = report or Report(run, [ReportPart(task.stage, run, task.config.run.steps)])
     with run.writing(), sights_of(run) as sights:
         step = _adopt(run, task, resume)
-        at = {"stage": task.stage, "config": task.hash, "step": step}
-        note("writing", folder=run.uri, **at, steps=task.config.run.steps)
+        note(
+            "writing", folder=run.uri, stage=task.stage, config=task.hash, step=step,
+            steps=task.config.run.steps,
+        )  # fmt: skip
         if step < task.config.run.steps:
             news = TrainingNews(task, step)
 
