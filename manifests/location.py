@@ -14,6 +14,7 @@ from typing import Any
 import fsspec
 
 from manifests.errors import InputError
+from manifests.requests import count_requests
 
 _FILE = re.compile(r"^(file|local)://")
 _URI = re.compile(r"([a-z][\w+.-]*::)*[a-z][\w+.-]*://", re.IGNORECASE)
@@ -57,6 +58,7 @@ class Place:
             fs, path = fsspec.core.url_to_fs(root, **options)
         except (ImportError, ValueError) as error:  # no library for it, no such protocol
             raise InputError(f"{root}: cannot be reached: {error}") from error
+        count_requests(fs)
         return cls(fs, path.rstrip("/") or "/", "file" in protocols(fs))
 
     @property

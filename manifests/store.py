@@ -30,6 +30,7 @@ SCRATCH = ".tmp"
 FORGOTTEN = "forgotten"
 MARKS = "marks"
 SEEN = "seen"
+LOGS = "logs"
 COMPACT = "compact-"
 """Parts that hold many videos begin so; a video's own part goes before them."""
 
@@ -124,7 +125,7 @@ class Dataset:
     def _refuse_foreign_folder(path: Path) -> None:
         if not path.is_dir():
             raise InputError(f"{path}: is a file; --dataset needs a folder")
-        known = {*TABLES, "media", STAGED, SCRATCH, FORGOTTEN, MARKS, SEEN, LOCK}
+        known = {*TABLES, "media", STAGED, SCRATCH, FORGOTTEN, MARKS, SEEN, LOGS, LOCK}
         names = {entry.name for entry in path.iterdir() if entry.name.split(".")[:2] != _INFO_PARTS}
         if names - known:
             raise InputError(f"{path}: holds other files; give --dataset a new or empty folder")

@@ -47,7 +47,7 @@ VOLATILE = {
 }  # fmt: skip
 """What differs from run to run: times, memory, when a file was written."""
 IGNORED = re.compile(
-    r"/(tensorboard|\.lock|\.dawn|checkpoints|seen)(/|$)|(report|index)\.html$|training\.pt$"
+    r"/(tensorboard|\.lock|\.dawn|checkpoints|seen|logs)(/|$)|(report|index)\.html$|training\.pt$"
 )
 TIMES = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+\d\d:\d\d|Z)?")
 

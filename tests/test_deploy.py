@@ -14,8 +14,10 @@ import pytest
 import ray
 import typer
 import yaml
+from ray._private.ray_constants import PROMETHEUS_SERVICE_DISCOVERY_FILE
 
 from pipeline.cli.app import app
+from pipeline.cluster.metrics import DEFINITIONS
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -102,3 +104,31 @@ def test_the_script_for_slurm_runs_its_command_on_its_cluster(tmp_path: Path) ->
     assert any("-w node1" in line and "--head" in line for line in lines)
     assert any("--exclude=node1" in line and "10.0.0.1:20007" in line for line in lines)
     assert "dawn ingest s3://b/footage at 10.0.0.1:20007" in lines
+
+
+def test_the_dashboard_and_the_documents_show_the_metrics_that_there_are() -> None:
+    served = {f"ray_{definition.name}": definition.tags for definition in DEFINITIONS}
+    panels = json.loads((DEPLOY / "grafana.json").read_text())["panels"]
+    shown = {}
+    for panel in panels:
+        for target in panel["targets"]:
+            (name,) = re.findall(r"ray_\w+", target["expr"])
+            by = re.findall(r"by \(([^)]*)\)", target["expr"])
+            used = {*", ".join(by).split(", ")} - {""} | {
+                *re.findall(r"{{(\w+)}}", target["legendFormat"])
+            }
+            shown[name] = used
+    assert shown.keys() == served.keys()
+    for name, used in shown.items():
+        assert used <= {*served[name]}, name
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    table = re.findall(
+        r"^\| `(ray_dawn_\w+)` \| ([^|]+) \|", (ROOT / "docs/cluster.md").read_text(), re.M
+    )
+    assert {name: tuple(tags.split(", ")) for name, tags in table} == served
+
+
+def test_prometheus_finds_the_nodes_where_ray_lists_them() -> None:
+    (job,) = loaded("prometheus.yaml")["scrape_configs"]
+    (found,) = job["file_sd_configs"]
+    assert [Path(file).name for file in found["files"]] == [PROMETHEUS_SERVICE_DISCOVERY_FILE]

@@ -69,9 +69,9 @@ def measure(
         voice = _speaker_encoder(place).embed(clip.samples)
         row["voice"] = None if voice is None else voice.tolist()
     if "identity" in networks:
-        looks = _embeddings(clip, place)
-        row["embedding"] = clip_embedding(looks).tolist()
-        row["same_face"] = same_face(looks)
+        faces = _embeddings(clip, place)
+        row["embedding"] = clip_embedding(faces).tolist()
+        row["same_face"] = same_face(faces)
     if "lr_asd" in networks:
         row |= _lr_asd_agreement(clip, place)
     if "syncnet" in networks:

@@ -23,7 +23,7 @@ from eval.metrics.interface import (
 )
 from eval.protocol.clips import Clip, NoSourceError, Pair
 from eval.results.conditions import Standing
-from manifests.errors import InputError, is_full
+from manifests.errors import InputError, is_full, is_out_of_reach
 from manifests.reasons import UnreadableVideoError
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ def _measure_clip(metric: ClipMetric, pair: Pair, result: Measured) -> Value | E
 
 def guarded(compute: Callable[[], T], name: str, result: Measured) -> T | Excluded:
     """`compute()`, or why not: the one boundary at which a fault becomes an excluded clip instead
-    of an exception. InputError, a full disk and a full memory are no fault of the clip.
+    of an exception. InputError, a full disk or memory, a store out of reach are no fault of it.
     """
     try:
         return compute()
@@ -127,7 +127,8 @@ def guarded(compute: Callable[[], T], name: str, result: Measured) -> T | Exclud
         result.faults.append(str(error))
         return Excluded(Reason.NO_SOURCE)
     except Exception as error:
-        if isinstance(error, InputError | MemoryError) or is_full(error):
+        fault = isinstance(error, InputError | MemoryError) or is_full(error)
+        if fault or is_out_of_reach(error):
             raise
         last = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{name}: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.errors import FULL, InputError, is_full
+from manifests.errors import FULL, OUT_OF_REACH, InputError, is_full, is_out_of_reach
 from pipeline.cli import checkpoint, config, dataset, regress, vote, weights
 from pipeline.cli.bench_system import bench_system
 from pipeline.cli.demo import demo
@@ -79,6 +79,13 @@ def main() -> None:
         if not is_full(error):
             raise
         _fail(f"{FULL}; make room, then run the same command again", 2)
+    except Exception as error:
+        if not is_out_of_reach(error):
+            raise
+        from manifests.run_logs import without_secrets
+
+        why = without_secrets(str(error))
+        _fail(f"{OUT_OF_REACH} ({why}); run the same command again once it answers", 2)
 
 
 def _fail(message: str, code: int) -> None:

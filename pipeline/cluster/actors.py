@@ -4,6 +4,7 @@ Like `pipeline.cluster.tasks.OnRay`, but each worker is a Ray actor that is set 
 that dies is replaced and its job tried again; a job that hangs takes its worker with it.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,9 +22,12 @@ from pipeline.cluster.faults import (
     require_ray,
     told,
 )
+from pipeline.cluster.metrics import tell_requests
+from pipeline.cluster.notes import lessen, note_job, note_retry
 from pipeline.cluster.room import Room
 from pipeline.cluster.shared import NotSharedError, Sight, see
-from pipeline.cluster.tasks import Failure, OnRay, prepare_worker, raised
+from pipeline.cluster.tasks import Failure, OnRay, kind_of, prepare_worker, raised
+from pipeline.events import note
 
 
 class Worker(Protocol):
@@ -57,7 +61,10 @@ class OneHere:
     def results(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """See Workers. An exception is not caught."""
         for job in jobs:
-            yield job, self._worker.do(job)
+            begun = monotonic()
+            outcome = self._worker.do(job)
+            note_job(_name(job), kind_of(outcome), monotonic() - begun)
+            yield job, outcome
 
     def expect(self, sights: tuple[Sight, ...]) -> None:
         """See Workers."""
@@ -100,6 +107,7 @@ class _Running:
     tries: int
     began: float
     losses: int
+    node: str | None
     overdue: bool = False
 
 
@@ -145,21 +153,29 @@ class OnActors:
                 job, tries, losses = waiting.popleft()
                 actor = self._idle.pop(0)
                 reference = actor.do.remote(job, self._owner.sights)
-                self._running[reference] = _Running(job, actor, tries + 1, monotonic(), losses)
+                self._running[reference] = _Running(
+                    job, actor, tries + 1, monotonic(), losses, self._nodes.get(actor)
+                )
             self._follow(len(waiting))
+            running = len(self._running)
+            note("queue", level=logging.DEBUG, running=running, waiting=len(waiting))
             if not self._running:
                 self._wait_for_workers(for_one=True)
                 continue
             done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=1.0)
             for reference in done:
-                running = self._running.pop(reference)
-                outcome = self._outcome(reference, running)
+                ended = self._running.pop(reference)
+                outcome = self._outcome(reference, ended)
                 if outcome is None:
-                    waiting.append((running.job, running.tries, running.losses))
+                    waiting.append((ended.job, ended.tries, ended.losses))
                 else:
-                    yield running.job, outcome
+                    attempts = ended.tries + ended.losses
+                    seconds = monotonic() - ended.began
+                    note_job(_name(ended.job), kind_of(outcome), seconds, attempts, ended.node)
+                    yield ended.job, outcome
             self._stop_overdue()
             self._wait_for_workers(for_one=False)
+        note("queue", level=logging.DEBUG, running=0, waiting=0)
 
     def expect(self, sights: tuple[Sight, ...]) -> None:
         """See Workers."""
@@ -255,7 +271,7 @@ class OnActors:
         if fault is not Fault.MEMORY or not left:
             self._start()  # but where memory is short one worker fewer goes on
         else:
-            self._room.lessen(left)
+            lessen(self._room, left)
         if running.overdue:
             return Failure("timeout", f"stopped after {self._timeout_s:.0f} s")
         if fault is not None:
@@ -265,8 +281,10 @@ class OnActors:
             running.losses += 1
             if running.losses > RETRIES:
                 return Failure("node", told(fault, running.losses))
+            self._note_retry(running, fault.reason)
             return None
         if running.tries < self._attempts:
+            self._note_retry(running, "died")
             return None
         require_ray()
         return Failure("crash", f"its worker died at each of {running.tries} attempts")
@@ -278,9 +296,15 @@ class OnActors:
         self._start()
         running.tries -= 1
         running.losses += 1
-        return (
-            Failure("node", told(Fault.DISK, running.losses)) if running.losses > RETRIES else None
-        )
+        if running.losses > RETRIES:
+            return Failure("node", told(Fault.DISK, running.losses))
+        self._note_retry(running, Fault.DISK.reason)
+        return None
+
+    @staticmethod
+    def _note_retry(running: _Running, reason: str) -> None:
+        attempts = running.tries + running.losses
+        note_retry(_name(running.job), reason, running.node, attempts)
 
     def _stop_overdue(self) -> None:
         now = monotonic()
@@ -309,4 +333,11 @@ class _Actor:
     def do(self, job: Any, sights: tuple[Sight, ...]) -> Any:  # noqa: ANN401 - any job, any result
         """See Worker."""
         see(sights)
-        return self._worker.do(job)
+        result = self._worker.do(job)
+        tell_requests()
+        return result
+
+
+def _name(job: object) -> object:
+    """By which logs know it."""
+    return getattr(job, "name", job)

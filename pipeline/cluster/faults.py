@@ -20,6 +20,11 @@ class Fault(Enum):
     DISK = "its node had no room on the disk"
     NODE = "its node was lost"
 
+    @property
+    def reason(self) -> str:
+        """The same as logs and metrics have it."""
+        return self.name.lower()
+
 
 def fault_of(error: Exception, node: str | None) -> Fault | None:
     """What befell the machine when Ray reports `error` of a process on `node` (None: of one that

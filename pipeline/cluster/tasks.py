@@ -6,6 +6,7 @@ never stops the others.
 """
 
 import functools
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
@@ -14,7 +15,7 @@ from time import monotonic, sleep
 from typing import Any, Literal, Protocol
 
 from dawn.device import CPU, Placement, pick_device
-from manifests.errors import FULL, InputError, is_full
+from manifests.errors import FULL, OUT_OF_REACH, InputError, is_full, is_out_of_reach
 from pipeline.cluster.devices import check_device, on_cluster, placed, visible
 from pipeline.cluster.faults import (
     BACK_OFF_S,
@@ -28,10 +29,13 @@ from pipeline.cluster.faults import (
     require_ray,
     told,
 )
+from pipeline.cluster.metrics import tell_requests
+from pipeline.cluster.notes import lessen, note_job, note_nodes, note_retry
 from pipeline.cluster.room import Room
 from pipeline.cluster.shared import NotSharedError, Sight, check_nodes, see
 from pipeline.cluster.start import join_or_start
 from pipeline.cluster.terminal import leave_terminal
+from pipeline.events import note
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,17 @@ class Failure:
 
 
 def raised(error: BaseException) -> Failure:
-    """Of a job that ended with an error: a full disk is its machine's."""
+    """Of a job that ended with an error: a full disk, a store that is gone are not its fault."""
     if is_full(error):
         return Failure("node", f"{FULL}; make room, then run the same command again")
+    if is_out_of_reach(error):
+        return Failure("node", f"{OUT_OF_REACH}; run the same command again once it answers")
     return Failure("error", str(error))
+
+
+def kind_of(outcome: object) -> str:
+    """How a job ended, in a word: `done`, or the kind of its failure."""
+    return outcome.kind if isinstance(outcome, Failure) else "done"
 
 
 class Executor(Protocol):
@@ -112,7 +123,10 @@ class InProcess:
         """See Executor. An exception is not caught: jobs return their own failures."""
         while self._jobs:
             key, job, arguments = self._jobs.popleft()
-            yield key, job(*arguments)
+            begun = monotonic()
+            outcome = job(*arguments)
+            note_job(key, kind_of(outcome), monotonic() - begun)
+            yield key, outcome
 
     def close(self) -> None:
         """See Executor."""
@@ -214,6 +228,7 @@ class OnRay:
         self._running: dict[Any, _Job] = {}
         self._room = Room(workers, elastic=self.elastic)
         self._nodes = {*living_nodes()}
+        note_nodes("node_joined", self._nodes)
         self.sights: tuple[Sight, ...] = ()
 
     def expect(self, sights: tuple[Sight, ...]) -> None:
@@ -227,8 +242,12 @@ class OnRay:
         """Have the nodes that joined since the last look say what all nodes said. Raises
         InputError as `expect` does.
         """
-        if self.elastic and (joined := {*living_nodes()} - self._nodes):
-            self._nodes |= joined
+        if not self.elastic:
+            return
+        before, self._nodes = self._nodes, {*living_nodes()}
+        note_nodes("node_left", before - self._nodes)
+        if joined := self._nodes - before:
+            note_nodes("node_joined", joined)
             check_nodes(self.sights, joined)
 
     def submit(
@@ -247,6 +266,8 @@ class OnRay:
         """See Executor."""
         while self._waiting or self._again or self._running:
             self._start_jobs()
+            waiting = len(self._waiting) + len(self._again)
+            note("queue", level=logging.DEBUG, running=len(self._running), waiting=waiting)
             if not self._running:
                 sleep(0.2)  # all wait to be tried again
                 continue
@@ -261,8 +282,15 @@ class OnRay:
                 if outcome is _RETRY:
                     self._again.append(job)
                 else:
+                    self._note(job, outcome)
                     yield job.key, outcome
             self._stop_overdue()
+        note("queue", level=logging.DEBUG, running=0, waiting=0)
+
+    def _note(self, job: "_Job", outcome: object) -> None:
+        """Tell how a job ended. Its seconds are of the last attempt, from when it began."""
+        seconds = 0.0 if job.begun is None else monotonic() - job.begun
+        note_job(job.key, kind_of(outcome), seconds, job.tries + job.losses, job.node)
 
     def close(self) -> None:
         """Stop what runs; stop Ray if it was started here."""
@@ -272,6 +300,7 @@ class OnRay:
         self._shut_down()
 
     def _shut_down(self) -> None:
+        note("closing", level=logging.DEBUG)
         if self._started:
             self._ray.shutdown()
 
@@ -322,6 +351,7 @@ class OnRay:
             if job.tries < self._attempts:
                 # Only what dies alone is to blame: others may have taken the memory.
                 job.alone = job.tries == self._attempts - 1
+                note_retry(job.key, "died", job.node, job.tries + job.losses)
                 return _RETRY
             require_ray()  # else Ray itself is dying, which is no fault of the job
             return Failure("crash", f"{type(error).__name__} at each of {job.tries} attempts")
@@ -336,9 +366,11 @@ class OnRay:
             return Failure("node", told(fault, job.losses))
         job.failed_by |= {job.node} if job.node else set()
         if fault is Fault.MEMORY:
-            self._room.lessen(min(self._room.now(), self._room.slots()) - 1)
+            lessen(self._room, min(self._room.now(), self._room.slots()) - 1)
             job.alone = job.losses == RETRIES
-        job.due = monotonic() + BACK_OFF_S * 2 ** (job.losses - 1)
+        wait = BACK_OFF_S * 2 ** (job.losses - 1)
+        job.due = monotonic() + wait
+        note_retry(job.key, fault.reason, job.node, job.tries + job.losses, wait)
         return _RETRY
 
     def _stop_overdue(self) -> None:
@@ -406,7 +438,9 @@ def _call(
     prepare_worker()
     see(sights)
     yield _Begun(ray.get_runtime_context().get_node_id())
-    yield function(*arguments)
+    result = function(*arguments)
+    tell_requests()
+    yield result
 
 
 def prepare_worker() -> None:

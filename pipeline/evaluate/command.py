@@ -28,6 +28,7 @@ from pipeline.evaluate.inputs import read_references, read_run, read_videos, ref
 from pipeline.evaluate.run import Evaluation, Summary, evaluate, prepare, results_folder
 from pipeline.evaluate.sensitivity import Sensitivity, measure_changes, report_changes
 from pipeline.progress import console
+from pipeline.run_log import logged
 
 ARROWS = {"higher": "↑", "lower": "↓", "closer": "→ real"}
 
@@ -73,12 +74,14 @@ def run_evaluate(options: EvaluateOptions, executor: Executor | None = None) -> 
     announce(job)
     prepare(job, folder)  # refuse before Ray starts, which takes seconds
     executor = executor or OnDemand(lambda: _on_ray(options))
-    try:
-        summary = evaluate(job, folder, executor)
-        if options.sensitivity is not None:
-            measure_changes(job, folder, options.sensitivity, executor)
-    finally:
-        executor.close()
+    card = job.conditions.card.hash
+    with logged("evaluate", folder.uri, address=options.address, config=card):
+        try:
+            summary = evaluate(job, folder, executor)
+            if options.sensitivity is not None:
+                measure_changes(job, folder, options.sensitivity, executor)
+        finally:
+            executor.close()
     report(folder, summary, job)
     if options.sensitivity is not None:
         report_changes(folder)

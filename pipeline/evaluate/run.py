@@ -5,6 +5,7 @@ under the same conditions and of the same files is not measured again: that is d
 metric. The set's numbers come last, from stored rows.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -30,6 +31,7 @@ from manifests.runs import RunFolder, item_name
 from pipeline.cluster.shared import sights_of
 from pipeline.cluster.tasks import Executor, Failure
 from pipeline.evaluate.worker import ClipTask, evaluate_clip, give_up, spec_inputs
+from pipeline.events import note
 from pipeline.progress import Progress
 
 FIXED = ("system", "reference", "checkpoint", "same_take")
@@ -77,6 +79,7 @@ def evaluate(job: Evaluation, folder: RunFolder, executor: Executor) -> Summary:
     prepare(job, folder)
     summary = Summary()
     with folder.writing(), sights_of(folder) as sights:
+        note("writing", folder=folder.uri)
         executor.expect(sights)
         told = info(job, folder.info())
         folder.write_info(told)
@@ -150,6 +153,7 @@ def _measure(
         missing, keep = _missing(spec, committed.get(spec.clip_id), can)
         if missing is None:
             summary.outcomes["unchanged"] += 1
+            note("finished", level=logging.DEBUG, outcome="unchanged")
             continue
         networks = any(networks_in(record["metrics"][name]) for name in missing)
         place = executor.place if networks else CPU
@@ -177,6 +181,7 @@ def _measure(
                 give_up(works[name], Reason.WORKER)
                 summary.outcomes["failed"] += 1
                 summary.details.append(f"{name}: {outcome.kind}: {outcome.detail}")
+                _note_end(name, "failed", outcome.detail, reason=outcome.kind)
                 progress.count("failed", 1)
                 continue
             if outcome.fatal is not None:
@@ -188,9 +193,18 @@ def _measure(
             summary.outcomes[outcome.status] += 1
             if outcome.detail:
                 summary.details.append(f"{name}: {outcome.detail}")
+            _note_end(name, outcome.status, outcome.detail)
             progress.count(outcome.status, 1)
     _require_there(folder, said)
     return told
+
+
+def _note_end(clip: str, status: str, detail: str | None, *, reason: str | None = None) -> None:
+    """Tell how a clip ended."""
+    note(
+        "finished", level=logging.WARNING if status == "failed" else logging.INFO, outcome=status,
+        item=clip, reason=reason, detail=detail, clips=int(status == "ok"),
+    )  # fmt: skip
 
 
 def _require_there(folder: RunFolder, said: list[str]) -> None:

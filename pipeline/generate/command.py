@@ -28,6 +28,7 @@ from pipeline.generate.run import RunSummary, generate_run, run_info
 from pipeline.generate.worker import Maker, RunTask
 from pipeline.info_names import GENERATIONS as RUN_INFO
 from pipeline.progress import console
+from pipeline.run_log import logged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +75,12 @@ def generate_many(options: ManyOptions, workers: Workers | None = None) -> RunSu
     plan = plan_run(options)
     console.print(f"{count(len(plan.items), 'video')} to make into {plan.task.root}", markup=False)
     started = workers or Later(lambda: start_workers(options, plan.task))
-    try:
-        summary = generate_run(
-            plan.items, plan.task, plan.info, started, retry=options.retry, signer=options.signer
-        )
-    finally:
-        started.close()
+    task, retry, signer = plan.task, options.retry, options.signer
+    with logged("generate", task.root, address=options.address, config=task.settings_hash):
+        try:
+            summary = generate_run(plan.items, task, plan.info, started, retry=retry, signer=signer)
+        finally:
+            started.close()
     _report(plan, summary)
     return summary
 

@@ -1,5 +1,6 @@
 """A run of many videos on workers, resumable: what has a row is not made again."""
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from manifests.runs import RunFolder, item_name
 from pipeline.cluster.actors import Workers
 from pipeline.cluster.shared import sights_of, sights_of_dataset
 from pipeline.cluster.tasks import Failure
+from pipeline.events import note
 from pipeline.generate.items import Item
 from pipeline.generate.remaining import remaining
 from pipeline.generate.signing import Signing
@@ -49,11 +51,13 @@ def generate_run(
     folder = RunFolder(task.root, RUN_INFO)
     with folder.writing(), sights_of(folder) as sights:
         folder.ensure(info, FIXED)
+        note("writing", folder=folder.uri)
         workers.expect((*sights, *sights_of_dataset(task.dataset)))
         todo = remaining(items, folder, retry=retry)
         weights = {item.name: max(1, item.frames) for item in todo}
         progress = Progress("generate", sum(weights.values()), items=len(items))
-        progress.counts["already done"] = len(items) - len(todo)
+        done = progress.counts["already done"] = len(items) - len(todo)
+        note("finished", level=logging.DEBUG, outcome="already done", items=done)
         made: list[Item] = []
         signing = Signing(folder, task, signer) if signer else None
         with progress:
@@ -64,6 +68,7 @@ def generate_run(
                 made += [item] if status == "ok" else []
                 if signing and status == "ok":
                     signing.sign(item.name)
+                _note_end(folder, item, status)
                 progress.count(status, weights[item.name])
         _require_there(folder, made)
     return RunSummary(progress.counts)
@@ -79,6 +84,16 @@ def _ended(folder: RunFolder, task: RunTask, item: Item, outcome: Any) -> str:  
     row = first_row(task, item) | failure(reason[outcome.kind], outcome.detail)
     folder.write("generations", item.name, [row])
     return "failed"
+
+
+def _note_end(folder: RunFolder, item: Item, status: str) -> None:
+    """Tell how an item ended, and of one that failed why."""
+    if status == "ok":
+        note("finished", outcome=status, item=item.name, clips=1)
+        return
+    (row,) = folder.read_item("generations", item.name).to_pylist()
+    said = {"reason": row["reason"], "detail": row["detail"]}
+    note("finished", level=logging.WARNING, outcome=status, item=item.name, **said)
 
 
 def _require_there(folder: RunFolder, made: list[Item]) -> None:

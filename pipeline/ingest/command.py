@@ -24,6 +24,7 @@ from pipeline.ingest.run import Summary, adopt, ingest
 from pipeline.ingest.sources import Source, find_sources
 from pipeline.ingest.steps import networks_of
 from pipeline.progress import console
+from pipeline.run_log import logged
 
 # Of one core and one minute of footage, where a dataset has no timings of its own yet; from
 # docs/performance.md.
@@ -91,11 +92,13 @@ def run_ingest(options: IngestOptions) -> None:
         return ray
 
     executor = OnDemand(start)
-    try:
-        how = {"retry": options.retry, "verify": options.verify}
-        summary = ingest(sources, dataset, recipe, executor, **how)
-    finally:
-        executor.close()
+    how = {"retry": options.retry, "verify": options.verify}
+    config_hash = str(dataset.info()["recipe_hash"])
+    with logged("ingest", dataset.uri, address=options.address, config=config_hash):
+        try:
+            summary = ingest(sources, dataset, recipe, executor, **how)
+        finally:
+            executor.close()
     report(dataset, summary)
 
 

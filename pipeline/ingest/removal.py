@@ -17,7 +17,9 @@ from manifests.commit import DATA_TABLES, NewParts, commit, finish, forget
 from manifests.compact import scrub
 from manifests.config import load
 from manifests.forgotten import Region, read_forgotten
+from manifests.location import name_of
 from manifests.marks import remove_marks
+from manifests.run_logs import forget_logged
 from manifests.seen import forget_seen
 from manifests.store import FORGOTTEN, STAGED, Dataset, Session
 from pipeline.ingest.stored import Judged, file_of, kept_footage, listed, status_of
@@ -81,6 +83,7 @@ def remove_forgotten(session: Session) -> Gone:
     gone = left_to_remove(dataset)
     if gone:
         forget_seen(session, gone.videos)
+        forget_logged(session, _names_of(dataset, gone))
         _judge_orphans(session, gone)
         holders = {clip.rsplit("-", 2)[0] for clip in gone.clips}
         for row in _videos(dataset, gone.videos | gone.labels | holders):
@@ -97,6 +100,14 @@ def remove_forgotten(session: Session) -> Gone:
         finish(session)
         scrub(session)
     return gone
+
+
+def _names_of(dataset: Dataset, gone: Gone) -> set[str]:
+    """By which logs may know it: ids, and of whole videos the files with and without folders."""
+    among = f"video_id IN ({listed(gone.videos)})"
+    whole = rows(dataset, f"SELECT sources FROM videos WHERE {among}")  # noqa: S608
+    sources = {source for row in whole for source in row["sources"]}
+    return {*gone.videos, *gone.clips, *sources, *(name_of(source) for source in sources)}
 
 
 def orphans_of(dataset: Dataset, gone: frozenset[str]) -> list[Row]:

@@ -5,6 +5,7 @@ order; the judge (duplicates, identities, splits) then sees the whole group at o
 that the result does not depend on who finished first.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from manifests.reasons import Quarantine
 from manifests.store import Dataset, Session
 from pipeline.cluster.shared import sights_of
 from pipeline.cluster.tasks import Executor, Failure
+from pipeline.events import note
 from pipeline.ingest import steps as steps
 from pipeline.ingest.asked_splits import asks_of
 from pipeline.ingest.judging import Judge
@@ -90,6 +92,7 @@ def ingest(
     summary = Summary()
     dataset.ensure(recipe.as_dict())
     with dataset.writing() as session, sights_of(session) as sights:
+        note("writing", folder=dataset.uri)
         executor.expect(sights)
         remove_forgotten(session)
         judge = Judge(dataset, recipe, asks_of(sources, dataset, recipe))
@@ -188,7 +191,7 @@ class _Run:
             self._commit(video, row, new)
             if video.facts is not None:
                 self.progress.counts[_READ] -= 1
-            self._count(row, video)
+            self._count(row, video, sum(clip["frames"] for clip in new.clips or ()))
         self._seen.keep()
 
     def unite(self) -> None:
@@ -373,9 +376,9 @@ class _Run:
         self._committed[row["video_id"]] = commit(self._session, keep | row, new, video.old)
         self._session.dataset.delete_folder(video.work.stage)
 
-    def _count(self, row: dict[str, Any], video: _Video) -> None:
+    def _count(self, row: dict[str, Any], video: _Video, frames: int = 0) -> None:
         self._summary.clips += row["clips_accepted"]
-        self._end(row["status"], video)
+        self._end(row["status"], video, row, frames)
 
     def _quarantine(self, video: _Video, why: Quarantined) -> None:
         row = {
@@ -414,7 +417,7 @@ class _Run:
         }
         old = self._committed.get(row["video_id"])
         self._committed[absent_id(name)] = commit(self._session, row, NewParts(), old)
-        self._end("quarantined")
+        self._end("quarantined", None, row)
 
     def _drop_absent(self, path: Where) -> None:
         """The file is there now: what was said of its absence no longer holds."""
@@ -422,8 +425,15 @@ class _Run:
         if old is not None:
             forget(self._session, old)
 
-    def _end(self, outcome: str, video: _Video | None = None) -> None:
+    def _end(
+        self,
+        outcome: str,
+        video: _Video | None = None,
+        row: dict[str, Any] | None = None,
+        frames: int = 0,
+    ) -> None:
         self._summary.outcomes[outcome] = self._summary.outcomes.get(outcome, 0) + 1
+        _note_end(outcome, row, frames)
         self.progress.count(outcome)
         if video is not None:
             self._advance_bar(video, video.bytes_left)
@@ -445,6 +455,19 @@ def _failed(outcome: Any, step: str, path: Where) -> Any:  # noqa: ANN401 - any 
         raise InputError(f"{step} failed: {outcome.detail}; free or mend it, then run again")
     reason = Quarantine.TIMEOUT if outcome.kind == "timeout" else Quarantine.WORKER_CRASHED
     return Quarantined(reason, f"{step}: {outcome.detail}")
+
+
+def _note_end(outcome: str, row: dict[str, Any] | None, frames: int) -> None:
+    """Tell how a video ended; of what was unchanged, or is left out, no more than that."""
+    if row is None:
+        note("finished", level=logging.DEBUG, outcome=outcome)
+        return
+    note(
+        "finished", level=logging.WARNING if outcome == "quarantined" else logging.INFO,
+        outcome=outcome, item=row["video_id"], source=row["sources"][0],
+        reason=row.get("reason"), detail=row.get("detail"), clips=row["clips_total"],
+        accepted=row["clips_accepted"], frames=frames,
+    )  # fmt: skip
 
 
 def _labels(row: dict[str, Any] | None) -> tuple[Label, ...]:

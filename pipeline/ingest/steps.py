@@ -26,7 +26,7 @@ from dawn.features.video.encode import read_flac
 from dawn.features.video.probe import VideoInfo, probe
 from dawn.recipe import Recipe
 from manifests.content_ids import clip_id, video_id
-from manifests.errors import is_full
+from manifests.errors import is_full, is_out_of_reach
 from manifests.forgotten import Region
 from manifests.location import Place, Where, stamp_at
 from manifests.location import stamp as stamp_of
@@ -113,8 +113,8 @@ def quarantined(step: Callable[P, T]) -> Callable[P, T | Quarantined]:
         except UnreadableVideoError as error:
             return Quarantined(error.reason, error.detail)
         except Exception as error:
-            if is_full(error) or is_device_fault(error):
-                raise  # a full disk, or a GPU that cannot be used, is no fault of the video
+            if is_full(error) or is_device_fault(error) or is_out_of_reach(error):
+                raise  # a full disk, a GPU or store that is gone: no fault of the video
             last = traceback.extract_tb(error.__traceback__)[-1]
             detail = f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
             return Quarantined(Quarantine.INTERNAL, detail.replace("\n", " ")[:500])

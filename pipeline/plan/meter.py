@@ -1,13 +1,12 @@
 """What a piece of work takes of this process: processors, time, bytes, requests."""
 
 import contextlib
-import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from manifests.requests import asked
 from pipeline.plan.costs import Took
 
 
@@ -38,7 +37,7 @@ def metered() -> Iterator[Usage]:
 def _now() -> tuple[float, float, int, int, int]:
     read, written = _bytes()
     clock = time.perf_counter() - _waited_for_a_processor()
-    return time.process_time(), clock, read, written, _requests[0]
+    return time.process_time(), clock, read, written, asked.total()
 
 
 def _waited_for_a_processor() -> float:
@@ -56,22 +55,6 @@ def _bytes() -> tuple[int, int]:
     except OSError:
         return 0, 0
     return int(lines["rchar"]), int(lines["wchar"])
-
-
-_requests = [0]
-
-
-@functools.cache
-def count_requests(fs: Any) -> None:  # noqa: ANN401 - fsspec's are untyped
-    """Count what a file system of S3 asks from now on; other stores' requests are not counted."""
-    if not hasattr(fs, "connect") or not hasattr(fs, "s3"):
-        return
-    fs.connect()
-    fs.s3.meta.events.register("before-send.s3", _count)
-
-
-def _count(**_: object) -> None:
-    _requests[0] += 1
 
 
 def peak() -> int:

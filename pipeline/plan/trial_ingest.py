@@ -15,7 +15,7 @@ from pipeline.cluster.tasks import InProcess
 from pipeline.ingest.run import adopt, ingest
 from pipeline.ingest.sources import Source
 from pipeline.plan.costs import Item, Job, Stage, Took
-from pipeline.plan.meter import Usage, count_requests, metered, peak
+from pipeline.plan.meter import Usage, metered, peak
 from pipeline.plan.trial import Trial, less, so_far, total
 
 
@@ -91,8 +91,6 @@ FROM videos LEFT JOIN clips USING (video_id) GROUP BY video_id
 def ingested(trial: Trial, clips: Iterable[Path], root: str) -> tuple[_Metered, Took]:
     """A dataset of the clips, and what each job and the whole took."""
     dataset, recipe, executor = Dataset(root), Recipe.resolve(trial.config), _Metered(trial.place)
-    if not dataset.local:
-        count_requests(dataset.fs)
     adopt(dataset, recipe, update=False)
     with metered() as usage:
         ingest([Source(clip) for clip in sorted(clips)], dataset, recipe, executor)

@@ -13,11 +13,12 @@ from dawn.training.stage import DURATIONS, TIMED
 from dawn.training.stages import stage_named, stages
 from dawn.training.state import Checkpoints
 from dawn.training.task import plan
-from manifests.config import as_dict, load, merged, read_mapping
+from manifests.config import as_dict, load, merged, read_mapping, stable_hash
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from pipeline.info_names import TRAINING as INFO
 from pipeline.progress import console
+from pipeline.run_log import logged
 from pipeline.train.report import REPORT, Report, ReportPart
 from pipeline.train.run import Resources, hand_over, train
 
@@ -57,6 +58,19 @@ def run_train(options: TrainOptions) -> None:
         options = replace(options, pace=pace_of(options, options.minutes))
     if said := how_long(options):
         console.print(said, markup=False)
+    parts = [as_dict(part.config) for part in _parts_of(options)]
+    with logged("train", options.out, address=options.resources.address, config=stable_hash(parts)):
+        _run_train(options)
+
+
+def _parts_of(options: TrainOptions) -> list["Part"]:
+    """All that a command trains, in turn."""
+    if options.stage != "all":
+        return runs_of(options.stage, options)
+    return [part for name in stages() for part in runs_of(name, _of_all(options, name))]
+
+
+def _run_train(options: TrainOptions) -> None:
     if options.stage == "all":
         train_all(options)
         return
@@ -150,11 +164,7 @@ def pace_of(options: TrainOptions, minutes: float) -> float:
 
     Raises InputError where a part has no plan.
     """
-    if options.stage == "all":
-        parts = [part for name in stages() for part in runs_of(name, _of_all(options, name))]
-    else:
-        parts = runs_of(options.stage, options)
-    planned = [part.config.run.planned_s for part in parts]
+    planned = [part.config.run.planned_s for part in _parts_of(options)]
     if not all(planned):
         raise InputError(
             f"--minutes {minutes:g}: the preset {options.preset} has no plan of time; "

@@ -19,9 +19,12 @@ from manifests.errors import FULL, InputError, is_full
 from manifests.parquet import write_parquet
 from manifests.runs import RunFolder
 from manifests.store import Dataset
+from pipeline.cluster.faults import living_nodes
+from pipeline.cluster.notes import note_nodes
 from pipeline.cluster.shared import Sight, check_nodes, see, sights_of, sights_of_dataset
 from pipeline.cluster.start import join_or_start
 from pipeline.cluster.tasks import prepare_worker
+from pipeline.events import note
 from pipeline.info_names import CLIPS
 from pipeline.info_names import TRAINING as INFO
 from pipeline.train.board import NewsBoard
@@ -55,11 +58,16 @@ def train(
     page = report or Report(run, [ReportPart(task.stage, run, task.config.run.steps)])
     with run.writing(), sights_of(run) as sights:
         step = _adopt(run, task, resume)
+        note(
+            "writing", folder=run.uri, stage=task.stage, config=task.hash, step=step,
+            steps=task.config.run.steps,
+        )  # fmt: skip
         if step < task.config.run.steps:
             news = TrainingNews(task, step)
 
             def show(one: dict[str, Any]) -> None:
                 news.show(one)
+                _note(task.stage, one)
                 if "val" in one:
                     page.write()
 
@@ -71,6 +79,14 @@ def train(
         Checkpoints(run).finish(task.stage)
         page.write()
     return run
+
+
+def _note(stage: str, news: dict[str, Any]) -> None:
+    """Tell of warnings, and of what validation found."""
+    if "warning" in news:
+        note("warning", level=logging.WARNING, stage=stage, detail=news["warning"])
+    elif "val" in news:
+        note("validated", stage=stage, step=news["step"], values=news["val"])
 
 
 def _here(task: TrainingTask, show: Callable[[dict[str, Any]], None]) -> None:
@@ -133,6 +149,7 @@ def _on_ray(
     counts = _counts(resources, task.config.run.batch, task.config.run.accumulate)
     started = join_or_start(resources.address, None)
     try:
+        note_nodes("node_joined", living_nodes())
         _check_cluster(workers, gpus)
         if not started:
             check_nodes(sights)

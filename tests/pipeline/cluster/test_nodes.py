@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from ray import exceptions
 
 from dawn.recipe import IngestConfig, Recipe
+from eval.results.measuring import Measured, guarded
 from eval.results.stored import INFO
 from manifests.catalog import rows
 from manifests.errors import InputError
@@ -32,11 +34,12 @@ from pipeline.cluster.faults import (
     node_short_of_memory,
 )
 from pipeline.cluster.shared import NotSharedError, Sight, see, sights_of
-from pipeline.cluster.tasks import Failure, InProcess, OnRay
+from pipeline.cluster.tasks import Failure, InProcess, OnRay, raised
 from pipeline.evaluate.command import plan
 from pipeline.evaluate.run import evaluate, results_folder
 from pipeline.ingest.run import adopt, ingest
 from pipeline.ingest.sources import find_sources
+from pipeline.ingest.steps import quarantined
 from pipeline.train.run import Resources, train
 from tests.conftest import ROOT
 from tests.evaluations import options
@@ -241,6 +244,21 @@ def test_the_node_whose_memory_ran_out_is_known_before_its_process_says_where_it
     notice = f"Task was killed. Memory on the node (IP: 127.0.0.4, ID: {node}) was 0.2GB used / 1GB"
     assert node_short_of_memory(exceptions.OutOfMemoryError(notice)) == node
     assert node_short_of_memory(exceptions.WorkerCrashedError()) is None
+
+
+def test_a_store_that_is_gone_is_no_fault_of_a_video_nor_of_a_clip() -> None:
+    gone = EndpointConnectionError(endpoint_url="http://store/a")
+
+    def fails() -> None:
+        raise gone
+
+    with pytest.raises(EndpointConnectionError):
+        quarantined(fails)()
+    with pytest.raises(EndpointConnectionError):
+        guarded(fails, "reading", Measured())
+    failure = raised(gone)
+    assert failure.kind == "node"
+    assert failure.detail.startswith("the object store cannot be reached; run the same")
 
 
 @pytest.mark.ray

@@ -75,6 +75,7 @@ def whole_text(root: Path) -> str:
         str(path.relative_to(root)) for path in root.rglob("*") if "forgotten" not in path.parts
     ]
     said += [str(pq.read_table(path).to_pylist()) for path in root.rglob("*.parquet")]
+    said += [path.read_text() for path in root.rglob("*.jsonl")]
     return "\n".join(said)
 
 
@@ -359,6 +360,10 @@ def test_a_kill_at_any_change_leaves_nothing_half_and_the_same_command_ends_it(
     if merged:
         compact(Dataset(str(base)), 10)
     targets = Targets(videos=["d"], clips=["a-0000000-0"])
+    log = "logs/20260101T000000Z-ingest-0123abcd.jsonl"
+    (base / "logs").mkdir()
+    kept = '{"item": "b-0000060-0"}\n'
+    (base / log).write_text(f'{{"item": "a-0000000-0"}}\n{kept}')
     shutil.copytree(base, expected)
     with killed_before(None) as made:
         run_forget(str(expected), targets, [], dry_run=False)
@@ -382,4 +387,5 @@ def test_a_kill_at_any_change_leaves_nothing_half_and_the_same_command_ends_it(
         assert visible(root) == wanted, at
         assert list(faults(Dataset(str(root)))) == [], at
         assert "a-0000000-0" not in whole_text(root)
+        assert (root / log).read_text() == kept
         shutil.rmtree(root)

@@ -8,15 +8,13 @@ import pytest
 
 from manifests.location import Place
 from pipeline.plan.costs import read_costs
-from pipeline.plan.meter import count_requests, metered
+from pipeline.plan.meter import metered
 from tests.conftest import Dawn
 from tests.hostile import Film, faces
 
 
 def test_a_meter_tells_work_from_bytes_and_requests(tmp_path: Path, bucket: str) -> None:
     place = Place.of(f"{bucket}/a")
-    count_requests(place.fs)
-    count_requests(place.fs)
     (tmp_path / "in").write_bytes(os.urandom(300_000))
     with metered() as usage:
         (tmp_path / "out").write_bytes((tmp_path / "in").read_bytes())
