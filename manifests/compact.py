@@ -9,9 +9,8 @@ any point, every row stays visible exactly once.
 import contextlib
 import itertools
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,9 +19,12 @@ import pyarrow.parquet as pq
 from manifests.catalog import rows, strays
 from manifests.commit import DATA_TABLES, merged, sweep
 from manifests.errors import InputError
-from manifests.parquet import part_writer, read_batches, video_bounds
+from manifests.parquet import part_writer, read_batches
+from manifests.parts import MergedParts, Part
 from manifests.schema import TABLES, VIDEOS, schema
 from manifests.store import COMPACT, STAGED, Dataset, Session
+
+_GROUP_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,50 +140,50 @@ def _concatenate(session: Session, table: str, holders: list[dict[str, Any]], na
     """
     dataset, column = session.dataset, f"{table}_part"
     temporary = session.scratch / f"{table}-{name}"
-    with contextlib.ExitStack() as opened:
-        merged_parts: dict[str, _Part] = {}
-        writer: pq.ParquetWriter | None = None
+    with MergedParts(dataset, table) as parts, contextlib.ExitStack() as opened:
+        writer: _Groups | None = None
         first: pa.Schema | None = None
         for part, run in itertools.groupby(holders, key=lambda video: video[column]):
             with contextlib.ExitStack() as here:
-                if part not in merged_parts:
-                    keeps = opened if part.startswith(COMPACT) else here
-                    found = _Part(keeps.enter_context(dataset.open_part(f"{table}/{part}")))
-                    if part.startswith(COMPACT):
-                        merged_parts[part] = found
+                if part.startswith(COMPACT):
+                    found = parts.part(part)
                 else:
-                    found = merged_parts[part]
+                    found = Part(here.enter_context(dataset.open_part(f"{table}/{part}")))
                 if writer is None:
                     first = found.schema
-                    writer = opened.enter_context(part_writer(temporary, first))
+                    writer = _Groups(opened.enter_context(part_writer(temporary, first)))
                 if found.schema != first:
                     raise InputError(
                         f"{dataset.uri}: not every video was redone since its recipe was changed; "
                         "run `dawn ingest` again, then compact"
                     )
                 for batch in found.rows_of([video["video_id"] for video in run]):
-                    writer.write_batch(batch)
+                    writer.add(batch)
+        if writer is not None:
+            writer.flush()
     dataset.publish(temporary, f"{table}/{name}")
 
 
-class _Part:
-    """An open part, and which videos each of its row groups may hold."""
+class _Groups:
+    """Writes rows in groups of about a megabyte: readers of one video read little else, and a part
+    of many short ones has few groups.
+    """
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._parquet = pq.ParquetFile(file)
-        self.schema = self._parquet.schema_arrow
-        self._bounds = video_bounds(self._parquet)
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._waiting: list[pa.RecordBatch] = []
+        self._bytes = 0
 
-    def rows_of(self, videos: list[str]) -> Iterator[pa.RecordBatch]:
-        """The rows of neighbouring videos, as they lie."""
-        wanted, least, most = pa.array(videos), min(videos), max(videos)
-        for group, (low, high) in enumerate(self._bounds):
-            if high < least or low > most:
-                continue
-            for batch in self._parquet.iter_batches(row_groups=[group], use_threads=False):
-                mine = batch.filter(pc.is_in(batch.column("video_id"), wanted))
-                if mine.num_rows:
-                    yield mine
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch)
+        self._bytes += batch.nbytes
+        if self._bytes >= _GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting).combine_chunks())
+        self._waiting, self._bytes = [], 0
 
 
 def _replace_rows(session: Session, videos: list[dict[str, Any]], name: str) -> None:

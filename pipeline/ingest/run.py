@@ -26,7 +26,7 @@ from pipeline.cluster.shared import sights_of
 from pipeline.cluster.tasks import Executor, Failure
 from pipeline.ingest import steps as steps
 from pipeline.ingest.asked_splits import asks_of
-from pipeline.ingest.judging import Judge
+from pipeline.ingest.judging import Judge, ToJudge
 from pipeline.ingest.removal import blanked, remove_forgotten
 from pipeline.ingest.sources import Source
 from pipeline.ingest.steps import Identified, Quarantined, VideoTask
@@ -35,6 +35,8 @@ from pipeline.progress import Progress, tally
 
 GROUP = 512
 """Videos that are judged and committed together."""
+BEHIND = 8 * GROUP
+"""Videos, of which only rows are needed, that are judged again together."""
 
 _READ = "read"
 """Of a video that waits to be judged with its group."""
@@ -102,7 +104,10 @@ def ingest(
         with run.progress:
             for begin in range(0, max(1, len(sources)), GROUP):
                 last = begin + GROUP >= len(sources)
-                run.ingest_group(sources[begin : begin + GROUP], run.behind if last else [])
+                behind = run.behind[:BEHIND] if last else []
+                run.ingest_group(sources[begin : begin + GROUP], behind)
+            for begin in range(BEHIND, len(run.behind), BEHIND):
+                run.ingest_group([], run.behind[begin : begin + BEHIND])
             run.unite()
         seen.finish()
         finish(session)
@@ -263,7 +268,7 @@ class _Run:
             self._submit(("prepare",), video, steps.prepare)
             return False
         if old["audio_part"] and old["audio_key"] != self._recipe.audio_key(key):
-            clips = self._judge.clips_of(old["video_id"], old["clips_part"])
+            clips = self._judge.clips_of([old])[old["video_id"]]
             sounds = [(clip["clip_id"], clip["sound_path"]) for clip in clips]
             self._submit(("audio",), video, steps.restage_audio, sounds, networks=self._hears)
             return False
@@ -348,9 +353,9 @@ class _Run:
         """Judge the clips of some videos together; each video's row and new parts."""
         judged = self._judge.judge(
             [
-                (v.work, v.sources, None if v.facts else (v.old or {}).get("clips_part"))
+                ToJudge(v.work, v.sources, v.facts["clips_total"] if v.facts else None, v.old)
                 for v in videos
-                if (v.facts or v.old or {}).get("clips_total")
+                if any(row["clips_total"] for row in (v.facts, v.old) if row)
             ]
         )
         for video in videos:
@@ -394,6 +399,8 @@ class _Run:
         self._executor.withdraw(lambda key: key[1:2] == (video.work.video_id,))
         if video.spans:
             self._session.unclean = True  # spans that were done left media behind
+        if video.old is not None:
+            self._judge.forget(video.old)
         self._commit(video, row, NewParts())
         self._count(row, video)
 
