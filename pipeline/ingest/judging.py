@@ -215,9 +215,7 @@ class Judge:
         part = old["clips_part"]
         return bool(part) and (staged is None or self._dataset.has(f"clips/{part}"))
 
-    def _unsettle(
-        self, people: Identities, videos: list[ToJudge], before: dict[str, Rows]
-    ) -> Rows:
+    def _unsettle(self, people: Identities, videos: list[ToJudge], before: dict[str, Rows]) -> Rows:
         """Let what was said of videos hold only until they are judged; the rows of which something
         was, with who is seen.
         """

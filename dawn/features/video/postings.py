@@ -107,9 +107,7 @@ class _Segment:
         both = np.concatenate(keys)
         order = np.argsort(both, kind="stable")
         packed = np.concatenate(entries)[order] - (self.first << PLACE_BITS)
-        return _Segment.of(
-            self.first, later.first + later.clips, both[order], packed, len(every)
-        )
+        return _Segment.of(self.first, later.first + later.clips, both[order], packed, len(every))
 
     def _entries(self, at: Any) -> Numbers:  # noqa: ANN401 - an index
         numbers = self.numbers[at].astype(np.int64) + self.first
