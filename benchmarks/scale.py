@@ -92,6 +92,7 @@ def judged(root: str, count: int) -> None:
             staged.submit(name, finish, work)
             ((_, facts),) = staged.results()
             videos.append(ToJudge(work, [name], facts["clips_total"], None))
+        CLOCK.begin()
         Judge(dataset, made, Asks({}, frozenset())).judge(videos)
         dataset.delete_folder(".staged")
 

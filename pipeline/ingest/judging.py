@@ -1,8 +1,8 @@
 """The judge of an ingest: filters, duplicates, identities and splits of a group of videos.
 
 Works on rows alone. It knows what the dataset holds, and takes back nothing that was said of it:
-new clips are duplicates of old ones, never the other way round. Of the clips in the dataset it holds
-fingerprints and sums in arrays, not rows: rows are made of a group's clips alone.
+new clips are duplicates of old ones, never the other way round. Of the clips in the dataset it
+holds fingerprints and sums in arrays, not rows: rows are made of a group's clips alone.
 """
 
 from collections import defaultdict

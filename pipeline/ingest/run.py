@@ -26,6 +26,7 @@ from pipeline.cluster.shared import sights_of
 from pipeline.cluster.tasks import Executor, Failure
 from pipeline.ingest import steps as steps
 from pipeline.ingest.asked_splits import asks_of
+from pipeline.ingest.committed import Committed
 from pipeline.ingest.judging import Judge, ToJudge
 from pipeline.ingest.removal import blanked, remove_forgotten
 from pipeline.ingest.sources import Source
@@ -148,7 +149,7 @@ class _Run:
         self._summary, self._judge, self._retry, self._seen = summary, judge, retry, seen
         self._scratch = str(session.scratch) if session.dataset.local else None
         self._looks, self._hears = steps.networks_of(recipe)
-        self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
+        self._committed = Committed(session.dataset)
         self._forgotten = read_forgotten(session.dataset)
         self.behind: list[str] = []
         """Videos that an older recipe heard or judged: their files need not be there."""
@@ -166,7 +167,7 @@ class _Run:
         """The sources, and those of videos that an older recipe extracted; notes who is behind."""
         given = {label(source.path) for source in sources}
         stale = []
-        for row in self._committed.values():
+        for row in self._committed.unlike(self._recipe):
             labels = _labels(row)
             key = self._recipe.extract_key(labels)
             audio, judged = self._recipe.audio_key(key), self._recipe.judge_key(key, labels)
@@ -179,6 +180,7 @@ class _Run:
                 row["clips_part"] and row["judge_key"] != judged
             ):
                 self.behind.append(row["video_id"])
+        self.behind.sort()
         return [*sources, *sorted(stale, key=lambda source: str(source.path))]
 
     def ingest_group(self, group: list[Source], behind: list[str]) -> None:
@@ -207,7 +209,7 @@ class _Run:
 
     def _stored(self, video: str) -> _Video:
         """A video as its row has it; nothing of its file is looked at."""
-        old = self._committed[video]
+        old = self._committed.get(video) or {}
         work = VideoTask(
             self._session.dataset.uri, self._scratch, self._recipe,
             video, where_of(old["sources"][0]), old["bytes"], "", _labels(old),
@@ -279,7 +281,7 @@ class _Run:
             "labels": [mark.as_row() for mark in video.work.labels],
         }
         if row != old:  # what lists say of a video without clips is kept as well
-            self._committed[row["video_id"]] = commit(self._session, row, NewParts(), old)
+            self._committed.put(commit(self._session, row, NewParts(), old))
         self._end("unchanged", video)
         return False
 
@@ -375,7 +377,7 @@ class _Run:
 
     def _commit(self, video: _Video, row: dict[str, Any], new: NewParts) -> None:
         keep = {} if video.facts is not None else _parts(video.old)
-        self._committed[row["video_id"]] = commit(self._session, keep | row, new, video.old)
+        self._committed.put(commit(self._session, keep | row, new, video.old))
         self._session.dataset.delete_folder(video.work.stage)
 
     def _count(self, row: dict[str, Any], video: _Video) -> None:
@@ -420,12 +422,12 @@ class _Run:
             "extract_key": self._recipe.extract_key(source.labels),
         }
         old = self._committed.get(row["video_id"])
-        self._committed[absent_id(name)] = commit(self._session, row, NewParts(), old)
+        self._committed.put(commit(self._session, row, NewParts(), old))
         self._end("quarantined")
 
     def _drop_absent(self, path: Where) -> None:
         """The file is there now: what was said of its absence no longer holds."""
-        old = self._committed.pop(absent_id(label(path)), None)
+        old = self._committed.pop(absent_id(label(path)))
         if old is not None:
             forget(self._session, old)
 
