@@ -150,7 +150,7 @@ class Staging:
         return {}, []
 
     def _finish(self, work: VideoTask, *_: object) -> dict[str, Any]:
-        table = extracted([work.video_id], int(work.video_id[:15]) + 1)
+        table = extracted([work.video_id], int(work.video_id[:16]))
         (row,) = table.to_pylist()
         clips = clips_table([{c.name: row[c.name] for c in EXTRACTED}])
         audio = work.recipe.audio_key(work.key)

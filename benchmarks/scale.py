@@ -44,7 +44,7 @@ from tests.buckets import new_bucket, s3_server
 
 ROWS_PER_FILE = 20_000
 NEW = 512
-MOST_LOOSE = 10_000
+MOST_LOOSE = 1000
 """Videos up to which a tenth of a size is ingested: each has files of its own."""
 SYSTEMS = 2
 

@@ -173,16 +173,22 @@ def _stretches(
         runs.append((begin, end, stays))
         begin = end
     shared = Counter(homes[begin] for begin, _, _ in runs)
-    begin = 0
-    for i, (first, end, stays) in enumerate(runs):
+    waiting: list[tuple[int, int]] = []
+    for i, (begin, end, large) in enumerate(runs):
         follows = i + 1 == len(runs) or homes[runs[i + 1][0]] is not None
         before = i != 1 or homes[0] is not None
-        if stays and shared[homes[first]] == 1 and follows and before:
-            if begin < first:
-                yield begin, first
-            begin = end
-    if begin < len(homes):
-        yield begin, len(homes)
+        if large and shared[homes[begin]] == 1 and follows and before:
+            yield from _joined(waiting, homes)
+            waiting = []
+        else:
+            waiting.append((begin, end))
+    yield from _joined(waiting, homes)
+
+
+def _joined(runs: list[tuple[int, int]], homes: list[str | None]) -> Iterator[tuple[int, int]]:
+    """Neighbouring ranges as one; of a small merged part alone nothing can be made."""
+    if len(runs) > 1 or (runs and homes[runs[0][0]] is None):
+        yield runs[0][0], runs[-1][1]
 
 
 def _merge(

@@ -3,7 +3,7 @@
 A row as a dictionary takes 5 kB; here it takes what its columns do, of texts that repeat a number.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ import pyarrow.compute as pc
 
 from dawn.recipe import Recipe
 from manifests.catalog import batches
+from manifests.schema import VIDEOS, schema
 from manifests.store import Dataset
 
 _AT_ONCE = 16_384
 _OF_ONE = {"video_id", "detail"}
 """Texts that few rows share."""
+_NO_ROWS = schema(VIDEOS).empty_table()
 
 
 class Committed:
@@ -24,16 +26,28 @@ class Committed:
 
     def __init__(self, dataset: Dataset) -> None:
         found = [_packed(batch) for batch in batches(dataset, "FROM videos", _AT_ONCE)]
-        self._table = pa.concat_tables(found).unify_dictionaries() if found else None
-        ids = [] if self._table is None else self._table["video_id"].to_numpy().astype("S")
+        self._table = pa.concat_tables(found or [_NO_ROWS]).unify_dictionaries()
+        ids = self._table["video_id"].to_numpy().astype("S")
         self._order = np.argsort(ids, kind="stable")
-        self._ids = np.asarray(ids, "S")[self._order]
+        self._ids = ids[self._order]
         self._changed: dict[str, dict[str, Any] | None] = {}
+        self._held: dict[str, dict[str, Any]] = {}
+
+    def hold(self, videos: Iterable[str]) -> None:
+        """Have the rows of these at hand, and of no others: of one after the other they cost more."""
+        wanted = np.array([video.encode() for video in videos], "S")
+        places = np.searchsorted(self._ids, wanted)
+        places = places[places < len(self._ids)]
+        found = np.unique(places[np.isin(self._ids[places], wanted)])
+        rows = _rows(self._table.take(self._order[found])) if len(found) else []
+        self._held = {row["video_id"]: row for row in rows}
 
     def get(self, video: str) -> dict[str, Any] | None:
         """A video's row, if there is one."""
-        if video in self._changed or self._table is None:
-            return self._changed.get(video)
+        if video in self._changed:
+            return self._changed[video]
+        if video in self._held:
+            return self._held[video]
         place = int(np.searchsorted(self._ids, video.encode()))
         if place == len(self._ids) or self._ids[place] != video.encode():
             return None
@@ -56,7 +70,7 @@ class Committed:
         """
         extract = recipe.extract_key(())
         audio, judged = recipe.audio_key(extract), recipe.judge_key(extract, ())
-        for batch in self._table.to_batches(_AT_ONCE) if self._table is not None else ():
+        for batch in self._table.to_batches(_AT_ONCE):
             current = pc.and_(
                 pc.equal(pc.list_value_length(batch.column("labels")), 0),
                 pc.equal(batch.column("extract_key"), extract),

@@ -185,7 +185,9 @@ class _Run:
 
     def ingest_group(self, group: list[Source], behind: list[str]) -> None:
         """Take some sources, and videos that are in the dataset, all the way to their rows."""
-        videos = {video: self._stored(video) for video in behind} | self._identify(group)
+        identified = self._identify(group)
+        self._committed.hold(behind)
+        videos = {video: self._stored(video) for video in behind} | identified
         to_judge = [video for video in videos.values() if self._plan(video)]
         for key, outcome in self._executor.results():
             ready = self._advance(videos, key, outcome)
@@ -221,8 +223,9 @@ class _Run:
         labels of each content.
         """
         found: dict[Any, Any] = {}
-        for source in group:
-            seen = self._seen.known(source.path)
+        seen_before = [self._seen.known(source.path) for source in group]
+        self._committed.hold(seen.video_id for seen in seen_before if seen is not None)
+        for source, seen in zip(group, seen_before, strict=True):
             if seen is not None and self._is_done(source, seen):
                 found[source.path] = seen
             else:

@@ -145,6 +145,8 @@ def best_matches(curves: Curves, others: Sequence[NDArray[np.int16]]) -> list[Ma
     agrees as far as twice the sum of its products is the sum of its squares (Lin's concordance,
     means aside), so that large movement is never like small movement.
     """
+    if not others:
+        return []
     longest = len(curves) / min(SPEEDS) + 1
     groups = defaultdict(list)
     for i, other in enumerate(others):
