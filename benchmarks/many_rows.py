@@ -1,5 +1,5 @@
-"""Datasets of very many videos of one clip each, as ingests and a compaction leave them, made of rows
-alone; and an ingest of further ones whose files nobody reads.
+"""Datasets of very many videos of one clip each, as ingests and a compaction leave them, made of
+rows alone; and an ingest of further ones whose files nobody reads.
 """
 
 from collections import deque
@@ -131,7 +131,11 @@ class Staging:
         """See Executor."""
 
     def submit(
-        self, key: Hashable, job: Callable[..., Any], *arguments: Any, networks: bool = False
+        self,
+        key: Hashable,
+        job: Callable[..., Any],
+        *arguments: object,
+        networks: bool = False,  # noqa: ARG002 - there are none
     ) -> None:
         """See Executor."""
         self._jobs.append((key, (job.__name__, arguments)))
@@ -146,7 +150,7 @@ class Staging:
         name = path.rsplit("/", 1)[-1].removesuffix(".mp4")
         return Identified(name, BYTES, name)
 
-    def _prepare(self, work: VideoTask) -> tuple[dict[str, Any], list[Any]]:
+    def _prepare(self, _: VideoTask) -> tuple[dict[str, Any], list[Any]]:
         return {}, []
 
     def _finish(self, work: VideoTask, *_: object) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""How time, memory and requests grow with the videos: `python -m benchmarks.scale --sizes 1000 10000`.
+"""How time, memory and requests grow with the videos.
+
+    python -m benchmarks.scale --sizes 1000 10000
 
 `--people 4000 16000` looks at the split alone: who 512 new faces are among so many people, and all
 of these people at once. `--rows 10000 100000` makes leaderboards of so many metric rows. `--bucket
 100 1000` counts what an object store is asked, of an S3 server on this machine.
 
-Rows are synthetic, one clip of one frame a video with fingerprints as of four seconds, in merged parts,
-written and asked through the project's own code; each step runs in a process of its own, whose peak of
-memory is its own. The last lines are the exponents from each size to the next: 1 is linear.
+Rows are synthetic, one clip of one frame a video with fingerprints as of four seconds, in merged
+parts, written and asked through the project's own code; each step runs in a process of its own,
+whose peak of memory is its own. The last lines are the exponents from each size to the next: 1 is linear.
 """
 
 import itertools
@@ -38,7 +40,7 @@ from manifests.store import Dataset
 from pipeline.evaluate.leaderboard import make_leaderboard
 from pipeline.ingest.asked_splits import Asks
 from pipeline.ingest.judging import Judge, ToJudge
-from pipeline.ingest.run import ingest
+from pipeline.ingest.run import Summary, ingest
 from pipeline.ingest.steps import VideoTask, finish
 from tests.buckets import new_bucket, s3_server
 
@@ -70,14 +72,20 @@ def between(root: str, new: int, count: int, lot: int) -> None:
     names = [video_name(number * step, lot) for number in range(new)]
     dataset = Dataset(root)
     done = ingest(sources(names), dataset, recipe(), Staging(dataset))
-    assert done.outcomes == {"ok": new}, done.outcomes
+    expect(done, {"ok": new})
 
 
 def again(root: str, count: int) -> None:
     """Ingest what is there, of which nothing changed."""
     names = [video_name(number) for number in range(count)]
     done = ingest(sources(names), Dataset(root), recipe(), Staging(Dataset(root)))
-    assert done.outcomes == {"unchanged": count}, done.outcomes
+    expect(done, {"unchanged": count})
+
+
+def expect(done: Summary, outcomes: dict[str, int]) -> None:
+    """See that a step did what it is to measure."""
+    if done.outcomes != outcomes:
+        raise RuntimeError(f"{done.outcomes} instead of {outcomes}")
 
 
 def judged(root: str, count: int) -> None:
@@ -199,8 +207,8 @@ def main() -> None:
 def grow(
     report: Report, sizes: list[int], steps: Mapping[str, Callable[[str, int], object]]
 ) -> None:
-    """Each step at each size, and the exponents from one to the next: of the processors' time, since
-    others may use them and the disk.
+    """Each step at each size, and the exponents from one to the next: of the processors' time,
+    since others may use them and the disk.
     """
     busy, sizes = {}, sorted(sizes)
     for size in sizes:

@@ -34,7 +34,7 @@ class Committed:
         self._held: dict[str, dict[str, Any]] = {}
 
     def hold(self, videos: Iterable[str]) -> None:
-        """Have the rows of these at hand, and of no others: of one after the other they cost more."""
+        """Have the rows of these at hand, and of no others: one after the other they cost more."""
         wanted = np.array([video.encode() for video in videos], "S")
         places = np.searchsorted(self._ids, wanted)
         places = places[places < len(self._ids)]

@@ -73,7 +73,7 @@ class PlainJudge:
         ]
         return found
 
-    def _divide(self, clips: list[Row], ours: set[str]) -> None:
+    def _divide(self, clips: list[Row], ours: set[str]) -> None:  # noqa: C901 - plain
         clips.sort(key=lambda c: c["clip_id"])
         sure: dict[str, set[str]] = {}
         unsure: dict[str, set[str]] = {}
