@@ -7,7 +7,7 @@ clips look alike, those of one speaker, the likeliest by their movement are comp
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class KeptFootage:
         self._compared = compared
         self._ids: list[str] = []
         self._places: dict[str, int] = {}
-        self._hashes, self._curves = _Rows("Q"), _Rows("B")
+        self._hashes, self._curves = _Rows(np.uint64), _Rows(np.uint8)
         self._bands = Postings(_BANDS << _BAND_BITS)
         self._moving = MotionIndex()
 
@@ -114,15 +114,16 @@ class KeptFootage:
 class _Rows:
     """Rows of numbers of different lengths, one after the other."""
 
-    def __init__(self, code: str) -> None:
-        self._values, self._ends = array(code), array("q", [0])
+    def __init__(self, kind: type[np.unsignedinteger[Any]]) -> None:
+        self._kind, self._bytes, self._ends = kind, bytearray(), array("q", [0])
 
-    def append(self, row: Iterable[int]) -> None:
-        self._values.extend(row)
-        self._ends.append(len(self._values))
+    def append(self, row: Sequence[int]) -> None:
+        self._bytes += np.asarray(row, self._kind).tobytes()
+        self._ends.append(len(self._bytes))
 
-    def __getitem__(self, number: int) -> "array[int]":
-        return self._values[self._ends[number] : self._ends[number + 1]]
+    def __getitem__(self, number: int) -> NDArray[Any]:
+        begin, end = self._ends[number : number + 2]
+        return np.frombuffer(bytes(self._bytes[begin:end]), self._kind)
 
 
 def mark_duplicates(
@@ -160,19 +161,20 @@ def copies_across_splits(
 
 
 def _has_fingerprints(clip: dict[str, Any]) -> bool:
-    return all(clip.get(name) for name in FINGERPRINTS)
+    found = [clip.get(name) for name in FINGERPRINTS]
+    return all(values is not None and len(values) > 0 for values in found)
 
 
 def _curves(clip: dict[str, Any]) -> Curves:
     return _points(clip["motion_curves"])
 
 
-def _points(values: Iterable[int]) -> Curves:
+def _points(values: Sequence[int] | NDArray[np.uint8]) -> Curves:
     return np.array(values, float).reshape(-1, CHANNELS)
 
 
-def _hashes(values: Iterable[int]) -> NDArray[np.uint64]:
-    return np.array(values, np.uint64)
+def _hashes(values: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.uint64]:
+    return np.asarray(values, np.uint64)
 
 
 def _bands(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:

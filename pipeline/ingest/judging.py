@@ -6,9 +6,11 @@ holds fingerprints and sums in arrays, not rows: rows are made of a group's clip
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
+
+import pyarrow as pa
 
 from dawn.curation.decisions import judge, why_none_passed
 from dawn.curation.duplicates import FINGERPRINTS, KeptFootage, mark_duplicates
@@ -198,7 +200,7 @@ class Judge:
                 rows = {row["video_id"]: row for row in facts if row["clips_part"] in there}
                 parts = [(video, row["clips_part"]) for video, row in rows.items()]
                 for batch in rows_of_videos(merged, parts, ("video_id", *_KNOWN)):
-                    for clip in batch.to_pylist():
+                    for clip in _light_rows(batch):
                         video = rows[clip["video_id"]]
                         if clip["accepted"] and video["judge_key"] == self._key_of(
                             tuple(Label.from_row(mark) for mark in video["labels"])
@@ -230,6 +232,20 @@ class Judge:
 
     def _judge_key(self, marks: tuple[Label, ...]) -> str:
         return self._recipe.judge_key(self._recipe.extract_key(marks), marks)
+
+
+def _light_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Rows whose lists are arrays, which are made forty times as fast."""
+    lists = [name for name in batch.schema.names if pa.types.is_list(batch.schema.field(name).type)]
+    columns = {name: batch.column(name) for name in lists}
+    values = {name: column.values.to_numpy() for name, column in columns.items()}
+    ends = {name: column.offsets.to_numpy() for name, column in columns.items()}
+    there = {name: column.is_valid().to_pylist() for name, column in columns.items()}
+    for i, row in enumerate(batch.drop_columns(lists).to_pylist()):
+        for name in lists:
+            begin, end = ends[name][i : i + 2]
+            row[name] = values[name][begin:end] if there[name][i] else None
+        yield row
 
 
 def _extracted(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Which of many clips hold a key, and where in them: lists of a search index, as packed arrays.
 
 The newest clips are in a table of lists, all others in arrays of up to 65,536 clips each, in which
-an entry takes 3 to 6 bytes where a list of Python's takes 40. Arrays of one size are joined, so that
-an entry is sorted as many times as sizes double.
+an entry takes 3 to 6 bytes where a list of Python's takes 40. Arrays of one size are joined, so
+that an entry is sorted as many times as sizes double.
 """
 
 from collections import defaultdict
