@@ -16,6 +16,7 @@ from dawn.device import CPU
 from dawn.features.faces.identity import EMBEDDING
 from dawn.recipe import IngestConfig, Recipe
 from manifests.glance import Glance
+from manifests.parquet import part_writer
 from manifests.schema import CLIPS, DECISIONS, EXTRACTED, VIDEOS, schema
 from manifests.seen import Sighting, write_seen
 from manifests.store import COMPACT, Dataset
@@ -29,6 +30,8 @@ POINTS = 50
 """Hashes and points of curves of a clip of four seconds."""
 PER_FILE = 20_000
 """Videos of one merged part."""
+PER_GROUP = 1000
+"""Videos of one row group."""
 BYTES = 10**6
 _TEMPLATE = clip("v", frames=1, blinks=[])
 """One frame a clip: what is looked at here is rows of videos and clips."""
@@ -90,7 +93,10 @@ def fill(root: str, count: int) -> None:
                 "frames": _repeated(frames_of(_TEMPLATE), clips),
                 "audio": _repeated(audio_of(_TEMPLATE), clips),
             }.items():
-                dataset.publish_table(content, f"{table}/{part}", session.scratch)
+                with part_writer(session.scratch / part, content.schema) as writer:
+                    for first in range(0, len(names), PER_GROUP):  # about a megabyte, or less
+                        writer.write_table(content.slice(first, PER_GROUP))
+                dataset.publish(session.scratch / part, f"{table}/{part}")
             rows.append(_videos(names, made, part))
             write_seen(session, {path_of(name): Sighting(name, name) for name in names})
         videos = pa.concat_tables(rows)
