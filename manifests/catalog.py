@@ -6,6 +6,7 @@ is gone by the time it is read is an error, and `answer` looks again.
 """
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -157,6 +158,12 @@ def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
     return found
 
 
+def batches(dataset: Dataset, sql: str, most: int) -> Iterator[pa.RecordBatch]:
+    """The same a batch at a time, of up to so many rows, while nobody else writes."""
+    with connect(dataset, sql, further=False) as connection:
+        yield from connection.sql(sql).to_arrow_reader(most)
+
+
 def strays(dataset: Dataset) -> list[dict[str, Any]]:
     """The `part` of clips and `video_id` of rows whose video has no row: forgotten, or lost."""
     if not _parquet(dataset, "clips"):
@@ -166,6 +173,19 @@ def strays(dataset: Dataset) -> list[dict[str, Any]]:
         "SELECT DISTINCT parse_filename(filename) AS part, video_id "  # noqa: S608 - our own path
         f"FROM {parts_of([f'{dataset.uri}/clips'])} ANTI JOIN videos USING (video_id) ORDER BY ALL",
     )
+
+
+def mixed_parts(dataset: Dataset) -> set[str]:
+    """Parts of `clips` with rows of videos that do not name them."""
+    if not _parquet(dataset, "clips"):
+        return set()
+    found = rows(
+        dataset,
+        "SELECT DISTINCT parse_filename(filename) AS part "  # noqa: S608 - our own path
+        f"FROM {parts_of([f'{dataset.uri}/clips'])} AS rows ANTI JOIN videos "
+        "ON videos.video_id = rows.video_id AND clips_part = parse_filename(filename)",
+    )
+    return {row["part"] for row in found}
 
 
 def _further(connection: duckdb.DuckDBPyConnection) -> str:

@@ -7,10 +7,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.catalog import rows
+from manifests.catalog import own_query
 from manifests.schema import CLIPS, DECISIONS, VIDEOS, schema
 from manifests.store import COMPACT, STAGED, Dataset, Session
 
+_PARTS = "SELECT DISTINCT clips_part, frames_part, audio_part, decisions_part FROM videos"
+_MEDIA = """
+SELECT video_path AS path FROM clips UNION ALL SELECT sound_path FROM clips
+"""
 DATA_TABLES = ("clips", "frames", "audio", "decisions")
 
 
@@ -103,11 +107,9 @@ def sweep(session: Session) -> int:
     """Delete rows that others hide, and parts and media that no visible row names; how many."""
     dataset = session.dataset
     count = _sweep_rows(dataset)
-    videos = rows(
-        dataset, "SELECT video_id, clips_part, frames_part, audio_part, decisions_part FROM videos"
-    )
+    parts = own_query(dataset, _PARTS)
     for name in DATA_TABLES:
-        named = {video[f"{name}_part"] for video in videos}
+        named = {*parts[f"{name}_part"].unique().to_pylist()}
         unnamed = [f"{name}/{part}" for part in dataset.names(name) if part not in named]
         dataset.delete_all(unnamed)
         count += len(unnamed)
@@ -129,18 +131,18 @@ def _sweep_rows(dataset: Dataset) -> int:
 
 
 def _sweep_media(dataset: Dataset) -> int:
-    named = {
-        str(path)
-        for clip in rows(dataset, "SELECT video_path, sound_path FROM clips")
-        for path in clip.values()
-    }
-    count = 0
-    for folder in dataset.names("media"):
-        for name in dataset.names(f"media/{folder}"):
-            if f"media/{folder}/{name}" not in named:
-                dataset.delete(f"media/{folder}/{name}")
-                count += 1
-    return count
+    folders = dataset.names("media")
+    if not folders:
+        return 0
+    there = pa.chunked_array(
+        [[f"media/{folder}/{name}" for name in dataset.names(f"media/{folder}")]
+         for folder in folders], pa.string()
+    )  # fmt: skip
+    named = own_query(dataset, _MEDIA)["path"]
+    litter = there.filter(pc.invert(pc.is_in(there, named))).to_pylist()
+    for name in litter:
+        dataset.delete(name)
+    return len(litter)
 
 
 def _delete_superseded(session: Session, row: dict[str, Any], old: dict[str, Any] | None) -> None:

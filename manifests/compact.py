@@ -1,28 +1,44 @@
 """Merging small parts into large ones while readers read.
 
-Merged data parts are published first, under names that were never used; then one merged `videos`
-part with every row; then what it replaces goes: older merged rows, the videos' own rows (which go
-before merged ones, so that only now the new ones count), and the small data parts last. Killed at
-any point, every row stays visible exactly once.
+What lies in a merged part that is large enough stays there. Merged data parts are published first,
+under names that were never used; then one merged `videos` part with every row; then what it
+replaces goes: older merged rows, the videos' own rows (which go before merged ones, so that only
+now the new ones count), and the small data parts last. Killed at any point, every row stays
+visible exactly once.
 """
 
 import contextlib
 import itertools
 import uuid
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from operator import itemgetter
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.catalog import rows, strays
+from manifests.catalog import batches, mixed_parts, own_query
 from manifests.commit import DATA_TABLES, merged, sweep
 from manifests.errors import InputError
-from manifests.parquet import part_writer, read_batches, video_bounds
+from manifests.parquet import part_writer, read_batches
+from manifests.parts import MergedParts, Part
 from manifests.schema import TABLES, VIDEOS, schema
 from manifests.store import COMPACT, STAGED, Dataset, Session
+
+_NAMED = """
+SELECT video_id, clips_part, frames_part, audio_part, decisions_part,
+       coalesce(frames, 0)::BIGINT AS frames
+FROM videos LEFT JOIN (SELECT video_id, sum(frames) AS frames FROM clips GROUP BY video_id)
+    USING (video_id)
+ORDER BY video_id
+"""
+_NONE = "-"
+"""In the place of a part's name, where there is no part."""
+_ROWS = 16_384
+_GROUP_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +60,17 @@ def compact(dataset: Dataset, rows_per_file: int) -> Compaction:
     with dataset.writing() as session:
         if session.unclean:
             _tidy(session)
-        videos = rows(dataset, "SELECT * FROM videos ORDER BY video_id")
-        if dataset.names("videos") != merged(dataset)[:1] or strays(dataset):
+        videos = own_query(dataset, _NAMED)
+        mixed = mixed_parts(dataset)
+        if dataset.names("videos") != merged(dataset)[:1] or mixed:
             name = f"{COMPACT}{uuid.uuid4().hex}"
-            for number, group in enumerate(_groups(dataset, videos, rows_per_file)):
-                _merge(session, group, f"{name}-{number:06d}.parquet")
-            _replace_rows(session, videos, f"{name}.parquet")
+            parts = {table: videos[f"{table}_part"].to_pylist() for table in DATA_TABLES}
+            frames = videos["frames"].to_pylist()
+            homes = _homes(parts, mixed)
+            for number, (begin, end) in enumerate(_groups(homes, frames, rows_per_file)):
+                ids = videos["video_id"].slice(begin, end - begin).to_pylist()
+                _merge(session, ids, parts, begin, f"{name}-{number:06d}.parquet")
+            _publish_rows(session, videos["video_id"], parts, f"{name}.parquet")
             sweep(session)
     return Compaction(len(videos), before, _files(dataset))
 
@@ -57,28 +78,35 @@ def compact(dataset: Dataset, rows_per_file: int) -> Compaction:
 def scrub(session: Session) -> None:
     """Write merged parts that hold rows of no video that names them anew, without those rows."""
     dataset = session.dataset
-    videos = rows(dataset, "SELECT * FROM videos ORDER BY video_id")
-    found = False
-    for table in DATA_TABLES:
+    videos = own_query(dataset, _NAMED)
+    ids, found = videos["video_id"].to_pylist(), False
+    parts = {table: videos[f"{table}_part"].to_pylist() for table in DATA_TABLES}
+    for table, named in parts.items():
+        holders = defaultdict(list)
+        for place, part in enumerate(named):
+            holders[part].append(place)
         for part in (name for name in dataset.names(table) if name.startswith(COMPACT)):
-            holders = [video for video in videos if video[f"{table}_part"] == part]
+            mine = {ids[place] for place in holders[part]}
             held = dataset.read(f"{table}/{part}", ["video_id"])["video_id"]
-            if {*held.unique().to_pylist()} <= {video["video_id"] for video in holders}:
+            if {*held.unique().to_pylist()} <= mine:
                 continue
             found = True
-            if holders:
-                _copy_of(session, table, part, holders)
+            if mine:
+                copied = _copy_of(session, table, part, mine)
+                for place in holders[part]:
+                    named[place] = copied
     if found:
-        if videos:
-            _replace_rows(session, videos, f"{COMPACT}{uuid.uuid4().hex}.parquet")
+        if ids:
+            name = f"{COMPACT}{uuid.uuid4().hex}.parquet"
+            _publish_rows(session, videos["video_id"], parts, name)
         sweep(session)
 
 
-def _copy_of(session: Session, table: str, part: str, holders: list[dict[str, Any]]) -> None:
-    """Publish a merged part with the rows of some videos alone, and let their rows name it."""
+def _copy_of(session: Session, table: str, part: str, holders: set[str]) -> str:
+    """Publish a merged part with the rows of some videos alone; its name."""
     dataset, name = session.dataset, f"{COMPACT}{uuid.uuid4().hex}.parquet"
     temporary = session.scratch / name
-    mine = pa.array([video["video_id"] for video in holders])
+    mine = pa.array(sorted(holders))
     with (
         dataset.open_part(f"{table}/{part}") as file,
         part_writer(temporary, pq.read_schema(file)) as writer,
@@ -86,8 +114,7 @@ def _copy_of(session: Session, table: str, part: str, holders: list[dict[str, An
         for batch in read_batches(file):
             writer.write_batch(batch.filter(pc.is_in(batch.column("video_id"), mine)))
     dataset.publish(temporary, f"{table}/{name}")
-    for video in holders:
-        video[f"{table}_part"] = name
+    return name
 
 
 def _tidy(session: Session) -> None:
@@ -99,100 +126,176 @@ def _tidy(session: Session) -> None:
     sweep(session)
 
 
+def _homes(parts: dict[str, list[str | None]], mixed: set[str]) -> list[str | None]:
+    """The merged part in which all is that a video has, unless rows that nobody names are in it;
+    None for a video with parts of its own. One that has none is where its neighbour is.
+    """
+    homes: list[str | None] = []
+    for named in zip(*parts.values(), strict=True):
+        (home, *more) = {*named} - {None} or {_NONE}
+        ours = home.startswith((COMPACT, _NONE)) and home not in mixed
+        homes.append(home if ours and not more else None)
+    last = next((home for home in homes if home != _NONE), None)
+    for place, home in enumerate(homes):
+        last = homes[place] = last if home == _NONE else home
+    return homes
+
+
 def _groups(
-    dataset: Dataset, videos: list[dict[str, Any]], rows_per_file: int
-) -> list[list[dict[str, Any]]]:
-    """Neighbouring videos with together at least that many frames."""
-    counts = {
-        row["video_id"]: row["frames"]
-        for row in rows(
-            dataset, "SELECT video_id, sum(frames)::BIGINT AS frames FROM clips GROUP BY video_id"
-        )
-    }
-    groups: list[list[dict[str, Any]]] = [[]]
-    size = 0
-    for video in videos:
-        if size >= rows_per_file:
-            groups.append([])
-            size = 0
-        groups[-1].append(video)
-        size += counts.get(video["video_id"], 0)
-    return [group for group in groups if group]
+    homes: list[str | None], frames: list[int], rows_per_file: int
+) -> Iterator[tuple[int, int]]:
+    """Ranges of neighbouring videos to be merged, of at least that many frames (the last: fewer).
+    What is in a merged part of its own, large enough, is no part of any.
+    """
+    for begin, end in _stretches(homes, frames, rows_per_file):
+        starts, size = [begin], 0
+        for place in range(begin, end):
+            if size >= rows_per_file:
+                starts.append(place)
+                size = 0
+            size += frames[place]
+        if size < rows_per_file and len(starts) > 1 and end < len(homes):
+            starts.pop()
+        yield from itertools.pairwise([*starts, end])
 
 
-def _merge(session: Session, group: list[dict[str, Any]], name: str) -> None:
-    """Publish one part for each table, and let the group's rows name it."""
-    for table in DATA_TABLES:
-        holders = [video for video in group if video[f"{table}_part"]]
+def _stretches(
+    homes: list[str | None], frames: list[int], rows_per_file: int
+) -> Iterator[tuple[int, int]]:
+    """Ranges between which lie merged parts that stay as they are. What is new goes into the part
+    before it.
+    """
+    runs: list[tuple[int, int, bool]] = []
+    begin = 0
+    for home, run in itertools.groupby(homes):
+        end = begin + sum(1 for _ in run)
+        stays = home is not None and sum(frames[begin:end]) >= rows_per_file
+        runs.append((begin, end, stays))
+        begin = end
+    shared = Counter(homes[begin] for begin, _, _ in runs)
+    waiting: list[tuple[int, int]] = []
+    for i, (begin, end, large) in enumerate(runs):
+        follows = i + 1 == len(runs) or homes[runs[i + 1][0]] is not None
+        before = i != 1 or homes[0] is not None
+        if large and shared[homes[begin]] == 1 and follows and before:
+            yield from _joined(waiting, homes)
+            waiting = []
+        else:
+            waiting.append((begin, end))
+    yield from _joined(waiting, homes)
+
+
+def _joined(runs: list[tuple[int, int]], homes: list[str | None]) -> Iterator[tuple[int, int]]:
+    """Neighbouring ranges as one; of a small merged part alone nothing can be made."""
+    if len(runs) > 1 or (runs and homes[runs[0][0]] is None):
+        yield runs[0][0], runs[-1][1]
+
+
+def _merge(
+    session: Session, ids: list[str], parts: dict[str, list[str | None]], begin: int, name: str
+) -> None:
+    """Publish one part for each table of some videos, which lie from `begin` on, and name it."""
+    for table, named in parts.items():
+        mine = named[begin : begin + len(ids)]
+        holders = [(video, part) for video, part in zip(ids, mine, strict=True) if part]
         if holders:
             _concatenate(session, table, holders, name)
-            for video in holders:
-                video[f"{table}_part"] = name
+            named[begin : begin + len(ids)] = [name if part else None for part in mine]
 
 
-def _concatenate(session: Session, table: str, holders: list[dict[str, Any]], name: str) -> None:
-    """Copy the rows of videos into one part, in their order, a row group at a time.
+def _concatenate(session: Session, table: str, holders: list[tuple[str, str]], name: str) -> None:
+    """Copy the rows of videos, each given with its part, into one, in their order.
 
     Neighbours that lie in one part are copied together, and a merged part is opened once, so that
     what this costs follows the rows and not the videos times the rows.
     """
-    dataset, column = session.dataset, f"{table}_part"
+    dataset = session.dataset
     temporary = session.scratch / f"{table}-{name}"
-    with contextlib.ExitStack() as opened:
-        merged_parts: dict[str, _Part] = {}
-        writer: pq.ParquetWriter | None = None
+    with MergedParts(dataset, table) as parts, contextlib.ExitStack() as opened:
+        writer: _Groups | None = None
         first: pa.Schema | None = None
-        for part, run in itertools.groupby(holders, key=lambda video: video[column]):
+        for part, run in itertools.groupby(holders, itemgetter(1)):
             with contextlib.ExitStack() as here:
-                if part not in merged_parts:
-                    keeps = opened if part.startswith(COMPACT) else here
-                    found = _Part(keeps.enter_context(dataset.open_part(f"{table}/{part}")))
-                    if part.startswith(COMPACT):
-                        merged_parts[part] = found
+                if part.startswith(COMPACT):
+                    found = parts.part(part)
                 else:
-                    found = merged_parts[part]
+                    found = Part(here.enter_context(dataset.open_part(f"{table}/{part}")))
                 if writer is None:
                     first = found.schema
-                    writer = opened.enter_context(part_writer(temporary, first))
+                    writer = _Groups(opened.enter_context(part_writer(temporary, first)))
                 if found.schema != first:
                     raise InputError(
                         f"{dataset.uri}: not every video was redone since its recipe was changed; "
                         "run `dawn ingest` again, then compact"
                     )
-                for batch in found.rows_of([video["video_id"] for video in run]):
-                    writer.write_batch(batch)
+                for batch in found.rows_of([video for video, _ in run]):
+                    writer.add(batch)
+        if writer is not None:
+            writer.flush()
     dataset.publish(temporary, f"{table}/{name}")
 
 
-class _Part:
-    """An open part, and which videos each of its row groups may hold."""
+class _Groups:
+    """Writes rows in groups of about a megabyte: readers of one video read little else, and a part
+    of many short ones has few groups.
+    """
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._parquet = pq.ParquetFile(file)
-        self.schema = self._parquet.schema_arrow
-        self._bounds = video_bounds(self._parquet)
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._waiting: list[pa.RecordBatch] = []
+        self._bytes = 0
 
-    def rows_of(self, videos: list[str]) -> Iterator[pa.RecordBatch]:
-        """The rows of neighbouring videos, as they lie."""
-        wanted, least, most = pa.array(videos), min(videos), max(videos)
-        for group, (low, high) in enumerate(self._bounds):
-            if high < least or low > most:
-                continue
-            for batch in self._parquet.iter_batches(row_groups=[group], use_threads=False):
-                mine = batch.filter(pc.is_in(batch.column("video_id"), wanted))
-                if mine.num_rows:
-                    yield mine
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch)
+        self._bytes += batch.nbytes
+        if self._bytes >= _GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting).combine_chunks())
+        self._waiting, self._bytes = [], 0
 
 
-def _replace_rows(session: Session, videos: list[dict[str, Any]], name: str) -> None:
+def _publish_rows(
+    session: Session, ids: pa.ChunkedArray, parts: dict[str, list[str | None]], name: str
+) -> None:
+    """Publish the rows of all videos, `ids` in order, with other parts."""
+    temporary, begin, of = session.scratch / name, 0, schema(VIDEOS)
+    with part_writer(temporary, of) as writer:
+        for batch in batches(session.dataset, "FROM videos ORDER BY video_id", _ROWS):
+            table = pa.Table.from_batches([batch])
+            end = begin + len(table)
+            if table["video_id"] != ids.slice(begin, len(table)):
+                raise AssertionError("other videos than before, while nobody else writes")
+            for kind, named in parts.items():
+                place = table.schema.get_field_index(f"{kind}_part")
+                column = pa.array(named[begin:end], pa.string())
+                table = table.set_column(place, f"{kind}_part", column)
+            writer.write_table(pa.table([_of(table, field) for field in of], schema=of))
+            begin = end
+    _replace_rows(session, temporary, name)
+
+
+def _of(table: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
+    """A column as it is written now; an older version's rows may lack it, or a part of it."""
+    if field.name not in table.column_names:
+        return pa.nulls(len(table), field.type)
+    column = table[field.name]
+    try:
+        return column.cast(field.type)
+    except pa.ArrowException:
+        return pa.array(column.to_pylist(), field.type)
+
+
+def _replace_rows(session: Session, temporary: Path, name: str) -> None:
     """Publish all rows as one part, then remove those that it replaces."""
     dataset = session.dataset
     older = merged(dataset)
-    dataset.publish_table(
-        pa.Table.from_pylist(videos, schema(VIDEOS)), f"videos/{name}", session.scratch
-    )
+    loose = sorted({*dataset.names("videos")} - {*older})
+    dataset.publish(temporary, f"videos/{name}")
     dataset.delete_all([f"videos/{part}" for part in older])
-    dataset.delete_all([f"videos/{video['video_id']}.parquet" for video in videos])
+    dataset.delete_all([f"videos/{file}" for file in loose if file.endswith(".parquet")])
 
 
 def _files(dataset: Dataset) -> int:

@@ -5,8 +5,9 @@ are compared; a clip that is too much like one that is kept names it in `duplica
 clips look alike, those of one speaker, the likeliest by their movement are compared.
 """
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,13 @@ from dawn.features.video.fingerprint import (
     picture_likeness,
 )
 from dawn.features.video.motion_index import MotionIndex
+from dawn.features.video.postings import PLACE_BITS, Postings
 
 FINGERPRINTS = ("picture_hashes", "mirror_hashes", "motion_curves")
 """Columns that are compared. Datasets of older versions lack some: their clips are like none."""
 
 _BAND_BITS = 16
+_BANDS = 64 // _BAND_BITS
 _ALL, _LIKELIEST = 256, 64
 """Clips that look alike up to which all are compared, and how many of more are: of 352 copies among
 1000 takes of one face, trimmed, mirrored, faster and with three and six times the landmarks' noise,
@@ -47,22 +50,21 @@ class KeptFootage:
         self._compared = compared
         self._ids: list[str] = []
         self._places: dict[str, int] = {}
-        self._hashes: list[NDArray[np.uint64]] = []
-        self._movements: list[NDArray[np.int16]] = []
-        self._bands: dict[tuple[int, int], list[int]] = defaultdict(list)
+        self._hashes, self._curves = _Rows(np.uint64), _Rows(np.uint8)
+        self._bands = Postings(_BANDS << _BAND_BITS)
         self._moving = MotionIndex()
 
     def add(self, clip: dict[str, Any]) -> None:
         """Keep a clip: a row of `clips` with its fingerprints."""
         if not _has_fingerprints(clip):
             return
-        for band in _bands(clip["picture_hashes"]):
-            self._bands[band].append(len(self._ids))
+        bands = _bands(_hashes(clip["picture_hashes"]))
+        self._bands.add(bands.tolist(), [0] * len(bands))
         self._places[clip["clip_id"]] = len(self._ids)
         self._ids.append(clip["clip_id"])
-        self._hashes.append(_hashes(clip["picture_hashes"]))
-        self._movements.append(movement(_curves(clip)))
-        self._moving.add(len(self._movements) - 1, self._movements[-1])
+        self._hashes.append(clip["picture_hashes"])
+        self._curves.append(clip["motion_curves"])
+        self._moving.add(movement(_curves(clip)))
 
     def forget(self, clip_ids: Iterable[str]) -> None:
         """Keep these no longer, if they were."""
@@ -85,28 +87,43 @@ class KeptFootage:
 
     def _scores(self, hashes: NDArray[np.uint64], curves: Curves) -> list[tuple[float, str]]:
         """Kept clips with a picture in common, by their scores."""
-        near = [
-            i
-            for i in self._sharing(hashes, curves)
-            if self._places.get(self._ids[i]) == i
-            and nearest_picture(hashes, self._hashes[i]) >= _SAME_PICTURE
-        ]
-        matches = best_matches(curves, [self._movements[i] for i in near])
+        likely = [i for i in self._sharing(hashes, curves) if self._places.get(self._ids[i]) == i]
+        pictures = {i: _hashes(self._hashes[i]) for i in likely}
+        near = [i for i in likely if nearest_picture(hashes, pictures[i]) >= _SAME_PICTURE]
+        matches = best_matches(curves, [movement(_points(self._curves[i])) for i in near])
         return [
-            (min(match.score, picture_likeness(hashes, self._hashes[i], match)), self._ids[i])
+            (min(match.score, picture_likeness(hashes, pictures[i], match)), self._ids[i])
             for i, match in zip(near, matches, strict=True)
         ]
 
     def _sharing(self, hashes: NDArray[np.uint64], curves: Curves) -> list[int]:
         """Clips that share a band, in order: all, or of many the likeliest."""
-        bands = _bands(hashes.tolist())
-        lists = [self._bands[band] for band in bands if band in self._bands]
-        if max(map(len, lists), default=0) <= self._compared:
-            sharing = set().union(*lists)
+        bands = _bands(hashes)
+        if self._bands.counts(bands).max(initial=0) <= self._compared:
+            found = [entries >> PLACE_BITS for _, entries in self._bands.find(bands)]
+            sharing = np.unique(np.concatenate(found))
             if len(sharing) <= self._compared:
-                return sorted(sharing)
+                all_of_them: list[int] = sharing.tolist()
+                return all_of_them
         likeliest = self._moving.likeliest(curves, _LIKELIEST)
-        return [i for i in sorted(likeliest) if bands & _bands(self._hashes[i].tolist())]
+        return [
+            i for i in sorted(likeliest) if np.isin(bands, _bands(_hashes(self._hashes[i]))).any()
+        ]
+
+
+class _Rows:
+    """Rows of numbers of different lengths, one after the other."""
+
+    def __init__(self, kind: type[np.unsignedinteger[Any]]) -> None:
+        self._kind, self._bytes, self._ends = kind, bytearray(), array("q", [0])
+
+    def append(self, row: Sequence[int]) -> None:
+        self._bytes += np.asarray(row, self._kind).tobytes()
+        self._ends.append(len(self._bytes))
+
+    def __getitem__(self, number: int) -> NDArray[Any]:
+        begin, end = self._ends[number : number + 2]
+        return np.frombuffer(bytes(self._bytes[begin:end]), self._kind)
 
 
 def mark_duplicates(
@@ -144,22 +161,26 @@ def copies_across_splits(
 
 
 def _has_fingerprints(clip: dict[str, Any]) -> bool:
-    return all(clip.get(name) for name in FINGERPRINTS)
+    found = [clip.get(name) for name in FINGERPRINTS]
+    return all(values is not None and len(values) > 0 for values in found)
 
 
 def _curves(clip: dict[str, Any]) -> Curves:
-    return np.array(clip["motion_curves"], float).reshape(-1, CHANNELS)
+    return _points(clip["motion_curves"])
 
 
-def _hashes(values: list[int]) -> NDArray[np.uint64]:
-    return np.array(values, np.uint64)
+def _points(values: Sequence[int] | NDArray[np.uint8]) -> Curves:
+    return np.array(values, float).reshape(-1, CHANNELS)
 
 
-def _bands(hashes: list[int]) -> set[tuple[int, int]]:
-    """(band, bits) of every 16-bit piece of the hashes, whichever picture it is of."""
-    mask = (1 << _BAND_BITS) - 1
-    return {
-        (band, value >> (band * _BAND_BITS) & mask)
-        for value in hashes
-        for band in range(64 // _BAND_BITS)
-    }
+def _hashes(values: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.uint64]:
+    return np.asarray(values, np.uint64)
+
+
+def _bands(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Band and bits, as one number, of every 16-bit piece of the hashes, whichever picture it is
+    of: sorted, each once.
+    """
+    shifts = np.arange(_BANDS, dtype=np.uint64) * np.uint64(_BAND_BITS)
+    pieces = hashes[:, None] >> shifts & np.uint64((1 << _BAND_BITS) - 1)
+    return np.unique(pieces.astype(np.int64) | np.arange(_BANDS) << _BAND_BITS)

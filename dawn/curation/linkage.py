@@ -6,6 +6,8 @@ minutes of a core (docs/performance.md), far less than reading the faces did. An
 would miss pairs, and each missed pair may put one person into two splits.
 """
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,13 @@ _EDGES = TILE * TILE
 """Pairs that are gathered before they are joined: at most twice as many are held."""
 
 Vectors = NDArray[np.float32]
+
+
+class Sliced(Protocol):
+    """Vectors, or what makes them a slice at a time."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> Vectors: ...
 
 
 def single_linkage(vectors: Vectors, least: float) -> NDArray[np.int64]:
@@ -55,21 +64,21 @@ def _joined(
 
 
 def near_kinds(
-    vectors: Vectors, others: Vectors, kinds: NDArray[np.int64], least: float
+    vectors: Vectors, others: Sliced, kinds: NDArray[np.int64], least: float
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """For each of (m, d) unit vectors the first of (n, d) others whose cosine reaches `least`, -1
     where none does; and which kinds (n,), numbers from 0, these others have: (m, kinds).
     """
     first = np.full(len(vectors), -1)
     which = np.zeros((len(vectors), int(kinds.max(initial=0)) + 1), bool)
-    for top in range(0, len(vectors), TILE):
-        rows = vectors[top : top + TILE]
-        for left in range(0, len(others), TILE):
-            near = rows @ others[left : left + TILE].T >= least
+    for left in range(0, len(others), TILE):
+        tile = others[left : left + TILE]
+        for top in range(0, len(vectors), TILE):
+            near = vectors[top : top + TILE] @ tile.T >= least
             hit = np.flatnonzero(near.any(1))
             near, at = near[hit], top + hit
             first[at] = np.where(first[at] < 0, left + near.argmax(1), first[at])
-            tile = kinds[left : left + TILE]
-            for kind in np.unique(tile) if len(hit) else ():
-                which[at, kind] |= near[:, tile == kind].any(1)
+            theirs = kinds[left : left + TILE]
+            for kind in np.unique(theirs) if len(hit) else ():
+                which[at, kind] |= near[:, theirs == kind].any(1)
     return first, which

@@ -9,8 +9,9 @@ splits, is `divided`: it is `excluded`, because it would leak one into the other
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from manifests.names import normalised
 
 EXCLUDED = "excluded"
 _HELD_OUT_FIRST = ("test", "val", "train")
+_BLOCK = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,31 +50,60 @@ class SplitConfig:
 
 class Centres:
     """The mean embedding of each face cluster, kept as sums, so that one more face costs the same
-    however many there are.
+    however many there are. Clusters without faces are no more.
     """
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
-        self._sums: Vectors = np.zeros((0, 0), np.float32)
-        self._counts = np.zeros(0, np.float32)
+        self._names: list[str] = []
+        """In order, but for those that came last."""
+        self._sums: list[Vectors] = []
+        """Blocks of clusters: growing copies none of them."""
+        self._counts: list[NDArray[np.float32]] = []
 
-    def add(self, identity: str, embedding: NDArray[np.float32]) -> None:
-        """Count one more face, (d,), to an identity."""
+    def add(self, identity: str, embedding: NDArray[np.float32], times: int = 1) -> None:
+        """Count one more face, (d,), to an identity, or, -1 times, one less."""
         place = self._places.setdefault(identity, len(self._places))
-        if place == len(self._sums):
-            room = max(64, 2 * place)
-            sums, counts = np.zeros((room, len(embedding)), np.float32), np.zeros(room, np.float32)
-            if place:
-                sums[:place], counts[:place] = self._sums, self._counts
-            self._sums, self._counts = sums, counts
-        self._sums[place] += embedding
-        self._counts[place] += 1
+        if place == len(self._names):
+            self._names.append(identity)
+            if place % _BLOCK == 0:
+                self._sums.append(np.zeros((_BLOCK, len(embedding)), np.float32))
+                self._counts.append(np.zeros(_BLOCK, np.float32))
+        block, row = divmod(place, _BLOCK)
+        self._sums[block][row] += times * embedding
+        self._counts[block][row] += times
+        if self._counts[block][row] == 0:
+            self._sums[block][row] = 0
 
-    def sorted(self) -> tuple[list[str], Vectors]:
-        """The identities in order, and the directions of their means: (n, d)."""
-        names = sorted(self._places)
-        places = [self._places[name] for name in names]
-        return names, units(self._sums[places] / self._counts[places, None])
+    def sorted(self) -> tuple[list[str], "Directions"]:
+        """The identities in order, and the directions of their means: (n, d), made when they are
+        asked for.
+        """
+        self._names.sort()
+        places = np.fromiter(map(self._places.__getitem__, self._names), np.int64, len(self._names))
+        counts = np.concatenate([np.zeros(0, np.float32), *self._counts])[places]
+        names = self._names if counts.all() else [*itertools.compress(self._names, counts)]
+        return [*names], Directions(self._sums, counts[counts > 0], places[counts > 0])
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """Unit vectors towards means, a slice at a time: all of them may not fit twice."""
+
+    sums: list[Vectors]
+    counts: NDArray[np.float32]
+    places: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, part: slice) -> Vectors:
+        block, row = np.divmod(self.places[part], _BLOCK)
+        sums = np.zeros((len(row), self.sums[0].shape[1]), np.float32)
+        for number in np.unique(block):
+            mine = block == number
+            sums[mine] = self.sums[number][row[mine]]
+        return units(sums / self.counts[part, None])
 
 
 def units(vectors: Vectors) -> Vectors:
@@ -81,33 +112,104 @@ def units(vectors: Vectors) -> Vectors:
     return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)
 
 
-@dataclass(slots=True)
 class Identities:
-    """Who is in the dataset so far: identity -> split, and face clusters' embeddings."""
+    """Who is in the dataset so far: in which splits, by how many clips, and face clusters'
+    embeddings.
 
-    splits: dict[str, str] = field(default_factory=dict)
-    """Settled: no clip changes them."""
-    kept: dict[str, str] = field(default_factory=dict)
-    """Of clips that are judged again: they hold unless the clips ask for another."""
-    faces: Centres = field(default_factory=Centres)
+    An identity takes some 150 bytes, and 4 more for each number of a face's embedding.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._clips = np.zeros((0, 2, len(_HELD_OUT_FIRST)), np.uint32)
+        """Of each identity, that are judged again (0) or settled (1), in each split."""
+        self._asked: dict[str, str] = {}
+        self.faces = Centres()
 
     def add(
         self, identity: str, split: str, embedding: Sequence[float] | None, *, settled: bool = True
     ) -> None:
-        """Remember a clip that is in the dataset."""
-        known = self.splits if settled else self.kept
-        if split != EXCLUDED:
-            known[identity] = held_out((split, known.get(identity))) or split
-        if embedding is not None and identity.startswith("face:"):
-            self.faces.add(identity, np.asarray(embedding, np.float32))
+        """Remember a clip that is in the dataset. What is settled no clip changes; what is judged
+        again holds unless the clips ask for another split.
+        """
+        self._count(identity, split, settled, 1)
+        self._count_face(identity, embedding, 1)
+
+    def drop(
+        self, identity: str, split: str, embedding: Sequence[float] | None, *, settled: bool = True
+    ) -> None:
+        """Remember a clip no longer that was added so."""
+        self._count(identity, split, settled, -1)
+        self._count_face(identity, embedding, -1)
+
+    def unsettle(self, identity: str, split: str) -> None:
+        """A settled clip is judged again."""
+        self._count(identity, split, True, -1)
+        self._count(identity, split, False, 1)
+
+    def ask(self, splits: Mapping[str, str]) -> None:
+        """Splits of identities for which nothing is settled."""
+        self._asked |= splits
+
+    def settled(self, identity: str) -> str | None:
+        """The split that no clip changes, if there is one."""
+        return self._split(identity, 1) or self._asked.get(identity)
+
+    def kept(self, identity: str) -> str | None:
+        """The split that holds unless clips ask for another, if there is one."""
+        return self._split(identity, 0)
 
     def split_of(self, identity: str) -> str | None:
         """The split that an identity has, if it has one."""
-        return self.splits.get(identity) or self.kept.get(identity)
+        return self.settled(identity) or self.kept(identity)
+
+    def numbered_splits(self, identities: Sequence[str]) -> NDArray[np.int64]:
+        """Of each identity a number for `split_of`, (n,); another one for None."""
+        places = (self._places.get(identity, -1) for identity in identities)
+        place = np.fromiter(places, np.int64, len(identities))
+        some = np.concatenate([self._clips > 0, np.zeros((1, *self._clips.shape[1:]), bool)])
+        # Settled ones first, then those that are kept, then none; -1 is the row of zeros.
+        settled = np.concatenate([some[:, 1], some[:, 0], np.ones((len(some), 1), bool)], axis=1)
+        found = settled.argmax(1)[place]
+        found = np.where(found < 2 * len(_HELD_OUT_FIRST), found % len(_HELD_OUT_FIRST), -1)
+        for i in [i for i, identity in enumerate(identities) if identity in self._asked]:
+            split = self.split_of(identities[i])
+            found[i] = -1 if split is None else _HELD_OUT_FIRST.index(split)
+        return np.asarray(found + 1, np.int64)
+
+    def _split(self, identity: str, settled: int) -> str | None:
+        place = self._places.get(identity)
+        if place is None:
+            return None
+        clips = self._clips[place, settled].tolist()
+        return next((split for split, n in zip(_HELD_OUT_FIRST, clips, strict=True) if n), None)
+
+    def _count(self, identity: str, split: str, settled: bool, clips: int) -> None:
+        if split == EXCLUDED:
+            return
+        place = self._places.setdefault(identity, len(self._places))
+        if place == len(self._clips):
+            room = max(1024, place + place // 2)
+            grown = np.zeros((room, *self._clips.shape[1:]), np.uint32)
+            grown[:place] = self._clips
+            self._clips = grown
+        self._clips[place, int(settled), _HELD_OUT_FIRST.index(split)] += clips
+
+    def _count_face(self, identity: str, embedding: Sequence[float] | None, faces: int) -> None:
+        if embedding is not None and identity.startswith("face:"):
+            self.faces.add(identity, np.asarray(embedding, np.float32), faces)
 
 
-def assign(clips: list[dict[str, Any]], known: Identities, config: SplitConfig) -> None:
-    """Set `identity`, `split` and `divided` of each clip, in place; `known` learns them."""
+def assign(
+    clips: list[dict[str, Any]],
+    known: Identities,
+    config: SplitConfig,
+    before: Iterable[dict[str, Any]] = (),
+) -> None:
+    """Set `identity`, `split` and `divided` of each clip, in place; `known` learns them.
+
+    `before` are rows of `clips` that these replace, which `known` has as unsettled.
+    """
     clips = sorted(clips, key=lambda clip: clip["clip_id"])
     clashes = _name_identities(clips, known, config)
     asks = {
@@ -118,9 +220,9 @@ def assign(clips: list[dict[str, Any]], known: Identities, config: SplitConfig) 
     for clip in clips:
         asked.setdefault(clip["identity"], set()).add(asks[clip["clip_id"]])
     splits = {
-        identity: known.splits.get(identity)
+        identity: known.settled(identity)
         or held_out(wanted)
-        or known.kept.get(identity)
+        or known.kept(identity)
         or hashed_split(identity, config)
         for identity, wanted in asked.items()
     }
@@ -128,7 +230,24 @@ def assign(clips: list[dict[str, Any]], known: Identities, config: SplitConfig) 
         ask, split = asks[clip["clip_id"]], splits[clip["identity"]]
         clip["divided"] = clip["clip_id"] in clashes or ask not in (None, EXCLUDED, split)
         clip["split"] = EXCLUDED if clip["divided"] or ask == EXCLUDED else split
-        known.add(clip["identity"], clip["split"], clip["embedding"])
+    _learn(clips, known, before)
+
+
+def _learn(
+    clips: list[dict[str, Any]], known: Identities, before: Iterable[dict[str, Any]]
+) -> None:
+    """Let `known` have the clips in the place of those before. A face that stays who it was is not
+    counted anew: taking a number off a sum and adding it again may change the last bit.
+    """
+    gone = {clip["clip_id"]: clip for clip in before}
+    for clip in clips:
+        embedding, old = clip["embedding"], gone.get(clip["clip_id"])
+        if old and (old["identity"], old["embedding"]) == (clip["identity"], embedding):
+            gone[clip["clip_id"]] = old | {"embedding": None}
+            embedding = None
+        known.add(clip["identity"], clip["split"], embedding)
+    for old in gone.values():
+        known.drop(old["identity"], old["split"], old["embedding"], settled=False)
 
 
 def speaker_identity(speaker: str) -> str:
@@ -177,12 +296,9 @@ def _name_identities(
 def _cluster(faces: list[dict[str, Any]], known: Identities, config: SplitConfig) -> set[str]:
     """Single-linkage clusters over the new faces and the known identities, which stay apart."""
     names, centres = known.faces.sorted()
-    splits = [known.split_of(name) for name in names]
-    kinds = {split: i for i, split in enumerate(dict.fromkeys(splits))}
     vectors = units(np.stack([np.asarray(c["embedding"], np.float32) for c in faces]))
-    first, which = near_kinds(
-        vectors, centres, np.array([kinds[s] for s in splits], np.int64), config.same_face
-    )
+    kinds = known.numbered_splits(names)
+    first, which = near_kinds(vectors, centres, kinds, config.same_face)
     clusters = single_linkage(vectors, config.same_face)
     clashes: set[str] = set()
     order = np.argsort(clusters, kind="stable")

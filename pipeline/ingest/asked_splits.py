@@ -8,7 +8,7 @@ from typing import Any
 from dawn.curation.splits import EXCLUDED, asked_split, held_out, speaker_identity
 from dawn.curation.tables import Label
 from dawn.recipe import Recipe
-from manifests.catalog import rows
+from manifests.catalog import own_query, rows
 from manifests.content_ids import label
 from manifests.errors import InputError
 from manifests.location import name_of
@@ -18,9 +18,15 @@ from pipeline.ingest.sources import Source
 _STORED = """
 SELECT video_id, sources, labels, split_key, speaker, split
 FROM videos LEFT JOIN (
-    SELECT DISTINCT video_id, speaker, split FROM clips WHERE split <> 'excluded'
-) USING (video_id) ORDER BY ALL
+    SELECT DISTINCT video_id, speaker, split FROM clips
+    WHERE split <> 'excluded' AND speaker IS NOT NULL
+) USING (video_id)
+WHERE speaker IS NOT NULL OR len(labels) > 0
+ORDER BY ALL
 """
+"""Of what nobody labelled nothing is claimed."""
+_NAMES = "SELECT video_id, sources FROM videos"
+_AT_ONCE = 16_384
 _NAMED = 3
 """Rows that a refusal names for each split."""
 
@@ -56,7 +62,14 @@ def asks_of(sources: list[Source], dataset: Dataset, recipe: Recipe) -> Asks:
             asked.setdefault(claim.person, set()).add(claim.split)
     splits = {person: split for person, found in asked.items() if (split := held_out(found))}
     paths = _labelled(sources)
-    anew = (row["video_id"] for row in stored if paths.intersection(row["sources"]))
+    if not (paths and dataset.exists):
+        return Asks(splits, frozenset())
+    anew = {
+        row["video_id"]
+        for batch in own_query(dataset, _NAMES).to_batches(_AT_ONCE)
+        for row in batch.to_pylist()
+        if paths.intersection(row["sources"])
+    }
     return Asks(splits, frozenset(anew))
 
 

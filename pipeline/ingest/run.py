@@ -28,7 +28,8 @@ from pipeline.cluster.tasks import Executor, Failure
 from pipeline.events import note
 from pipeline.ingest import steps as steps
 from pipeline.ingest.asked_splits import asks_of
-from pipeline.ingest.judging import Judge
+from pipeline.ingest.committed import Committed
+from pipeline.ingest.judging import Judge, ToJudge
 from pipeline.ingest.removal import blanked, remove_forgotten
 from pipeline.ingest.sources import Source
 from pipeline.ingest.steps import Identified, Quarantined, VideoTask
@@ -37,6 +38,8 @@ from pipeline.progress import Progress, tally
 
 GROUP = 512
 """Videos that are judged and committed together."""
+BEHIND = 8 * GROUP
+"""Videos, of which only rows are needed, that are judged again together."""
 
 _READ = "read"
 """Of a video that waits to be judged with its group."""
@@ -105,7 +108,10 @@ def ingest(
         with run.progress:
             for begin in range(0, max(1, len(sources)), GROUP):
                 last = begin + GROUP >= len(sources)
-                run.ingest_group(sources[begin : begin + GROUP], run.behind if last else [])
+                behind = run.behind[:BEHIND] if last else []
+                run.ingest_group(sources[begin : begin + GROUP], behind)
+            for begin in range(BEHIND, len(run.behind), BEHIND):
+                run.ingest_group([], run.behind[begin : begin + BEHIND])
             run.unite()
         seen.finish()
         finish(session)
@@ -146,7 +152,7 @@ class _Run:
         self._summary, self._judge, self._retry, self._seen = summary, judge, retry, seen
         self._scratch = str(session.scratch) if session.dataset.local else None
         self._looks, self._hears = steps.networks_of(recipe)
-        self._committed = {r["video_id"]: r for r in rows(session.dataset, "FROM videos")}
+        self._committed = Committed(session.dataset)
         self._forgotten = read_forgotten(session.dataset)
         self.behind: list[str] = []
         """Videos that an older recipe heard or judged: their files need not be there."""
@@ -164,7 +170,7 @@ class _Run:
         """The sources, and those of videos that an older recipe extracted; notes who is behind."""
         given = {label(source.path) for source in sources}
         stale = []
-        for row in self._committed.values():
+        for row in self._committed.unlike(self._recipe):
             labels = _labels(row)
             key = self._recipe.extract_key(labels)
             audio, judged = self._recipe.audio_key(key), self._recipe.judge_key(key, labels)
@@ -177,11 +183,14 @@ class _Run:
                 row["clips_part"] and row["judge_key"] != judged
             ):
                 self.behind.append(row["video_id"])
+        self.behind.sort()
         return [*sources, *sorted(stale, key=lambda source: str(source.path))]
 
     def ingest_group(self, group: list[Source], behind: list[str]) -> None:
         """Take some sources, and videos that are in the dataset, all the way to their rows."""
-        videos = {video: self._stored(video) for video in behind} | self._identify(group)
+        identified = self._identify(group)
+        self._committed.hold(behind)
+        videos = {video: self._stored(video) for video in behind} | identified
         to_judge = [video for video in videos.values() if self._plan(video)]
         for key, outcome in self._executor.results():
             ready = self._advance(videos, key, outcome)
@@ -205,7 +214,7 @@ class _Run:
 
     def _stored(self, video: str) -> _Video:
         """A video as its row has it; nothing of its file is looked at."""
-        old = self._committed[video]
+        old = self._committed.get(video) or {}
         work = VideoTask(
             self._session.dataset.uri, self._scratch, self._recipe,
             video, where_of(old["sources"][0]), old["bytes"], "", _labels(old),
@@ -217,8 +226,9 @@ class _Run:
         labels of each content.
         """
         found: dict[Any, Any] = {}
-        for source in group:
-            seen = self._seen.known(source.path)
+        seen_before = [self._seen.known(source.path) for source in group]
+        self._committed.hold(seen.video_id for seen in seen_before if seen is not None)
+        for source, seen in zip(group, seen_before, strict=True):
             if seen is not None and self._is_done(source, seen):
                 found[source.path] = seen
             else:
@@ -266,7 +276,7 @@ class _Run:
             self._submit(("prepare",), video, steps.prepare)
             return False
         if old["audio_part"] and old["audio_key"] != self._recipe.audio_key(key):
-            clips = self._judge.clips_of(old["video_id"], old["clips_part"])
+            clips = self._judge.clips_of([old])[old["video_id"]]
             sounds = [(clip["clip_id"], clip["sound_path"]) for clip in clips]
             self._submit(("audio",), video, steps.restage_audio, sounds, networks=self._hears)
             return False
@@ -277,7 +287,7 @@ class _Run:
             "labels": [mark.as_row() for mark in video.work.labels],
         }
         if row != old:  # what lists say of a video without clips is kept as well
-            self._committed[row["video_id"]] = commit(self._session, row, NewParts(), old)
+            self._committed.put(commit(self._session, row, NewParts(), old))
         self._end("unchanged", video)
         return False
 
@@ -351,9 +361,9 @@ class _Run:
         """Judge the clips of some videos together; each video's row and new parts."""
         judged = self._judge.judge(
             [
-                (v.work, v.sources, None if v.facts else (v.old or {}).get("clips_part"))
+                ToJudge(v.work, v.sources, v.facts["clips_total"] if v.facts else None, v.old)
                 for v in videos
-                if (v.facts or v.old or {}).get("clips_total")
+                if any(row["clips_total"] for row in (v.facts, v.old) if row)
             ]
         )
         for video in videos:
@@ -373,7 +383,7 @@ class _Run:
 
     def _commit(self, video: _Video, row: dict[str, Any], new: NewParts) -> None:
         keep = {} if video.facts is not None else _parts(video.old)
-        self._committed[row["video_id"]] = commit(self._session, keep | row, new, video.old)
+        self._committed.put(commit(self._session, keep | row, new, video.old))
         self._session.dataset.delete_folder(video.work.stage)
 
     def _count(self, row: dict[str, Any], video: _Video, frames: int = 0) -> None:
@@ -397,6 +407,8 @@ class _Run:
         self._executor.withdraw(lambda key: key[1:2] == (video.work.video_id,))
         if video.spans:
             self._session.unclean = True  # spans that were done left media behind
+        if video.old is not None:
+            self._judge.forget(video.old)
         self._commit(video, row, NewParts())
         self._count(row, video)
 
@@ -416,12 +428,12 @@ class _Run:
             "extract_key": self._recipe.extract_key(source.labels),
         }
         old = self._committed.get(row["video_id"])
-        self._committed[absent_id(name)] = commit(self._session, row, NewParts(), old)
+        self._committed.put(commit(self._session, row, NewParts(), old))
         self._end("quarantined", None, row)
 
     def _drop_absent(self, path: Where) -> None:
         """The file is there now: what was said of its absence no longer holds."""
-        old = self._committed.pop(absent_id(label(path)), None)
+        old = self._committed.pop(absent_id(label(path)))
         if old is not None:
             forget(self._session, old)
 

@@ -210,6 +210,45 @@ def test_a_forgotten_row_of_a_merged_part_is_gone(tmp_path: Path) -> None:
     assert dataset.names("videos") == []
 
 
+def test_what_is_large_enough_stays_where_it_is(tmp_path: Path) -> None:
+    with written(str(tmp_path / "d")) as session:
+        dataset = session.dataset
+        for number in range(12):
+            add(session, f"v{number:02d}")
+        add(session, "v03z", [])  # without parts: it is where its neighbour is
+    compact(dataset, 16)
+    first = dataset.names("clips")
+    assert len(first) == 3  # four videos of four frames each
+
+    def added(name: str) -> set[str]:
+        """What compaction replaces once a video more is there."""
+        before = {*dataset.names("clips")}
+        with dataset.writing() as session:
+            add(session, name)
+        rows_before = contents(dataset)
+        compact(dataset, 16)
+        assert contents(dataset) == rows_before
+        assert list(faults(dataset)) == []
+        assert all(n.startswith("compact-") for t in COLUMNS for n in dataset.names(t))
+        return before - {*dataset.names("clips")} - {f"{name}-k1extrac-k1audio0-k1judge0.parquet"}
+
+    assert added("v05a") == {first[1]}
+    assert added("a") == {first[0]}
+    assert len(added("v05b")) == 1  # five videos, then six, in one part
+    assert len(dataset.names("clips")) == 3
+    assert added("v09z") == {first[2]}
+    assert len(dataset.names("clips")) == 4  # the last may be small
+    assert len(added("v05y")) == 1
+    added("v05z")
+    assert len(dataset.names("clips")) == 5  # eight were enough for two
+    with dataset.writing() as session:
+        (row,) = rows(dataset, "FROM videos WHERE video_id = 'v00'")
+        forget(session, row)
+    compact(dataset, 16)
+    ids = [dataset.read(f"clips/{n}", ["video_id"])["video_id"] for n in dataset.names("clips")]
+    assert "v00" not in {video for column in ids for video in column.to_pylist()}
+
+
 @pytest.mark.parametrize("new", [["v0a"], ["v0a", "v3a", "z"]])
 def test_a_merged_part_is_read_once_however_many_videos_it_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: list[str]
@@ -237,7 +276,7 @@ def test_a_merged_part_is_read_once_however_many_videos_it_holds(
         "audio", "clips", "decisions", "frames"
     ]  # fmt: skip
     assert len(opened) == 4 * (1 + len(new))
-    assert len(groups) == 4 * (7 + len(new))  # each row group once; v0 has no rows
+    assert len(groups) == 4 * (1 + len(new))  # each row group once; short videos share one
     monkeypatch.undo()
     assert contents(dataset) == before
     assert list(faults(dataset)) == []

@@ -9,6 +9,7 @@ at the same distances in time. Both together are the same footage.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -131,11 +132,18 @@ def movement(curves: Curves) -> NDArray[np.int16]:
 
     Whole numbers, so that sums of products are exact, in whatever order they are made.
     """
-    sums = np.cumsum(np.pad(curves, ((1, 0), (0, 0))), axis=0)
-    at = np.arange(len(curves))
-    first, last = np.maximum(at - _EITHER_SIDE, 0), np.minimum(at + _EITHER_SIDE + 1, len(curves))
+    sums = np.zeros((len(curves) + 1, curves.shape[1]))
+    np.cumsum(curves, axis=0, out=sums[1:])
+    first, last = _either_side(len(curves))
     means = (sums[last] - sums[first]) / (last - first)[:, None]
     return np.rint((curves - means) * _FINE).astype(np.int16)
+
+
+@lru_cache(maxsize=256)
+def _either_side(points: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first point of which each one's mean is taken, and the one after the last."""
+    at = np.arange(points)
+    return np.maximum(at - _EITHER_SIDE, 0), np.minimum(at + _EITHER_SIDE + 1, points)
 
 
 def best_matches(curves: Curves, others: Sequence[NDArray[np.int16]]) -> list[Match]:
@@ -145,6 +153,8 @@ def best_matches(curves: Curves, others: Sequence[NDArray[np.int16]]) -> list[Ma
     agrees as far as twice the sum of its products is the sum of its squares (Lin's concordance,
     means aside), so that large movement is never like small movement.
     """
+    if not others:
+        return []
     longest = len(curves) / min(SPEEDS) + 1
     groups = defaultdict(list)
     for i, other in enumerate(others):

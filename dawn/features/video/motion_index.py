@@ -6,7 +6,6 @@ the same distances in time, so each stretch that two clips share votes for the c
 apart they lie. Votes of unlike clips scatter. Wang's Shazam (ISMIR 2003) does so with sound.
 """
 
-from collections import defaultdict
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from dawn.features.rates import FPS
 from dawn.features.video.fingerprint import CHANNELS, MOTION_STEP, Curves, played
+from dawn.features.video.postings import PLACE_BITS, Postings
 
 _WINDOW = 2 * FPS // MOTION_STEP
 _WAVES = 4
@@ -21,47 +21,43 @@ _STEP = 2
 """Points from one kept stretch to the next; stretches are asked about at every point."""
 _UNSURE = 4
 """Signs, those of the smallest waves, that are tried both ways."""
-_BITS = 24
-"""For the place within a clip."""
 _POWERS = 1 << np.arange(CHANNELS * _WAVES)
 
 
 class MotionIndex:
-    """Clips by what moves in them when."""
+    """Clips by what moves in them when, numbered in the order in which they are added."""
 
     def __init__(self) -> None:
-        self._stretches: dict[int, list[int]] = defaultdict(list)
+        self._stretches, self._clips = Postings(1 << CHANNELS * _WAVES), 0
 
-    def add(self, number: int, movement: NDArray[np.int16]) -> None:
-        """Know the movement (T, 4) of a clip by a number."""
+    def add(self, movement: NDArray[np.int16]) -> None:
+        """Know the movement (T, 4) of the next clip."""
         signs, _ = _signs(movement)
-        for place, code in zip(range(0, len(signs), _STEP), signs[::_STEP].tolist(), strict=True):
-            self._stretches[code].append(number << _BITS | place)
+        self._stretches.add(signs[::_STEP].tolist(), range(0, len(signs), _STEP))
+        self._clips += 1
 
     def likeliest(self, curves: Curves, most: int) -> list[int]:
         """Up to that many clips whose stretches agree with these curves' at one distance, those
         with the most votes first.
         """
-        votes: dict[int, int] = {}
+        votes = np.zeros(self._clips, np.int64)
         for _, _, movement in played(curves):
-            for number, count in zip(*self._votes(movement), strict=True):
-                votes[number] = max(count, votes.get(number, 0))
-        return sorted(votes, key=lambda number: (-votes[number], number))[:most]
+            tries = _tries(*_signs(movement))
+            places = np.repeat(np.arange(len(tries)), tries.shape[1])
+            for which, entries in self._stretches.find(tries.ravel()):
+                numbers, counts = _most_votes(entries - places[which])
+                votes[numbers] = np.maximum(votes[numbers], counts)
+        voted = np.flatnonzero(votes)
+        best: list[int] = voted[np.argsort(-votes[voted], kind="stable")][:most].tolist()
+        return best
 
-    def _votes(self, movement: NDArray[np.int16]) -> tuple[list[int], list[int]]:
-        """Clips, and the most votes that each has for one distance."""
-        found: list[NDArray[np.int64]] = []
-        for place, codes in enumerate(_tries(*_signs(movement)).tolist()):
-            for code in codes:
-                stretches = self._stretches.get(code)
-                if stretches:
-                    found.append(np.array(stretches, np.int64) - place)
-        if not found:
-            return [], []
-        where, counts = np.unique(np.concatenate(found) + (1 << _BITS - 1), return_counts=True)
-        numbers = where >> _BITS
-        first = np.flatnonzero(np.diff(numbers, prepend=-1))
-        return numbers[first].tolist(), np.maximum.reduceat(counts, first).tolist()
+
+def _most_votes(distances: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Clips, and the most votes that each has for one distance."""
+    where, counts = np.unique(distances + (1 << PLACE_BITS - 1), return_counts=True)
+    numbers = where >> PLACE_BITS
+    first = np.flatnonzero(np.diff(numbers, prepend=-1))
+    return numbers[first], np.maximum.reduceat(counts, first) if len(first) else counts
 
 
 def _signs(movement: NDArray[np.int16]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

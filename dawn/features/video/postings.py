@@ -1,0 +1,114 @@
+"""Which of many clips hold a key, and where in them: lists of a search index, as packed arrays.
+
+The newest clips are in a table of lists, all others in arrays of up to 65,536 clips each, in which
+an entry takes 3 to 6 bytes where a list of Python's takes 40. Arrays of one size are joined, so
+that an entry is sorted as many times as sizes double.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PLACE_BITS = 24
+"""For the place within a clip."""
+_NEWEST = 2048
+_MOST = 65536
+
+Numbers = NDArray[np.int64]
+
+
+class Postings:
+    """Keys, whole numbers from 0 up to `keys`, of clips that are numbered in order."""
+
+    def __init__(self, keys: int) -> None:
+        self._keys = keys
+        self._segments: list[_Segment] = []
+        self._newest: dict[int, list[int]] = defaultdict(list)
+        self._first = self._next = 0
+
+    def add(self, keys: Iterable[int], places: Iterable[int]) -> None:
+        """The next clip, with its keys and the place of each in it."""
+        number = self._next - self._first
+        for key, place in zip(keys, places, strict=True):
+            self._newest[key].append(number << PLACE_BITS | place)
+        self._next += 1
+        if self._next - self._first == _NEWEST:
+            self._seal()
+
+    def counts(self, keys: Numbers) -> Numbers:
+        """How many entries each key has."""
+        found = np.array([len(self._newest.get(key, ())) for key in keys.tolist()], np.int64)
+        for segment in self._segments:
+            found += segment.starts[keys + 1] - segment.starts[keys]
+        return found
+
+    def find(self, keys: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
+        """The entries of the keys, some clips at a time: positions in `keys`, and entries, the
+        clip's number above `PLACE_BITS` bits of place.
+        """
+        for segment in self._segments:
+            yield segment.find(keys)
+        lists = [self._newest.get(key, []) for key in keys.tolist()]
+        entries = np.array([entry for found in lists for entry in found], np.int64)
+        which = np.repeat(np.arange(len(keys)), [len(found) for found in lists])
+        yield which, entries + (self._first << PLACE_BITS)
+
+    def _seal(self) -> None:
+        """Pack the newest, and join what is of one size."""
+        lists = sorted(self._newest.items())
+        keys = np.repeat([key for key, _ in lists], [len(found) for _, found in lists])
+        entries = np.array([entry for _, found in lists for entry in found], np.int64)
+        self._segments.append(
+            _Segment.of(self._first, self._next, keys.astype(np.int64), entries, self._keys)
+        )
+        self._newest, self._first = defaultdict(list), self._next
+        while len(self._segments) > 1:
+            one, two = self._segments[-2:]
+            if one.clips != two.clips or one.clips + two.clips > _MOST:
+                break
+            self._segments[-2:] = [one.joined(two)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    first: int
+    clips: int
+    starts: NDArray[np.int64]
+    """Where the entries of each key begin, and at the end of the last one's: (keys + 1,)."""
+    numbers: NDArray[np.uint16]
+    """Of the clips, from the segment's first on: in order within a key."""
+    places: NDArray[Any]
+
+    @classmethod
+    def of(cls, first: int, end: int, keys: Numbers, entries: Numbers, most: int) -> "_Segment":
+        """Of entries that are in the order of their keys, with numbers from `first` on."""
+        starts = np.zeros(most + 1, np.int64)
+        np.cumsum(np.bincount(keys, minlength=most), out=starts[1:])
+        places = entries & (1 << PLACE_BITS) - 1
+        fitting = np.min_scalar_type(int(places.max(initial=0)))
+        numbers = (entries >> PLACE_BITS).astype(np.uint16)
+        return cls(first, end - first, starts, numbers, places.astype(fitting))
+
+    def find(self, keys: Numbers) -> tuple[Numbers, Numbers]:
+        begin = self.starts[keys]
+        counts = self.starts[keys + 1] - begin
+        at = np.repeat(begin - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        return np.repeat(np.arange(len(keys)), counts), self._entries(at)
+
+    def joined(self, later: "_Segment") -> "_Segment":
+        """With that of the clips that follow."""
+        every = np.arange(len(self.starts) - 1)
+        keys = [np.repeat(every, np.diff(part.starts)) for part in (self, later)]
+        entries = [part._entries(slice(None)) for part in (self, later)]
+        both = np.concatenate(keys)
+        order = np.argsort(both, kind="stable")
+        packed = np.concatenate(entries)[order] - (self.first << PLACE_BITS)
+        return _Segment.of(self.first, later.first + later.clips, both[order], packed, len(every))
+
+    def _entries(self, at: Any) -> Numbers:  # noqa: ANN401 - an index
+        numbers = self.numbers[at].astype(np.int64) + self.first
+        return numbers << PLACE_BITS | self.places[at]
