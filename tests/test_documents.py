@@ -1,9 +1,9 @@
 """Every command of README and docs/, run as it stands there, in a terminal, with relative paths.
 
 One folder holds what the documents assume; one Ray, started from a terminal as users start it, runs
-the commands. Presets have a few steps instead of thousands, and load their samples themselves; of
-the stages that one command trains, Ray Train has the last, which takes what the others made; videos
-are sampled in two steps, and the demo's footage is shorter.
+the commands. The first command of each kind is a new process, further ones and Ray's workers are
+forked from one that has imported. Presets have a few steps instead of thousands, and load their
+samples themselves; videos are sampled in one step, and the demo's footage is shorter.
 """
 
 import json
@@ -24,6 +24,7 @@ from dawn.synthetic.footage import write_footage
 from tests.certificates import write_signer
 from tests.clusters import ray_from_a_terminal
 from tests.terminals import run_in_terminal, terminal_program
+from tests.warm import warm_python, warm_ray
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
@@ -91,12 +92,12 @@ whole = Stage.preset
 
 def short(self, name, source="code"):
     config = whole(self, name, source)
-    quick = {"steps": 2, "validate_every": 2, "validation_clips": 2, "loader_workers": 0}
+    quick = {"steps": 2, "validate_every": 2, "validation_clips": 1, "loader_workers": 0}
     return replace(config, run=replace(config.run, **quick))
 
 
 Stage.preset = short
-GenerateConfig.__init__.__kwdefaults__["steps"] = 2
+GenerateConfig.__init__.__kwdefaults__["steps"] = 1
 if sys.argv[1:2] == ["demo"]:
     from pipeline.demo import model as demo_model
     from pipeline.demo import run as demo_run
@@ -108,6 +109,16 @@ if sys.argv[1:2] == ["demo"]:
 if __name__ == "__main__":  # not in the processes that read samples
     main()
 """
+
+DAWN = """\
+#!/bin/sh
+case "$1" in query) kind=$1;; *) kind=$(echo "$1 $2" | tr / _);; esac
+if mkdir "{programs}/begun/$kind" 2> /dev/null; then python={python}; else python={warm}; fi
+case "$1" in train|demo|generate|eval-checkpoint)
+exec $python {programs}/short_dawn.py "$@";; esac
+exec $python -m pipeline.cli "$@"
+"""
+"""A command's first run is of a process of its own, further ones are of one that has imported."""
 
 
 def blocks(document: str) -> list[tuple[str, str]]:
@@ -184,7 +195,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     group.paste(face)
     group.paste(face.resize((face.width * 4 // 5, face.height * 4 // 5)), (face.width, 0))
     group.save(work / "group.jpg")
-    write_voice(work / "footage/plain.mp4", work / "voice.wav", 0.8)
+    write_voice(work / "footage/plain.mp4", work / "voice.wav", 0.4)
     (work / "jobs.csv").write_text("image,audio,name\nface.png,voice.wav,one\n")
     return work
 
@@ -202,22 +213,19 @@ def write_voice(video: Path, path: Path, seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What a user's shell has: `dawn` and `python` on PATH, and an ffmpeg."""
     programs = tmp_path_factory.mktemp("programs")
     terminal_program(programs)
     (programs / "short_dawn.py").write_text(SHORT)
+    (programs / "begun").mkdir()
     dawn = programs / "dawn"
-    dawn.write_text(
-        "#!/bin/sh\n"
-        'case "$1" in train|demo|generate|eval-checkpoint)\n'
-        f'exec {sys.executable} {programs}/short_dawn.py "$@";; esac\n'
-        f'exec {sys.executable} -m pipeline.cli "$@"\n'
-    )
-    dawn.chmod(0o755)
     path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     ours = {"PATH": path, "PYTHONPATH": str(ROOT), "TOUCHED": str(programs / "touched")}
-    return {**os.environ, **ours, "RAY_AUTH_MODE": "token"}
+    with warm_python() as warm:
+        dawn.write_text(DAWN.format(programs=programs, python=sys.executable, warm=warm))
+        dawn.chmod(0o755)
+        yield {**os.environ, **ours, "RAY_AUTH_MODE": "token"}
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +233,8 @@ def cluster(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
     """The Ray that all commands join."""
-    with ray_from_a_terminal(tmp_path_factory.mktemp("cluster"), environment) as named:
+    folder = tmp_path_factory.mktemp("cluster")
+    with warm_ray() as ray, ray_from_a_terminal(folder, environment, ray) as named:
         yield named
 
 
