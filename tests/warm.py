@@ -155,7 +155,7 @@ def _run(arguments: list[str]) -> None:
     """What the interpreter does with a program, in this process."""
     sys.argv = arguments
     if arguments[0] == "-m":
-        sys.argv, sys.path[0] = arguments[1:], os.getcwd()
+        sys.argv, sys.path[0] = arguments[1:], str(Path.cwd())
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         sys.path[0] = str(Path(arguments[0]).parent)
