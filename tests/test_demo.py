@@ -5,18 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from tests import test_documents
 from tests.terminals import run_in_terminal
-
-environment = test_documents.environment
+from tests.test_documents import shell
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_demo_ends_well_in_a_terminal(tmp_path: Path, environment: dict[str, str]) -> None:
-    code, text = run_in_terminal("dawn demo", tmp_path, environment)
+def test_the_demo_ends_well_in_a_terminal(tmp_path: Path) -> None:
+    environment = shell(tmp_path / "programs")
+    work = tmp_path / "work"
+    work.mkdir()
+    code, text = run_in_terminal("dawn demo", work, environment)
     assert code == 0, text[-3000:]
-    out = tmp_path / "demo"
+    out = work / "demo"
     page = out / "leaderboard/index.html"
     assert page.as_uri() in "".join(text.split())
     assert (out / "film.mp4").as_uri() in "".join(text.split())
@@ -31,7 +32,7 @@ def test_the_demo_ends_well_in_a_terminal(tmp_path: Path, environment: dict[str,
     assert page.read_text().count("data:video/mp4;base64,") >= 4
     made = {file: file.stat().st_mtime_ns for file in (out / "videos").rglob("*.mp4")}
     assert len(made) == 8
-    code, text = run_in_terminal("dawn demo", tmp_path, environment)
+    code, text = run_in_terminal("dawn demo", work, environment)
     assert code == 0, text[-3000:]
     assert "8 unchanged" in text
     assert {file: file.stat().st_mtime_ns for file in (out / "videos").rglob("*.mp4")} == made

@@ -81,6 +81,7 @@ VERDICTS = ("dawn regress --", "dawn eval-checkpoint")
 SHORT = """\
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from dawn.sampling.settings import GenerateConfig
 from dawn.training.stage import Stage
@@ -107,7 +108,7 @@ if sys.argv[1:2] == ["demo"]:
     demo_run.SECONDS = 3.6
 
 if __name__ == "__main__":  # not in the processes that read samples
-    if sys.argv[1:2] == ["demo"]:
+    if sys.argv[1:2] == ["demo"] and not Path("demo").exists():  # else it starts no Ray
         with with_warm_workers(main):
             pass
     main()
@@ -217,18 +218,22 @@ def write_voice(video: Path, path: Path, seconds: float) -> None:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A user's shell, where commands of a kind that has run begin warm."""
+    with warm_python() as warm:
+        yield shell(tmp_path_factory.mktemp("programs"), warm)
+
+
+def shell(programs: Path, warm: str = sys.executable) -> dict[str, str]:
     """What a user's shell has: `dawn` and `python` on PATH, and an ffmpeg."""
-    programs = tmp_path_factory.mktemp("programs")
     terminal_program(programs)
     (programs / "short_dawn.py").write_text(SHORT)
     (programs / "begun").mkdir()
     dawn = programs / "dawn"
+    dawn.write_text(DAWN.format(programs=programs, python=sys.executable, warm=warm))
+    dawn.chmod(0o755)
     path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     ours = {"PATH": path, "PYTHONPATH": str(ROOT), "TOUCHED": str(programs / "touched")}
-    with warm_python() as warm:
-        dawn.write_text(DAWN.format(programs=programs, python=sys.executable, warm=warm))
-        dawn.chmod(0o755)
-        yield {**os.environ, **ours, "RAY_AUTH_MODE": "token"}
+    return {**os.environ, **ours, "RAY_AUTH_MODE": "token"}
 
 
 @pytest.fixture(scope="module")
@@ -318,8 +323,8 @@ def test_every_documented_command_runs_as_it_stands(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("program", ["tensorboard --version", "ray --version", "dawn --help"])
-def test_programs_that_the_documents_name_start(program: str, environment: dict[str, str]) -> None:
+def test_programs_that_the_documents_name_start(program: str, tmp_path: Path) -> None:
     answer = subprocess.run(
-        program.split(), env=environment, capture_output=True, text=True, check=False
+        program.split(), env=shell(tmp_path), capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0, answer.stderr
