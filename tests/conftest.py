@@ -43,6 +43,7 @@ cv2.setNumThreads(1)
 torch.set_num_threads(1)
 os.environ.pop("RAY_ADDRESS", None)  # the user's cluster is not for tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other spin
+os.environ.setdefault("LOG_NAME_UPDATE_INTERVAL_S", "5")  # Ray looks for new logs all the time
 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process for each run
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes would each compile the project
 sys.dont_write_bytecode = False
