@@ -43,6 +43,8 @@ if not waits and not any(name.endswith("/default_worker.py") for name in argumen
 asked = json.dumps([waits, arguments, os.getcwd(), dict(os.environ)]).encode()
 with socket.socket(socket.AF_UNIX) as warm:
     while warm.connect_ex({at!r}):
+        if not os.path.isdir(os.path.dirname({at!r})):
+            sys.exit("who was to be forked has gone")
         time.sleep(0.1)
     socket.send_fds(warm, [len(asked).to_bytes(8, "big")], [0, 1, 2])
     warm.sendall(asked)
