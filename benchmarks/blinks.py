@@ -38,8 +38,8 @@ from dawn.features.rates import FPS
 from dawn.lfg.model import LFG
 from dawn.pbnet.model import PBNet
 from dawn.sampling.conventions import Conventions, conventions_of
-from dawn.training.boxes import eyes_mask, mean_inside
 from dawn.training.clips import POSE, ClipFeatures, ClipReader, ClipRow, clips_of
+from dawn.training.masks import eyes_mask, mean_inside
 from manifests.store import Dataset
 
 Floats = NDArray[np.float32]

@@ -28,8 +28,8 @@ from dawn import weights
 from dawn.features.faces.identity import EMBEDDING, MobileFaceNet, align_112, five_points
 from dawn.features.faces.landmarks import FaceMesh
 from dawn.lfg.model import LFG
-from dawn.training.boxes import box_mask, mean_inside
 from dawn.training.clips import ClipReader, clips_of
+from dawn.training.masks import box_mask, mean_inside
 from manifests.store import Dataset
 
 EVERY, FRAMES = 20, 300

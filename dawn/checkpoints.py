@@ -121,7 +121,7 @@ def save(
     Tensors keep their types; what the network's settings give may be missing. Raises InputError
     when `state` is not a complete state of the network of `config`.
     """
-    check_state(_tables(config) | dict(state), config, name)
+    network = check_state(_tables(config) | dict(state), config, name)
     directory.mkdir(parents=True, exist_ok=True)
     weights = directory / f"{name}.safetensors"
     card_path = directory / f"{name}.json"
@@ -136,7 +136,7 @@ def save(
         stage=stage_of(config),
         architecture=architecture,
         architecture_hash=stable_hash(architecture),
-        parameters=sum(parameter.numel() for parameter in blueprint(config).parameters()),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
         shapes={key: list(value.shape) for key, value in sorted(tensors.items())},
         sha256=sha256_of(partial),
         bytes=partial.stat().st_size,
@@ -242,8 +242,7 @@ def load_network(directory: Path, name: str) -> tuple[nn.Module, Card]:
     except SafetensorError as error:
         raise InputError(f"{path}: is not a safetensors file ({error}); import it again") from error
     state = _tables(config) | state
-    check_state(state, config, str(path))
-    network = blueprint(config)
+    network = check_state(state, config, str(path))
     kinds = {key: value.dtype for key, value in network.state_dict().items()}
     whole = {key: value.to(kinds[key]) for key, value in state.items()}
     network.load_state_dict(whole, strict=True, assign=True)
@@ -299,9 +298,12 @@ class _WithoutCompiler(TorchFunctionMode):
         return func(*args, **given)
 
 
-def check_state(state: Mapping[str, Any], config: Config, where: str) -> None:
-    """Raise InputError that lists missing, unknown, mis-shaped and non-finite entries."""
-    expected = {key: value.shape for key, value in blueprint(config).state_dict().items()}
+def check_state(state: Mapping[str, Any], config: Config, where: str) -> nn.Module:
+    """The blueprint that the state fits. Raises InputError that lists missing, unknown, mis-shaped
+    and non-finite entries.
+    """
+    network = blueprint(config)
+    expected = {key: value.shape for key, value in network.state_dict().items()}
     common = sorted(expected.keys() & state.keys())
     tensors = {key: state[key] for key in common if isinstance(state[key], Tensor)}
     shaped = {key: value for key, value in tensors.items() if value.shape == expected[key]}
@@ -322,6 +324,7 @@ def check_state(state: Mapping[str, Any], config: Config, where: str) -> None:
             f"{where}: does not fit the {stage_of(config)} network: {'; '.join(listed)}; "
             "check that file and size belong together"
         )
+    return network
 
 
 def enumerate_keys(keys: list[str]) -> str:

@@ -21,6 +21,7 @@ from pipeline.ingest.run import adopt, ingest
 from pipeline.ingest.sources import find_sources
 from tests.buckets import new_bucket, s3_server
 from tests.scheduling import ByModule, begin_with_the_longest
+from tests.warm import with_warm_workers
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -42,7 +43,10 @@ cv2.setNumThreads(1)
 torch.set_num_threads(1)
 os.environ.pop("RAY_ADDRESS", None)  # the user's cluster is not for tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other spin
+os.environ.setdefault("LOG_NAME_UPDATE_INTERVAL_S", "5")  # Ray looks for new logs all the time
 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process for each run
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes would each compile the project
+sys.dont_write_bytecode = False
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels for a GPU run without one
 os.environ.setdefault("RAY_worker_niceness", "0")  # else tests without Ray starve those with it
@@ -127,9 +131,9 @@ def footage(once: Once) -> Path:
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """The one Ray of all tests."""
-    executor = OnRay(workers=2)
-    yield
-    executor.close()
+    with with_warm_workers(lambda: OnRay(workers=2)) as executor:
+        yield
+        executor.close()
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ RAY, OTHER_RAY = "ray", "other ray"
 OF_THE_OTHER = ("tests/benchmarks/", "tests/pipeline/train/")
 """About half of the work with Ray."""
 LONGEST = (
-    RAY, OTHER_RAY, "tests/test_documents.py", "tests/pipeline/ingest/test_kill.py",
-    "tests/test_extending.py",
+    "tests/test_documents.py", RAY, OTHER_RAY, "tests/pipeline/ingest/test_kill.py",
+    "tests/test_demo.py", "tests/test_extending.py", "tests/test_cluster.py",
 )  # fmt: skip
 """Minutes each."""
 

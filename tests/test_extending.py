@@ -14,6 +14,7 @@ from dawn.synthetic.footage import write_footage
 from tests.clusters import ray_from_a_terminal
 from tests.conftest import ROOT
 from tests.test_documents import blocks, split_commands
+from tests.warm import warm_ray
 
 DOCUMENT = "docs/extending.md"
 
@@ -79,8 +80,9 @@ def test_every_step_of_the_document_works(
     (script,) = (text for language, text in blocks(DOCUMENT) if language == "bash")
     install, *commands = split_commands(script)
     said = {install: done(install, work, environment)}
+    python = f"{environment['PATH'].split(':')[0]}/python"
     # Its workers are of the environment, and begin after the plug-in is there.
-    with ray_from_a_terminal(tmp_path, environment, "python -m ray.scripts.scripts") as named:
+    with warm_ray(python) as ray, ray_from_a_terminal(tmp_path, environment, ray) as named:
         for command in commands:
             said[command.split("\n")[0]] = done(command, work, environment | named)
     assert any("pass" in text for command, text in said.items() if "moving_head" in command)

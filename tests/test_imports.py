@@ -125,6 +125,8 @@ def test_commands_on_results_load_no_pytorch(tmp_path: Path) -> None:
                 main()
             except SystemExit as exit_:
                 assert exit_.code in (0, None), arguments
+        import pipeline.dataset.card
+        import pipeline.dataset.sheet
         print(*sys.modules, file=sys.stderr)
     """
     answer = subprocess.run(

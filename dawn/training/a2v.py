@@ -14,10 +14,10 @@ from dawn.a2v.model import A2V, flow_and_occlusion
 from dawn.features.faces.blinks import closed_frames
 from dawn.lfg.model import LFG
 from dawn.lfg.regions import Regions
-from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipFeatures, ClipReader, ClipRow
 from dawn.training.config import A2VTraining
 from dawn.training.jitter import draw_jitter, jittered, laid_out, unpacked
+from dawn.training.masks import box_mask, eyes_mask, mean_inside
 from dawn.training.objective import Objective
 from dawn.training.order import Sample
 from dawn.training.recompute import blocks, chosen, memory_of, recomputed

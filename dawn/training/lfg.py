@@ -13,10 +13,10 @@ from dawn.lfg.blocks import AntiAliasedDownsample, ResBlock, SameBlock
 from dawn.lfg.model import LFG, Reconstruction
 from dawn.lfg.regions import Regions
 from dawn.training.blink_frames import blink_pair
-from dawn.training.boxes import box_mask, eyes_mask, mean_inside
 from dawn.training.clips import ClipReader, ClipRow
 from dawn.training.config import LFGTraining
 from dawn.training.jitter import draw_jitter, jittered, laid_out, unpacked
+from dawn.training.masks import box_mask, eyes_mask, mean_inside
 from dawn.training.objective import Objective
 from dawn.training.order import Sample
 from dawn.training.perceptual import VGG19, Perceptual, Pyramid

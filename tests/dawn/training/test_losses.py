@@ -14,10 +14,11 @@ from dawn.pbnet.config import PBNET_TINY
 from dawn.pbnet.model import PBNet
 from dawn.training.a2v import latent_motion
 from dawn.training.blink_frames import blink_pair
-from dawn.training.boxes import box_mask, eye_boxes, eyes_mask, mean_inside
+from dawn.training.boxes import eye_boxes
 from dawn.training.config import LFGTraining, PBNetTraining
 from dawn.training.jitter import draw_jitter, jittered
 from dawn.training.lfg import LFGObjective, PairSample, psnr
+from dawn.training.masks import box_mask, eyes_mask, mean_inside
 from dawn.training.pbnet import (
     PBNetObjective,
     chance_gap,

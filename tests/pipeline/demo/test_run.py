@@ -1,4 +1,4 @@
-"""`dawn demo` leaves other people's folders alone. tests/test_documents.py runs the whole of it."""
+"""`dawn demo` leaves other people's folders alone. tests/test_demo.py runs the whole of it."""
 
 from pathlib import Path
 
