@@ -21,8 +21,9 @@ from manifests.compact import compact
 from manifests.schema import TABLES
 from manifests.store import Dataset
 from manifests.validate import faults
-from pipeline.cluster.tasks import InProcess
-from pipeline.ingest.run import adopt, ingest
+from pipeline.cluster.executor import InProcess
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 from tests.buckets import new_bucket, s3_server
 from tests.hostile import Film, faces

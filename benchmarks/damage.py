@@ -37,7 +37,7 @@ from eval.report.numbers import NOTHING
 from eval.results.conditions import Conditions
 from eval.results.pairing import Generated, Reference, match
 from eval.results.stored import SET
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.run import Evaluation, evaluate, results_folder
 
 BEGIN, END = "<!-- damage: begin -->", "<!-- damage: end -->"

@@ -36,7 +36,7 @@ from eval.metrics.catalogue import METRICS, is_set
 from eval.results.conditions import Conditions
 from eval.results.pairing import Generated, Reference, match
 from eval.results.scores import Results, load_results
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.inputs import read_references, read_run
 from pipeline.evaluate.run import Evaluation, evaluate, results_folder
 

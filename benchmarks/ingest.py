@@ -38,7 +38,8 @@ from dawn.recipe import IngestConfig, Recipe
 from manifests.catalog import rows
 from manifests.store import Dataset
 from pipeline.cluster.tasks import OnRay, prepare_worker
-from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 
 CLIP_SIZE = 256

@@ -9,8 +9,9 @@ from pathlib import Path
 from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import Kind, render_clip
 from manifests.store import Dataset
-from pipeline.cluster.tasks import InProcess
-from pipeline.ingest.run import adopt, ingest
+from pipeline.cluster.executor import InProcess
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 
 

@@ -41,7 +41,7 @@ from eval.results.measuring import measure
 from eval.results.pairing import Generated, Reference, match
 from manifests.runs import METRICS as METRIC_COLUMNS
 from manifests.schema import schema
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.run import Evaluation, evaluate, results_folder
 from tests.films import drift, hum, write_film
 from tests.networks import inception_state

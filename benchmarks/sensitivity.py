@@ -32,7 +32,7 @@ from eval.sensitivity.changes import CHANGES, Change, changed
 from manifests.catalog import rows
 from manifests.store import Dataset
 from pipeline.cluster.actors import OneHere
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.command import EvaluateOptions, run_evaluate
 from pipeline.evaluate.sensitivity import Sensitivity
 from pipeline.generate.command import ManyOptions, generate_many, plan_run

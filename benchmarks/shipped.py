@@ -24,7 +24,7 @@ from dawn.sampling.settings import GenerateConfig
 from eval.api import load
 from manifests.store import Dataset
 from pipeline.cluster.actors import OneHere
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.command import EvaluateOptions, run_evaluate
 from pipeline.generate.command import ManyOptions, generate_many, plan_run
 from pipeline.generate.worker import Maker

@@ -16,8 +16,10 @@ from dawn.recipe import IngestConfig, Recipe
 from dawn.synthetic.footage import write_footage
 from manifests.store import Dataset
 from pipeline.cli import app as cli
-from pipeline.cluster.tasks import InProcess, OnRay
-from pipeline.ingest.run import adopt, ingest
+from pipeline.cluster.executor import InProcess
+from pipeline.cluster.tasks import OnRay
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 from tests.buckets import new_bucket, s3_server
 from tests.scheduling import ByModule, begin_with_the_longest

@@ -6,7 +6,7 @@ from typing import Any
 
 from eval.results.stored import SET
 from manifests.runs import RunFolder
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.command import EvaluateOptions, announce, plan, report
 from pipeline.evaluate.run import evaluate, results_folder
 

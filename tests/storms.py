@@ -31,7 +31,7 @@ from manifests.schema import COLUMNS, MEASURED_ANEW
 from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cli import app as cli
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.ingest import command, steps
 from tests.buckets import new_bucket, s3_server
 from tests.hostile import Film, faces, plain

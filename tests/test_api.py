@@ -16,7 +16,7 @@ import manifests
 from dawn.synthetic.footage import write_footage
 from manifests.errors import InputError
 from manifests.store import Dataset
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.command import plan
 from pipeline.evaluate.run import evaluate, results_folder
 from tests.conftest import ROOT

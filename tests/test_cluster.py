@@ -20,7 +20,7 @@ from manifests.runs import RunFolder
 from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cluster.actors import OneHere
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.command import EvaluateOptions, run_evaluate
 from pipeline.generate.command import ManyOptions, generate_many, plan_run
 from pipeline.generate.worker import Maker

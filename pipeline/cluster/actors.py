@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from manifests.errors import InputError, is_full
+from pipeline.cluster.executor import Failure, kind_of, raised
 from pipeline.cluster.faults import (
     RETRIES,
     Fault,
@@ -26,7 +27,7 @@ from pipeline.cluster.metrics import tell_requests
 from pipeline.cluster.notes import lessen, note_job, note_retry
 from pipeline.cluster.room import Room
 from pipeline.cluster.shared import NotSharedError, Sight, see
-from pipeline.cluster.tasks import Failure, OnRay, kind_of, prepare_worker, raised
+from pipeline.cluster.tasks import OnRay, prepare_worker
 from pipeline.events import note
 
 

@@ -15,10 +15,12 @@ from manifests.catalog import query, rows
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.store import Dataset
+from pipeline.cluster.executor import Executor, Failure, OnDemand
 from pipeline.cluster.start import check_workers
-from pipeline.cluster.tasks import Executor, Failure, OnDemand, OnRay
+from pipeline.cluster.tasks import OnRay
 from pipeline.demo.model import run_model
-from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 from pipeline.progress import console
 from pipeline.query import show

@@ -17,7 +17,7 @@ from manifests.location import Where, location, name_of
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.cluster.actors import Workers
-from pipeline.cluster.tasks import Executor
+from pipeline.cluster.executor import Executor
 from pipeline.evaluate.command import EvaluateOptions, run_evaluate, wanted_metrics
 from pipeline.evaluate.gate import RegressOptions, check_reports, refuse, run_regress
 from pipeline.evaluate.inputs import reference_name

@@ -21,8 +21,9 @@ from manifests.location import Where, location, name_of
 from manifests.names import normalised
 from manifests.runs import RunFolder
 from pipeline.cluster.devices import check_device, told
+from pipeline.cluster.executor import Executor, OnDemand
 from pipeline.cluster.start import check_workers
-from pipeline.cluster.tasks import Executor, OnDemand, OnRay
+from pipeline.cluster.tasks import OnRay
 from pipeline.dataset.columns import read_table
 from pipeline.evaluate.inputs import read_references, read_run, read_videos, reference_name
 from pipeline.evaluate.run import Evaluation, Summary, evaluate, prepare, results_folder

@@ -28,8 +28,8 @@ from manifests.config import diff
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.runs import RunFolder, item_name
+from pipeline.cluster.executor import Executor, Failure
 from pipeline.cluster.shared import sights_of
-from pipeline.cluster.tasks import Executor, Failure
 from pipeline.evaluate.worker import ClipTask, evaluate_clip, give_up, spec_inputs
 from pipeline.events import note
 from pipeline.progress import Progress

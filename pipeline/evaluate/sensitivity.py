@@ -22,7 +22,7 @@ from eval.sensitivity.changes import CHANGES
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.runs import RunFolder
-from pipeline.cluster.tasks import Executor
+from pipeline.cluster.executor import Executor
 from pipeline.evaluate.run import Evaluation, evaluate, prepare
 from pipeline.progress import console
 

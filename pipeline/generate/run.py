@@ -11,8 +11,8 @@ from manifests.counting import count
 from manifests.errors import InputError
 from manifests.runs import RunFolder, item_name
 from pipeline.cluster.actors import Workers
+from pipeline.cluster.executor import Failure
 from pipeline.cluster.shared import sights_of, sights_of_dataset
-from pipeline.cluster.tasks import Failure
 from pipeline.events import note
 from pipeline.generate.items import Item
 from pipeline.generate.remaining import remaining

@@ -17,10 +17,12 @@ from manifests.reasons import UnreadableVideoError
 from manifests.staging import at_hand
 from manifests.store import FORGOTTEN, Dataset
 from pipeline.cluster.devices import check_device, told
+from pipeline.cluster.executor import OnDemand
 from pipeline.cluster.start import check_workers
-from pipeline.cluster.tasks import OnDemand, OnRay
+from pipeline.cluster.tasks import OnRay
+from pipeline.ingest.adopt import adopt
 from pipeline.ingest.asked_splits import refuse_conflicts
-from pipeline.ingest.run import Summary, adopt, ingest
+from pipeline.ingest.run import Summary, ingest
 from pipeline.ingest.sources import Source, find_sources
 from pipeline.ingest.steps import networks_of
 from pipeline.progress import console

@@ -5,28 +5,25 @@ order; the judge (duplicates, identities, splits) then sees the whole group at o
 that the result does not depend on who finished first.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from dawn.curation.tables import Label
 from dawn.recipe import Recipe
-from manifests.catalog import rows
 from manifests.commit import NewParts, commit, finish, forget
 from manifests.content_ids import absent_id, label
 from manifests.counting import count
-from manifests.errors import InputError
 from manifests.forgotten import WHOLE, read_forgotten
 from manifests.location import Where, exists, where_of
 from manifests.reasons import Quarantine
 from manifests.store import Dataset, Session
+from pipeline.cluster.executor import Executor
 from pipeline.cluster.shared import sights_of
-from pipeline.cluster.tasks import Executor, Failure
 from pipeline.events import note
 from pipeline.ingest import steps as steps
+from pipeline.ingest.adopt import labels_of
 from pipeline.ingest.asked_splits import asks_of
 from pipeline.ingest.committed import Committed
 from pipeline.ingest.judging import Judge, ToJudge
@@ -34,6 +31,7 @@ from pipeline.ingest.removal import blanked, remove_forgotten
 from pipeline.ingest.sources import Source
 from pipeline.ingest.steps import Identified, Quarantined, VideoTask
 from pipeline.ingest.unchanged import Unchanged
+from pipeline.ingest.video import Video, failed, note_end, parts_of, step_seconds
 from pipeline.progress import Progress, tally
 
 GROUP = 512
@@ -56,25 +54,6 @@ class Summary:
     clips: int = 0
     forgotten: list[str] = field(default_factory=list)
     """Sources that are left out: their bytes were forgotten."""
-
-
-@dataclass(slots=True)
-class _Video:
-    """One content of this run, under all its names."""
-
-    work: VideoTask
-    sources: list[str]
-    old: dict[str, Any] | None
-    facts: dict[str, Any] | None = None
-    """Columns of `videos` from a fresh extraction."""
-    spans: list[tuple[int, int]] = field(default_factory=list)
-    open_spans: int = 0
-    bytes_left: float = 0.0
-    """What the progress bar has not counted yet."""
-    seconds: dict[str, float] = field(default_factory=dict)
-    audio_staged: bool = False
-    ended: bool = False
-    """Quarantined; what jobs of it still say is of no use."""
 
 
 def ingest(
@@ -118,23 +97,6 @@ def ingest(
     return summary
 
 
-def adopt(dataset: Dataset, recipe: Recipe, *, update: bool) -> list[str]:
-    """Create the dataset, or check that it has this recipe; with `update`, change it to this one.
-
-    Returns the settings that changed. Raises InputError, before anything is changed, when the
-    recipes differ without `update`, or when a video would have to be read again and is gone.
-    """
-    if update and dataset.exists:
-        for row in rows(dataset, "SELECT extract_key, labels, sources FROM videos"):
-            stale = row["extract_key"] != recipe.extract_key(_labels(row))
-            if stale and not any(exists(where_of(source)) for source in row["sources"]):
-                raise InputError(
-                    f"{row['sources'][0]}: the changed recipe must read it again, but it is gone; "
-                    "put it back, or use another --dataset"
-                )
-    return dataset.ensure(recipe.as_dict(), update=update)
-
-
 class _Run:
     """One ingest: the dataset as it is, and the group that is worked on."""
 
@@ -171,7 +133,7 @@ class _Run:
         given = {label(source.path) for source in sources}
         stale = []
         for row in self._committed.unlike(self._recipe):
-            labels = _labels(row)
+            labels = labels_of(row)
             key = self._recipe.extract_key(labels)
             audio, judged = self._recipe.audio_key(key), self._recipe.judge_key(key, labels)
             if given.intersection(row["sources"]):
@@ -212,16 +174,16 @@ class _Run:
             self._commit(video, row, new)
             self._end("judged again")
 
-    def _stored(self, video: str) -> _Video:
+    def _stored(self, video: str) -> Video:
         """A video as its row has it; nothing of its file is looked at."""
         old = self._committed.get(video) or {}
         work = VideoTask(
             self._session.dataset.uri, self._scratch, self._recipe,
-            video, where_of(old["sources"][0]), old["bytes"], "", _labels(old),
+            video, where_of(old["sources"][0]), old["bytes"], "", labels_of(old),
         )  # fmt: skip
-        return _Video(work, old["sources"], old)
+        return Video(work, old["sources"], old)
 
-    def _identify(self, group: list[Source]) -> dict[str, _Video]:
+    def _identify(self, group: list[Source]) -> dict[str, Video]:
         """Hash the group's files, but for those that are as they were, and gather the names and
         labels of each content.
         """
@@ -234,7 +196,7 @@ class _Run:
             else:
                 self._executor.submit(source.path, steps.identify, source.path)
         found |= dict(self._executor.results())
-        videos: dict[str, _Video] = {}
+        videos: dict[str, Video] = {}
         for source in group:
             outcome = found[source.path]
             if not isinstance(outcome, Identified):
@@ -250,7 +212,7 @@ class _Run:
             self._seen.note(source.path, outcome)
             known = videos.get(outcome.video_id)
             old = self._committed.get(outcome.video_id)
-            labels = source.labels or (known.work.labels if known else _labels(old))
+            labels = source.labels or (known.work.labels if known else labels_of(old))
             if known is not None:
                 labels = tuple(sorted({*known.work.labels, *source.labels}, key=repr))
             labels = blanked(labels, gone)
@@ -263,12 +225,12 @@ class _Run:
                 outcome.video_id, path, outcome.size, stamp, labels, forgotten=gone,
             )  # fmt: skip
             names = sorted({*before, label(source.path)})
-            videos[outcome.video_id] = _Video(work, names, old, bytes_left=outcome.size)
+            videos[outcome.video_id] = Video(work, names, old, bytes_left=outcome.size)
             if known is not None:
                 self.progress.count("unchanged")
         return videos
 
-    def _plan(self, video: _Video) -> bool:
+    def _plan(self, video: Video) -> bool:
         """Submit what is missing; True when only judging is."""
         old, key = video.old, video.work.key
         again = old is not None and old["status"] == "quarantined" and self._tries_again(old)
@@ -298,17 +260,17 @@ class _Run:
         old = self._committed.get(seen.video_id)
         if old is None or (old["status"] == "quarantined" and self._tries_again(old)):
             return False
-        return bool(old["extract_key"] == self._recipe.extract_key(source.labels or _labels(old)))
+        return bool(old["extract_key"] == self._recipe.extract_key(source.labels or labels_of(old)))
 
     def _tries_again(self, old: dict[str, Any]) -> bool:
         return self._retry or old["reason"] in _TRY_AGAIN
 
-    def _advance(self, videos: dict[str, _Video], key: Any, outcome: Any) -> _Video | None:  # noqa: ANN401
+    def _advance(self, videos: dict[str, Video], key: Any, outcome: Any) -> Video | None:  # noqa: ANN401
         """Take in one finished job; the video when it is ready to be judged."""
         step, video = key[0], videos[key[1]]
         if video.ended:
             return None
-        outcome = _failed(outcome, step, video.work.path)
+        outcome = failed(outcome, step, video.work.path)
         if isinstance(outcome, Quarantined):
             self._quarantine(video, outcome)
         elif step == "prepare":
@@ -338,7 +300,7 @@ class _Run:
             return video
         return None
 
-    def _submit_finish(self, video: _Video) -> None:
+    def _submit_finish(self, video: Video) -> None:
         self._submit(
             ("finish",), video, steps.finish, video.facts, video.spans, networks=self._hears
         )
@@ -346,7 +308,7 @@ class _Run:
     def _submit(
         self,
         step: tuple[str | int, ...],
-        video: _Video,
+        video: Video,
         job: Callable[..., Any],
         *arguments: object,
         networks: bool = False,
@@ -357,7 +319,7 @@ class _Run:
         key = (name, video.work.video_id, *part)
         self._executor.submit(key, job, work, *arguments, networks=networks)
 
-    def _judged(self, videos: list[_Video]) -> Iterator[tuple[_Video, dict[str, Any], NewParts]]:
+    def _judged(self, videos: list[Video]) -> Iterator[tuple[Video, dict[str, Any], NewParts]]:
         """Judge the clips of some videos together; each video's row and new parts."""
         judged = self._judge.judge(
             [
@@ -373,7 +335,7 @@ class _Run:
             )
             staged = {}
             if video.facts is not None:
-                row["step_seconds"] = _step_seconds(video)
+                row["step_seconds"] = step_seconds(video)
             if video.facts is not None and clips:
                 staged["frames"] = f"{video.work.stage}/frames.parquet"
             if video.audio_staged:
@@ -381,16 +343,16 @@ class _Run:
                 staged["audio"] = f"{video.work.stage}/audio-{audio}.parquet"
             yield video, row, NewParts(clips, decisions, staged)
 
-    def _commit(self, video: _Video, row: dict[str, Any], new: NewParts) -> None:
-        keep = {} if video.facts is not None else _parts(video.old)
+    def _commit(self, video: Video, row: dict[str, Any], new: NewParts) -> None:
+        keep = {} if video.facts is not None else parts_of(video.old)
         self._committed.put(commit(self._session, keep | row, new, video.old))
         self._session.dataset.delete_folder(video.work.stage)
 
-    def _count(self, row: dict[str, Any], video: _Video, frames: int = 0) -> None:
+    def _count(self, row: dict[str, Any], video: Video, frames: int = 0) -> None:
         self._summary.clips += row["clips_accepted"]
         self._end(row["status"], video, row, frames)
 
-    def _quarantine(self, video: _Video, why: Quarantined) -> None:
+    def _quarantine(self, video: Video, why: Quarantined) -> None:
         row = {
             "video_id": video.work.video_id,
             "sources": video.sources,
@@ -414,7 +376,7 @@ class _Run:
 
     def _quarantine_absent(self, source: Source, outcome: Any) -> None:  # noqa: ANN401 - a failure
         """A source whose bytes cannot be read is known by its path."""
-        why = _failed(outcome, "identify", source.path)
+        why = failed(outcome, "identify", source.path)
         name = label(source.path)
         row = {
             "video_id": absent_id(name),
@@ -440,56 +402,16 @@ class _Run:
     def _end(
         self,
         outcome: str,
-        video: _Video | None = None,
+        video: Video | None = None,
         row: dict[str, Any] | None = None,
         frames: int = 0,
     ) -> None:
         self._summary.outcomes[outcome] = self._summary.outcomes.get(outcome, 0) + 1
-        _note_end(outcome, row, frames)
+        note_end(outcome, row, frames)
         self.progress.count(outcome)
         if video is not None:
             self._advance_bar(video, video.bytes_left)
 
-    def _advance_bar(self, video: _Video, size: float) -> None:
+    def _advance_bar(self, video: Video, size: float) -> None:
         video.bytes_left -= size
         self.progress.advance(size)
-
-
-def _failed(outcome: Any, step: str, path: Where) -> Any:  # noqa: ANN401 - any job's result
-    """A job's result, with what befell its process as a quarantine. Our own faults stop the run,
-    and those of the machines.
-    """
-    if not isinstance(outcome, Failure):
-        return outcome
-    if outcome.kind == "node":
-        raise InputError(f"{path}: {step}: {outcome.detail}")
-    if outcome.kind == "error":
-        raise InputError(f"{step} failed: {outcome.detail}; free or mend it, then run again")
-    reason = Quarantine.TIMEOUT if outcome.kind == "timeout" else Quarantine.WORKER_CRASHED
-    return Quarantined(reason, f"{step}: {outcome.detail}")
-
-
-def _note_end(outcome: str, row: dict[str, Any] | None, frames: int) -> None:
-    """Tell how a video ended; of what was unchanged, or is left out, no more than that."""
-    if row is None:
-        note("finished", level=logging.DEBUG, outcome=outcome)
-        return
-    note(
-        "finished", level=logging.WARNING if outcome == "quarantined" else logging.INFO,
-        outcome=outcome, item=row["video_id"], source=row["sources"][0],
-        reason=row.get("reason"), detail=row.get("detail"), clips=row["clips_total"],
-        accepted=row["clips_accepted"], frames=frames,
-    )  # fmt: skip
-
-
-def _labels(row: dict[str, Any] | None) -> tuple[Label, ...]:
-    return tuple(Label.from_row(entry) for entry in (row or {}).get("labels") or ())
-
-
-def _parts(old: dict[str, Any] | None) -> dict[str, Any]:
-    """The parts that a row keeps when its video was not extracted again."""
-    return {key: value for key, value in (old or {}).items() if key.endswith("_part")}
-
-
-def _step_seconds(video: _Video) -> list[dict[str, Any]]:
-    return [{"step": step, "seconds": value} for step, value in sorted(video.seconds.items())]

@@ -11,8 +11,9 @@ from manifests.catalog import rows
 from manifests.content_ids import label, video_id
 from manifests.errors import InputError
 from manifests.store import Dataset
-from pipeline.cluster.tasks import InProcess
-from pipeline.ingest.run import adopt, ingest
+from pipeline.cluster.executor import InProcess
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import Source
 from pipeline.plan.costs import Item, Job, Stage, Took
 from pipeline.plan.meter import Usage, metered, peak

@@ -18,10 +18,11 @@ from manifests.runs import RunFolder
 from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cluster.actors import OneHere
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.generate.command import ManyOptions, generate_many, plan_run
 from pipeline.generate.worker import Maker
-from pipeline.ingest.run import Summary, adopt, ingest
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import Summary, ingest
 from pipeline.ingest.sources import find_sources
 from tests.conftest import ROOT, Dawn
 from tests.dawn.sampling.test_voice import chirp, write_wav

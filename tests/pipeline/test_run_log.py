@@ -16,8 +16,9 @@ from manifests.errors import InputError
 from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cli import app as cli
+from pipeline.cluster.executor import InProcess
 from pipeline.cluster.faults import Fault
-from pipeline.cluster.tasks import InProcess, OnRay
+from pipeline.cluster.tasks import OnRay
 from pipeline.evaluate.command import run_evaluate
 from pipeline.events import note, stream
 from pipeline.ingest import command

@@ -11,7 +11,7 @@ import torch
 from dawn.device import CPU, Placement
 from manifests.errors import InputError
 from pipeline.cluster.devices import SHARE, check_device, placed, visible
-from pipeline.cluster.tasks import Executor, InProcess, OnDemand
+from pipeline.cluster.executor import Executor, InProcess, OnDemand
 from tests.conftest import ROOT
 
 

@@ -16,7 +16,8 @@ from manifests.store import Dataset
 from pipeline.cluster.metrics import DEFINITIONS
 from pipeline.cluster.tasks import OnRay
 from pipeline.events import note
-from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 from pipeline.run_log import logged
 from tests.hostile import Film, faces

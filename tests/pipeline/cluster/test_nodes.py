@@ -26,6 +26,7 @@ from manifests.store import Dataset
 from manifests.validate import faults
 from pipeline.cluster import shared
 from pipeline.cluster.actors import OnActors
+from pipeline.cluster.executor import Failure, InProcess, raised
 from pipeline.cluster.faults import (
     Fault,
     answers,
@@ -34,10 +35,11 @@ from pipeline.cluster.faults import (
     node_short_of_memory,
 )
 from pipeline.cluster.shared import NotSharedError, Sight, see, sights_of
-from pipeline.cluster.tasks import Failure, InProcess, OnRay, raised
+from pipeline.cluster.tasks import OnRay
 from pipeline.evaluate.command import plan
 from pipeline.evaluate.run import evaluate, results_folder
-from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 from pipeline.ingest.steps import quarantined
 from pipeline.train.run import Resources, train

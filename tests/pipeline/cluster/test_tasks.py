@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import InputError
+from pipeline.cluster.executor import Failure, InProcess
 from pipeline.cluster.faults import require_ray
 from pipeline.cluster.start import join_or_start
-from pipeline.cluster.tasks import Failure, InProcess, OnRay
+from pipeline.cluster.tasks import OnRay
 from pipeline.cluster.tasks import _task as executor_task
 
 pytestmark = pytest.mark.ray

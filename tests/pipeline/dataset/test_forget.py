@@ -22,7 +22,7 @@ from manifests.runs import LEARNT
 from manifests.schema import schema
 from manifests.store import Dataset
 from manifests.validate import faults
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.dataset.forget import Targets, run_forget
 from pipeline.dataset.report import print_faults
 from pipeline.ingest.command import report

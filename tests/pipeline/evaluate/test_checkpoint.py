@@ -12,7 +12,7 @@ from manifests.errors import InputError
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.cluster.actors import OneHere
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.checkpoint import CheckpointOptions, run_eval_checkpoint
 from pipeline.evaluate.command import EvaluateOptions, run_evaluate
 from pipeline.generate.command import ManyOptions, generate_many, plan_run

@@ -14,7 +14,7 @@ from dawn.device import CPU, PRECISION, Placement
 from eval.results.comparable import devices_of, other_devices
 from eval.results.scores import load_results
 from manifests.errors import InputError
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate import command
 from pipeline.evaluate.command import plan, run_evaluate
 from pipeline.evaluate.run import evaluate, results_folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eval.results.stored import INFO
 from manifests.runs import RunFolder
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.command import run_evaluate
 from tests.evaluations import content, options
 

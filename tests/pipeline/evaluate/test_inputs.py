@@ -11,7 +11,7 @@ from manifests.catalog import query
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from manifests.store import Dataset
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.command import plan
 from pipeline.evaluate.run import evaluate, results_folder
 from tests.evaluations import of_set, options, run

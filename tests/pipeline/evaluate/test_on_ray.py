@@ -12,7 +12,8 @@ import pytest
 
 from eval.results.stored import INFO
 from manifests.runs import RunFolder
-from pipeline.cluster.tasks import InProcess, OnRay
+from pipeline.cluster.executor import InProcess
+from pipeline.cluster.tasks import OnRay
 from pipeline.evaluate.command import plan
 from pipeline.evaluate.run import evaluate, results_folder
 from tests.conftest import ROOT

@@ -18,7 +18,7 @@ from eval.results.measuring import measure
 from eval.results.scores import load_results
 from manifests.errors import InputError
 from manifests.runs import RunFolder
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate import worker as evaluate_steps
 from pipeline.evaluate.command import EvaluateOptions, plan
 from pipeline.evaluate.run import evaluate, results_folder

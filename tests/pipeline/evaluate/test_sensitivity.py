@@ -16,7 +16,7 @@ from eval.sensitivity.cards import cards, load_changed
 from eval.sensitivity.changes import CHANGES, changed
 from manifests.errors import InputError
 from manifests.run_catalog import query_runs
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.evaluate.command import run_evaluate
 from pipeline.evaluate.sensitivity import Sensitivity, chosen
 from pipeline.query import conventions

@@ -24,7 +24,8 @@ from manifests.errors import InputError
 from manifests.runs import RunFolder
 from manifests.store import Dataset
 from pipeline.cluster.actors import OnActors, OneHere
-from pipeline.cluster.tasks import Failure, OnRay
+from pipeline.cluster.executor import Failure
+from pipeline.cluster.tasks import OnRay
 from pipeline.generate import worker as generate_worker
 from pipeline.generate.command import ManyOptions, generate_many, plan_run
 from pipeline.generate.items import clip_items, list_items

@@ -19,9 +19,10 @@ from dawn.recipe import IngestConfig, Recipe
 from manifests import atomic_write, store
 from manifests.store import Dataset
 from manifests.validate import faults
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.ingest import steps as steps
-from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 from tests.hostile import Film, faces, plain
 from tests.remembered import remembering

@@ -11,7 +11,8 @@ from manifests.catalog import query
 from manifests.schema import COLUMNS, MEASURED_ANEW
 from manifests.store import Dataset
 from pipeline.cluster.tasks import OnRay
-from pipeline.ingest.run import Summary, adopt, ingest
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import Summary, ingest
 from pipeline.ingest.sources import Source, find_sources
 
 pytestmark = pytest.mark.ray

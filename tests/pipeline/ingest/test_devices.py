@@ -10,8 +10,9 @@ import torch
 from dawn.device import DeviceError, Placement
 from dawn.recipe import IngestConfig, Recipe
 from manifests.store import Dataset
-from pipeline.cluster.tasks import InProcess
-from pipeline.ingest.run import adopt, ingest
+from pipeline.cluster.executor import InProcess
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 from pipeline.ingest.steps import VideoTask, networks_of, quarantined
 from tests.films import drift, write_film

@@ -21,10 +21,11 @@ from dawn.recipe import IngestConfig, Recipe
 from manifests.catalog import query, rows
 from manifests.store import Dataset
 from manifests.validate import faults
-from pipeline.cluster.tasks import Failure, InProcess
+from pipeline.cluster.executor import Failure, InProcess
 from pipeline.ingest import steps as steps
+from pipeline.ingest.adopt import adopt
 from pipeline.ingest.command import report
-from pipeline.ingest.run import Summary, adopt, ingest
+from pipeline.ingest.run import Summary, ingest
 from pipeline.ingest.sources import find_sources
 from tests.conftest import Dawn
 from tests.hostile import Film, faces, flipped, plain

@@ -15,9 +15,10 @@ from manifests.catalog import rows
 from manifests.location import Place
 from manifests.seen import read_seen
 from manifests.store import SEEN, Dataset
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.ingest import command
-from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.ingest.sources import find_sources
 from tests.conftest import Dawn
 

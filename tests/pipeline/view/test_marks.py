@@ -15,11 +15,12 @@ from manifests.errors import InputError
 from manifests.marks import read_marks
 from manifests.store import STAGED, Dataset
 from manifests.validate import faults
-from pipeline.cluster.tasks import InProcess
+from pipeline.cluster.executor import InProcess
 from pipeline.dataset.forget import Targets, run_forget
 from pipeline.dataset.marking import MOST, mark_clip, unmark_clip
 from pipeline.dataset.subset import make_subset
-from pipeline.ingest.run import adopt, ingest
+from pipeline.ingest.adopt import adopt
+from pipeline.ingest.run import ingest
 from pipeline.query import conventions
 from pipeline.view.app import make_app
 from pipeline.view.library import find
