@@ -21,7 +21,7 @@ KEPT = 50
 EVERY_S = 30.0
 PART_BYTES = 4_000_000
 
-_OURS = re.compile(r"(\d{8}T\d{6}Z-[a-z]+-[0-9a-f]{8})(\.\d{4})?\.jsonl")
+_OURS = re.compile(r"(\d{8}T\d{6}\.\d{6}Z-[a-z]+-[0-9a-f]{8})(\.\d{4})?\.jsonl")
 _ADDRESS = re.compile(
     r"([A-Za-z][\w+.-]*://)(?:[^\s/@\"'\\]*@)?([^\s?#\"'\\]*)(?:[?#][^\s\"'\\]*)?"
 )

@@ -33,7 +33,7 @@ def logged(
     `config`: a hash of its settings. How it ends is what the command line makes of it.
     """
     now = datetime.datetime.now(datetime.UTC)
-    name = f"{now:%Y%m%dT%H%M%SZ}-{command}-{secrets.token_hex(4)}"
+    name = f"{now:%Y%m%dT%H%M%S.%fZ}-{command}-{secrets.token_hex(4)}"
     log, before, began = _Log(root, name), stream.level, time.monotonic()
     handlers = [log, Metrics(command)]
     stream.setLevel(logging.DEBUG)

@@ -15,7 +15,7 @@ from tests.logs import lines_of
 
 
 def stem(number: int = 0) -> str:
-    return f"20260101T0000{number:02d}Z-ingest-0123abcd"
+    return f"20260101T0000{number:02d}.000000Z-ingest-0123abcd"
 
 
 @pytest.fixture(params=["disk", "store"])

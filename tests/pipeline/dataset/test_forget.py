@@ -360,7 +360,7 @@ def test_a_kill_at_any_change_leaves_nothing_half_and_the_same_command_ends_it(
     if merged:
         compact(Dataset(str(base)), 10)
     targets = Targets(videos=["d"], clips=["a-0000000-0"])
-    log = "logs/20260101T000000Z-ingest-0123abcd.jsonl"
+    log = "logs/20260101T000000.000000Z-ingest-0123abcd.jsonl"
     (base / "logs").mkdir()
     kept = '{"item": "b-0000060-0"}\n'
     (base / log).write_text(f'{{"item": "a-0000000-0"}}\n{kept}')
