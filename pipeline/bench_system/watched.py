@@ -52,33 +52,58 @@ def run_watched(
     Raises OSError where it cannot be started.
     """
     gpu = GpuMemory()
-    with log.open("wb") as output, gpu, _ends_when_told():
-        seen = _run(words, output, limit_s, shows)
+    with log.open("wb") as output, gpu, _ends_when_told() as told:
+        seen = _run(words, output, limit_s, shows, told)
     seen.peak_gpu_memory_bytes, seen.gpu_memory_reason = gpu.peak()
     return seen
 
 
+class _Told:
+    """A handler of signals: raises KeyboardInterrupt, at once or once that need not wait."""
+
+    def __init__(self) -> None:
+        self._waits = self._told = False
+
+    def __call__(self, *_: object) -> None:
+        self._told = True
+        if not self._waits:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def later(self) -> Iterator[None]:
+        """Not in here, where a process has begun that nobody knows yet, but after it."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+        if self._told:
+            raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
-def _ends_when_told() -> Iterator[None]:
+def _ends_when_told() -> Iterator[_Told]:
     """Meanwhile SIGTERM and SIGHUP are as Ctrl-C: the command, which leads a session of its own,
     would hear neither and run on.
     """
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signals = (signal.SIGTERM, signal.SIGHUP)
+    told = _Told()
+    signals = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     here = threading.current_thread() is threading.main_thread()
-    before = [signal.signal(one, stop) for one in signals] if here else []
+    heard = [one for one in signals if here and signal.getsignal(one) != signal.SIG_IGN]
+    before = {one: signal.signal(one, told) for one in heard}
     try:
-        yield
+        yield told
     finally:
-        for one, handler in zip(signals, before, strict=False):
+        for one, handler in before.items():
             signal.signal(one, handler)
 
 
 def _run(
-    words: Sequence[str], output: IO[bytes], limit_s: float, shows: Callable[[], bool] | None
+    words: Sequence[str],
+    output: IO[bytes],
+    limit_s: float,
+    shows: Callable[[], bool] | None,
+    told: _Told,
 ) -> Watched:
     seen, over = Watched(), threading.Event()
     busy, tree = _busy_s(), _Tree()
@@ -87,10 +112,12 @@ def _run(
     watch = threading.Thread(target=_watch, args=(seen, tree, shows, began, over))
     late.daemon = watch.daemon = True  # what ends this process must not wait for them
     try:
-        process = subprocess.Popen(  # noqa: S603 - the user's command, as a list of words
-            words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-        tree.pid = process.pid
+        with told.later():
+            process = subprocess.Popen(  # noqa: S603 - the user's command, as a list of words
+                words, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True,
+            )  # fmt: skip
+            tree.pid = process.pid
         late.start()
         watch.start()
         _, status, usage = os.wait4(process.pid, 0)

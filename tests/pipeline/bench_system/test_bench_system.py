@@ -174,13 +174,31 @@ def ended(pid: int) -> bool:
     return False
 
 
+TOLD_AS_IT_BEGINS = """
+import subprocess, time
+real = subprocess.Popen
+def begin(*words, **options):
+    begun = real(*words, **options)
+    while not Path({mark!r}).exists() or not Path({mark!r}).read_text().endswith(chr(10)):
+        time.sleep(0.02)
+    os.kill(os.getpid(), {told})
+    return begun
+subprocess.Popen = begin
+"""
+
+
+@pytest.mark.parametrize("begins", [False, True])
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_harness_leaves_nothing_behind(tmp_path: Path, told: signal.Signals) -> None:
+def test_a_stopped_harness_leaves_nothing_behind(
+    tmp_path: Path, told: signal.Signals, begins: bool
+) -> None:
+    """`begins`: told when the command has begun, and before its number is known."""
     mark = tmp_path / "pid"
     code = (
-        "import os, sys, signal; from pathlib import Path; "
-        "from pipeline.bench_system.watched import run_watched; "
-        "signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "import os, sys, signal; from pathlib import Path\n"
+        "from pipeline.bench_system.watched import run_watched\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"{TOLD_AS_IT_BEGINS.format(mark=str(mark), told=int(told)) if begins else ''}\n"
         f"run_watched(['sh', '-c', 'echo $$ > {mark}; sleep 600'], Path('{tmp_path}/log'), 600,"
         " None)"
     )
@@ -188,7 +206,8 @@ def test_a_stopped_harness_leaves_nothing_behind(tmp_path: Path, told: signal.Si
         while not mark.exists() or not mark.read_text().endswith("\n"):
             assert harness.poll() is None
             time.sleep(0.02)
-        harness.send_signal(told)
+        if not begins:
+            harness.send_signal(told)
         assert harness.wait() != 0
     assert ended(int(mark.read_text()))
 
