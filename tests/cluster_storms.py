@@ -51,12 +51,13 @@ class ClusterRounds(Rounds):
         if self._nodes.there(FURTHER):
             self._nodes.await_nodes(1 + FURTHER)
         if "full store" in kinds:
-            ready = self.folder / "full"
+            ready, log = self.folder / "full", self.folder / "hog.log"
             ready.unlink(missing_ok=True)
-            self._hog = begun(lambda: fill_stores(self._nodes, ready), self.folder / "hog.log")
+            hog = begun(lambda: fill_stores(self._nodes, ready), log)
             while not ready.exists():
-                assert os.waitpid(self._hog, os.WNOHANG) == (0, 0), self._nodes.said()
+                assert os.waitpid(hog, os.WNOHANG) == (0, 0), log.read_text()[-3000:]
                 time.sleep(0.1)
+            self._hog = hog
 
     def during(self, kinds: list[str], driver: int, chance: random.Random) -> None:
         if "node joins" in kinds and not self._nodes.there(FURTHER):
@@ -72,7 +73,8 @@ class ClusterRounds(Rounds):
 
     def after(self, kinds: list[str]) -> None:
         if self._hog:
-            os.killpg(self._hog, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # Ray ends it where the head is lost
+                os.killpg(self._hog, signal.SIGKILL)
             ended(self._hog)
             self._hog = 0
         if self._nodes.there(FURTHER):
@@ -102,8 +104,9 @@ def fill_stores(nodes: Nodes, ready: Path) -> None:
             self._kept: list[Any] = []
 
         def fill(self) -> None:
-            for _ in range(7):
-                self._kept.append(ray.put(np.ones(10 * 2**20, np.uint8)))
+            with contextlib.suppress(ray.exceptions.ObjectStoreFullError):
+                for _ in range(7):
+                    self._kept.append(ray.put(np.ones(10 * 2**20, np.uint8)))
 
     ray.init(logging_level=50, log_to_driver=False)
     holders = [
