@@ -44,12 +44,6 @@ class ClusterRounds(Rounds):
         cli.main()
 
     def before(self, kinds: list[str]) -> None:
-        if "no memory" in kinds:  # every task on it is one too many
-            self._nodes.join(FURTHER, RAY_memory_usage_threshold="0.01")
-        elif "full scratch" in kinds:
-            self._nodes.join(FURTHER, scratch="40k")
-        if self._nodes.there(FURTHER):
-            self._nodes.await_nodes(1 + FURTHER)
         if "full store" in kinds:
             ready, log = self.folder / "full", self.folder / "hog.log"
             ready.unlink(missing_ok=True)
@@ -58,6 +52,12 @@ class ClusterRounds(Rounds):
                 assert os.waitpid(hog, os.WNOHANG) == (0, 0), log.read_text()[-3000:]
                 time.sleep(0.1)
             self._hog = hog
+        if "no memory" in kinds:  # every task on it is one too many
+            self._nodes.join(FURTHER, RAY_memory_usage_threshold="0.01")
+        elif "full scratch" in kinds:
+            self._nodes.join(FURTHER, scratch="40k")
+        if self._nodes.there(FURTHER):
+            self._nodes.await_nodes(1 + FURTHER)
 
     def during(self, kinds: list[str], driver: int, chance: random.Random) -> None:
         if "node joins" in kinds and not self._nodes.there(FURTHER):

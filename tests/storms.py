@@ -269,6 +269,7 @@ def play(rounds: Rounds, count: int, seed: int) -> bool:
         except AssertionError as error:
             bad += 1
             say(f"BAD {error}")
+            rounds.after([])
             continue
         met.update(kinds)
         codes.update(ends)
