@@ -211,7 +211,7 @@ def _concatenate(session: Session, table: str, holders: list[tuple[str, str]], n
     """
     dataset = session.dataset
     temporary = session.scratch / f"{table}-{name}"
-    with MergedParts(dataset, table) as parts, contextlib.ExitStack() as opened:
+    with contextlib.closing(MergedParts(dataset, table)) as parts, contextlib.ExitStack() as opened:
         writer: _Groups | None = None
         first: pa.Schema | None = None
         for part, run in itertools.groupby(holders, itemgetter(1)):

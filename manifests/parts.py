@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from operator import itemgetter
-from types import TracebackType
 from typing import IO
 
 import pyarrow as pa
@@ -55,7 +54,7 @@ class Part:
 
 
 class MergedParts:
-    """Merged parts of one table, open while their videos are read."""
+    """Merged parts of one table, open while their videos are read: until `close`."""
 
     def __init__(self, dataset: Dataset, table: str) -> None:
         self._dataset, self._table = dataset, table
@@ -73,29 +72,24 @@ class MergedParts:
         self._open.move_to_end(name)
         return self._open[name][1]
 
-    def __enter__(self) -> "MergedParts":
-        return self
+    def rows_of(
+        self, videos: Sequence[tuple[str, str]], columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of videos, each given as its id and its part's name, in that order; small parts of
+        object stores are fetched many at a time. Raises FileNotFoundError for a part that is gone.
+        """
+        folder = f"{self._dataset.path}/{self._table}"
+        runs = [
+            (part, [video for video, _ in run])
+            for part, run in itertools.groupby(videos, itemgetter(1))
+        ]
+        small = [f"{folder}/{part}" for part, _ in runs if not part.startswith(COMPACT)]
+        files = each_opened(self._dataset.fs, small)
+        for part, ids in runs:
+            found = self.part(part) if part.startswith(COMPACT) else Part(next(files))
+            yield from found.rows_of(ids, columns)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close what is open."""
         for stack, _ in self._open.values():
             stack.close()
-
-
-def rows_of_videos(
-    merged: MergedParts, videos: Sequence[tuple[str, str]], columns: Sequence[str] | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Rows of videos, each given as its id and its part's name, in that order; small parts of
-    object stores are fetched many at a time. Raises FileNotFoundError for a part that is gone.
-    """
-    dataset, table = merged._dataset, merged._table
-    runs = [(part, [v for v, _ in run]) for part, run in itertools.groupby(videos, itemgetter(1))]
-    small = [f"{dataset.path}/{table}/{part}" for part, _ in runs if not part.startswith(COMPACT)]
-    files = each_opened(dataset.fs, small)
-    for part, ids in runs:
-        found = merged.part(part) if part.startswith(COMPACT) else Part(next(files))
-        yield from found.rows_of(ids, columns)

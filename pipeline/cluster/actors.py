@@ -278,12 +278,7 @@ class OnActors:
         if fault is not None:
             if fault is Fault.NODE:
                 require_ray()
-            running.tries -= 1
-            running.losses += 1
-            if running.losses > RETRIES:
-                return Failure("node", told(fault, running.losses))
-            self._note_retry(running, fault.reason)
-            return None
+            return self._after_fault(running, fault)
         if running.tries < self._attempts:
             self._note_retry(running, "died")
             return None
@@ -295,11 +290,15 @@ class OnActors:
         self._full.add(self._nodes.pop(running.actor))
         self._ray.kill(running.actor)
         self._start()
+        return self._after_fault(running, Fault.DISK)
+
+    def _after_fault(self, running: _Running, fault: Fault) -> Failure | None:
+        """A machine failed a job: to be tried again, up to a bound."""
         running.tries -= 1
         running.losses += 1
         if running.losses > RETRIES:
-            return Failure("node", told(Fault.DISK, running.losses))
-        self._note_retry(running, Fault.DISK.reason)
+            return Failure("node", told(fault, running.losses))
+        self._note_retry(running, fault.reason)
         return None
 
     @staticmethod

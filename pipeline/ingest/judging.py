@@ -7,6 +7,7 @@ holds fingerprints and sums in arrays, not rows: rows are made of a group's clip
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from dawn.features.rates import FPS
 from dawn.recipe import Recipe
 from manifests.catalog import own_query
 from manifests.marks import read_marks
-from manifests.parts import MergedParts, rows_of_videos
+from manifests.parts import MergedParts
 from manifests.reasons import Rejection
 from manifests.schema import CLIPS, EXTRACTED
 from manifests.store import Dataset
@@ -76,8 +77,8 @@ class Judge:
         """The clips of videos, each given by its row. Raises FileNotFoundError for a lost part."""
         parts = sorted((row["video_id"], row["clips_part"]) for row in old if row["clips_part"])
         found: dict[str, Rows] = defaultdict(list)
-        with MergedParts(self._dataset, "clips") as merged:
-            for batch in rows_of_videos(merged, parts):
+        with closing(MergedParts(self._dataset, "clips")) as merged:
+            for batch in merged.rows_of(parts):
                 for row in batch.to_pylist():
                     found[row["video_id"]].append(row)
         return found
@@ -194,12 +195,12 @@ class Judge:
         videos = own_query(self._dataset, _VIDEOS)
         there = {*self._dataset.names("clips")}  # what is lost `validate` names
         self._may_be_divided = len(videos) > 0
-        with MergedParts(self._dataset, "clips") as merged:
+        with closing(MergedParts(self._dataset, "clips")) as merged:
             for begin in range(0, len(videos), _AT_ONCE):
                 facts = videos.slice(begin, _AT_ONCE).to_pylist()
                 rows = {row["video_id"]: row for row in facts if row["clips_part"] in there}
                 parts = [(video, row["clips_part"]) for video, row in rows.items()]
-                for batch in rows_of_videos(merged, parts, ("video_id", *_KNOWN)):
+                for batch in merged.rows_of(parts, ("video_id", *_KNOWN)):
                     for clip in _light_rows(batch):
                         video = rows[clip["video_id"]]
                         if clip["accepted"] and video["judge_key"] == self._key_of(

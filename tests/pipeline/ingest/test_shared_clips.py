@@ -84,6 +84,7 @@ def test_the_two_speakers_are_cut_apart_and_told_apart(real: Dataset) -> None:
     assert man["identity"] == clips["c07_grid_m1_360x288_25"][0]["identity"]
     assert woman["identity"] == clips["c09_grid_f1_360x288_25"][0]["identity"]
     assert man["identity"] != woman["identity"]
+    assert min(clip["same_face"] for of in clips.values() for clip in of) > 0.6
 
 
 def test_the_rotated_copy_is_upright(real: Dataset) -> None:
