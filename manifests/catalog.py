@@ -5,23 +5,39 @@ anew for each view would lose rows without a word when a writer moved them in be
 is gone by the time it is read is an error, and `answer` looks again.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from manifests.safe_sql import answer, files_of, lock, parts_of, quoted, use_filesystem
 from manifests.schema import COLUMNS, schema
 from manifests.store import COMPACT, Dataset
 
 _VIDEOS = """
-CREATE TABLE videos AS SELECT * EXCLUDE (filename) FROM {files}
+SELECT * EXCLUDE (filename) FROM {files}
 QUALIFY row_number() OVER (
     PARTITION BY video_id
-    ORDER BY parse_filename(filename) LIKE '{compact}%', parse_filename(filename) DESC
+    ORDER BY parse_filename(filename) LIKE 'compact-%', parse_filename(filename) DESC
 ) = 1
+"""
+_REPLACED = """
+SELECT video_id, filename FROM {merged}
+SEMI JOIN (FROM {merged} SELECT video_id GROUP BY video_id HAVING count(*) > 1) USING (video_id)
+QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY parse_filename(filename) DESC) > 1
+"""
+_OF_MANY = """
+SELECT * EXCLUDE (filename) FROM {merged}
+ANTI JOIN loose_videos USING (video_id) ANTI JOIN replaced_videos USING (video_id, filename)
+UNION ALL BY NAME FROM loose_videos
+"""
+_FEW = 50_000
+"""Rows of `videos` that are held, at over a kB each. Of more, those in merged parts, which nobody
+changes, are read as far as they are asked for.
 """
 _OF_VIDEOS = """
 SELECT * EXCLUDE (filename) FROM {files} AS part
@@ -222,10 +238,11 @@ def _called(signature: str) -> str:
 
 
 def _look(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, list[str]]:
-    """Load `videos`; the parts of each other table that its rows name and that are there."""
+    """Make `videos`; the parts of each other table that its rows name and that are there."""
+    make_videos = _hold if _are_few(dataset, _parquet(dataset, "videos")) else _view
     for attempt in range(_LOOKS):
         before = _parquet(dataset, "videos")
-        _load_videos(connection, dataset, before)
+        make_videos(connection, dataset, before)
         named = _named(connection)
         there = {table: named[table] & {*dataset.names(table)} for table in named}
         if there == named and _merged(before) == _merged(_parquet(dataset, "videos")):
@@ -235,16 +252,43 @@ def _look(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, 
     return {table: sorted(names) for table, names in there.items()}
 
 
-def _load_videos(connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str]) -> None:
-    connection.execute("DROP TABLE IF EXISTS videos")
-    if not names:
-        empty = schema(COLUMNS["videos"]).empty_table()
-        connection.register("_no_videos", empty)
-        connection.execute("CREATE TABLE videos AS FROM _no_videos")
-        connection.unregister("_no_videos")
+def _are_few(dataset: Dataset, names: list[str]) -> bool:
+    """Whether all rows of `videos` may be held. Loose parts, of one row each, are few."""
+    rows = 0
+    for name in _merged(names):
+        with contextlib.suppress(FileNotFoundError), dataset.open_part(f"videos/{name}") as file:
+            rows += pq.read_metadata(file).num_rows
+        if rows > _FEW:
+            return False
+    return True
+
+
+def _hold(connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str]) -> None:
+    """All rows of `videos` as a table."""
+    if names:
+        _make(connection, "TABLE videos", _VIDEOS, files=_files(dataset, names))
         return
-    files = files_of(f"{dataset.uri}/videos/{name}" for name in names)
-    connection.execute(_VIDEOS.format(files=files, compact=COMPACT))
+    connection.register("_no_videos", schema(COLUMNS["videos"]).empty_table())
+    _make(connection, "TABLE videos", "FROM _no_videos")
+    connection.unregister("_no_videos")
+
+
+def _view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str]) -> None:
+    """Hold loose rows alone, which a writer replaces under their names."""
+    merged = _merged(names)
+    loose, files = [name for name in names if name not in merged], _files(dataset, merged)
+    sql = _VIDEOS if loose else _VIDEOS + " LIMIT 0"
+    _make(connection, "TABLE loose_videos", sql, files=_files(dataset, loose or merged[:1]))
+    _make(connection, "TABLE replaced_videos", _REPLACED, merged=files)
+    _make(connection, "VIEW videos", _OF_MANY, merged=files)
+
+
+def _make(connection: duckdb.DuckDBPyConnection, what: str, sql: str, **files: str) -> None:
+    connection.execute(f"CREATE OR REPLACE {what} AS {sql.format(**files)}")
+
+
+def _files(dataset: Dataset, names: list[str]) -> str:
+    return files_of(f"{dataset.uri}/videos/{name}" for name in names)
 
 
 def _named(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:

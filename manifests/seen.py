@@ -7,15 +7,18 @@ hash of each file. Rows name a file as `videos.sources` does.
 
 import contextlib
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from manifests.store import SEEN, Dataset, Session
 
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "mark", "video_id")])
+_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +29,74 @@ class Sighting:
     video: str
 
 
-def read_seen(dataset: Dataset) -> dict[str, Sighting]:
-    """Source -> what was seen of it. A part that cannot be read counts as none."""
-    found = {}
-    for name in dataset.names(SEEN):
-        with contextlib.suppress(OSError, pa.ArrowException):
-            table = dataset.read(f"{SEEN}/{name}", _SCHEMA.names)
-            columns = (table[column].to_pylist() for column in _SCHEMA.names)
-            for source, mark, video in zip(*columns, strict=True):
-                found[source] = Sighting(mark, video)
-    return found
+class Seen:
+    """What was seen of each source, as columns: as objects it would take three times as much."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        """Read it. A part that cannot be read counts as none."""
+        parts = [_SCHEMA.empty_table()]
+        for name in dataset.names(SEEN):
+            with contextlib.suppress(OSError, pa.ArrowException):
+                parts.append(dataset.read(f"{SEEN}/{name}", _SCHEMA.names))
+        self._parts = len(parts) - 1
+        table = pa.concat_tables(parts)
+        hashes = _hashes(_texts(table["source"]))
+        # One of each source; that two sources share a hash costs one more look at a file.
+        self._hashes, self._places = np.unique(hashes, return_index=True)
+        self._table = table.combine_chunks()  # of one piece rows are taken in no time
+        self._new: dict[str, Sighting] = {}
+        """What this run saw, some of which is not yet kept."""
+        self._unkept: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._others())
+
+    def of(self, sources: Sequence[str]) -> list[Sighting | None]:
+        """What was last seen of each of these sources, if anything was."""
+        hashes = _hashes(sources)
+        places = np.searchsorted(self._hashes, hashes)
+        places[places == len(self._hashes)] = 0
+        there = self._hashes[places] == hashes if len(self._hashes) else np.zeros(len(places), bool)
+        rows = iter(self._table.take(self._places[places[there]]).to_pylist())
+        found: list[Sighting | None] = []
+        for source, is_there in zip(sources, there, strict=True):
+            row = next(rows) if is_there else None
+            old = row and row["source"] == source and Sighting(row["mark"], row["video_id"])
+            found.append(self._new.get(source) or old or None)
+        return found
+
+    def note(self, seen: Mapping[str, Sighting]) -> None:
+        """Sources were seen; `keep` writes what is new in that."""
+        for (source, now), then in zip(seen.items(), self.of([*seen]), strict=True):
+            if now != then:
+                self._new[source] = now
+                self._unkept.add(source)
+
+    def keep(self, session: Session) -> None:
+        """Write what was noted since the last time, as one more part."""
+        if self._unkept:
+            write_seen(session, {source: self._new[source] for source in self._unkept})
+            self._parts += 1
+            self._unkept.clear()
+
+    def unite(self, session: Session) -> None:
+        """Make one part of all. After a kill some are there twice, which does no harm."""
+        self.keep(session)
+        if self._parts > 1:
+            old = session.dataset.names(SEEN)
+            _publish(session, pa.concat_tables([self._others(), _table(self._new)]))
+            _delete(session, old)
+            self._parts = 1
+
+    def _others(self) -> pa.Table:
+        """What only earlier runs saw."""
+        known, new = self._table.take(self._places), pa.array(self._new, pa.string())
+        return known.filter(pc.invert(pc.is_in(known["source"], new)))
 
 
 def write_seen(session: Session, seen: Mapping[str, Sighting]) -> None:
     """Keep some sightings beside those that are there, as one more part."""
-    if not seen:
-        return
-    order = sorted(seen)
-    columns = [order, [seen[s].mark for s in order], [seen[s].video for s in order]]
-    table = pa.table(dict(zip(_SCHEMA.names, columns, strict=True)), _SCHEMA)
-    session.dataset.publish_table(table, f"{SEEN}/{uuid.uuid4().hex}.parquet", session.scratch)
-
-
-def replace_seen(session: Session, seen: Mapping[str, Sighting]) -> None:
-    """Keep these alone, in one part. After a kill some are there twice, which does no harm."""
-    old = session.dataset.names(SEEN)
-    write_seen(session, seen)
-    _delete(session, old)
+    _publish(session, _table(seen))
 
 
 def forget_seen(session: Session, videos: Collection[str]) -> None:
@@ -67,6 +111,27 @@ def forget_seen(session: Session, videos: Collection[str]) -> None:
             continue
         if left.num_rows < table.num_rows:
             session.dataset.publish_table(left, f"{SEEN}/{name}", session.scratch)
+
+
+def _hashes(sources: Iterable[str]) -> NDArray[np.int64]:
+    """Python's own hashes, which hold in one process."""
+    return np.fromiter(map(hash, sources), np.int64)
+
+
+def _texts(column: pa.ChunkedArray) -> Iterator[str]:
+    """A column's values, few of them as objects at any moment."""
+    for begin in range(0, len(column), _AT_ONCE):
+        yield from column.slice(begin, _AT_ONCE).to_pylist()
+
+
+def _table(seen: Mapping[str, Sighting]) -> pa.Table:
+    columns = [[*seen], [s.mark for s in seen.values()], [s.video for s in seen.values()]]
+    return pa.table(dict(zip(_SCHEMA.names, columns, strict=True)), _SCHEMA)
+
+
+def _publish(session: Session, table: pa.Table) -> None:
+    name = f"{SEEN}/{uuid.uuid4().hex}.parquet"
+    session.dataset.publish_table(table.sort_by("source"), name, session.scratch)
 
 
 def _delete(session: Session, names: Iterable[str]) -> None:

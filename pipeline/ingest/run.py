@@ -188,7 +188,7 @@ class _Run:
         labels of each content.
         """
         found: dict[Any, Any] = {}
-        seen_before = [self._seen.known(source.path) for source in group]
+        seen_before = self._seen.known(group)
         self._committed.hold(seen.video_id for seen in seen_before if seen is not None)
         for source, seen in zip(group, seen_before, strict=True):
             if seen is not None and self._is_done(source, seen):
@@ -209,7 +209,7 @@ class _Run:
                 self._end("forgotten")
                 self.progress.advance(outcome.size)
                 continue
-            self._seen.note(source.path, outcome)
+            self._seen.note(source, outcome)
             known = videos.get(outcome.video_id)
             old = self._committed.get(outcome.video_id)
             labels = source.labels or (known.work.labels if known else labels_of(old))

@@ -1,18 +1,20 @@
 """Sources that need not be hashed again: their size and time, or their ETag, are what they were."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from manifests.content_ids import label
 from manifests.glance import Glance, glance_at
 from manifests.location import Where
-from manifests.seen import Sighting, read_seen, replace_seen, write_seen
-from manifests.store import SEEN, Session
+from manifests.seen import Seen, Sighting
+from manifests.store import Session
 from pipeline.ingest.sources import Source
 from pipeline.ingest.steps import Identified
 
 _AT_ONCE = 16
 """Looks at files: of an object store's, or a network's, most is waiting."""
+_WAITING = 4096
+"""Looks that are asked for together."""
 
 
 class Unchanged:
@@ -20,48 +22,55 @@ class Unchanged:
 
     def __init__(self, session: Session, *, verify: bool = False) -> None:
         self._session, self._verify = session, verify
-        self._seen = read_seen(session.dataset)
-        self._parts = len(session.dataset.names(SEEN))
+        self._seen = Seen(session.dataset)
         self._now: dict[Where, Glance | None] = {}
+        """Of sources of which no listing says it."""
         self._new: dict[str, Sighting] = {}
 
-    def look(self, sources: Iterable[Source]) -> int:
+    def look(self, sources: Sequence[Source]) -> int:
         """See what the sources are like now; their bytes altogether. Nothing of them is read."""
+        paths = [source.path for source in sources if source.glance is None]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for path, found in pool.map(_look, sources):
-                self._now[path] = found
-        return sum(found.size for found in self._now.values() if found is not None)
+            for begin in range(0, len(paths), _WAITING):
+                some = paths[begin : begin + _WAITING]
+                self._now |= zip(some, pool.map(_look, some), strict=True)
+        return sum(now.size for source in sources if (now := self._look_of(source)) is not None)
 
-    def known(self, path: Where) -> Identified | None:
-        """What hashing a source would give, where it is as it was when it was hashed."""
-        now, then = self._now.get(path), self._seen.get(label(path))
-        if self._verify or now is None or then is None or now.mark != then.mark:
-            return None
-        return Identified(then.video, now.size, now.stamp)
+    def known(self, sources: Sequence[Source]) -> list[Identified | None]:
+        """What hashing each source would give, where it is as it was when it was hashed."""
+        found: list[Identified | None] = []
+        before = self._seen.of([label(source.path) for source in sources])
+        for source, then in zip(sources, before, strict=True):
+            now = self._look_of(source)
+            if self._verify or now is None or then is None or now.mark != then.mark:
+                found.append(None)
+            else:
+                found.append(Identified(then.video, now.size, now.stamp))
+        return found
 
-    def note(self, path: Where, found: Identified) -> None:
+    def note(self, source: Source, found: Identified) -> None:
         """A source was hashed, after it was looked at."""
-        now = self._now.get(path)
+        now = self._look_of(source)
         if now is not None and now.mark is not None and now.stamp == found.stamp:
-            self._new[label(path)] = Sighting(now.mark, found.video_id)
+            self._new[label(source.path)] = Sighting(now.mark, found.video_id)
 
     def keep(self) -> None:
         """Write what was noted since the last time, so that a kill loses little of it."""
-        new = {name: seen for name, seen in self._new.items() if self._seen.get(name) != seen}
-        write_seen(self._session, new)
-        self._parts += bool(new)
-        self._seen |= new
+        self._seen.note(self._new)
+        self._seen.keep(self._session)
         self._new.clear()
 
     def finish(self) -> None:
         """Make one part of all."""
         self.keep()
-        if self._parts > 1:
-            replace_seen(self._session, self._seen)
+        self._seen.unite(self._session)
+
+    def _look_of(self, source: Source) -> Glance | None:
+        return source.glance or self._now.get(source.path)
 
 
-def _look(source: Source) -> tuple[Where, Glance | None]:
+def _look(path: Where) -> Glance | None:
     try:
-        return source.path, source.glance or glance_at(source.path)
+        return glance_at(path)
     except OSError:
-        return source.path, None
+        return None

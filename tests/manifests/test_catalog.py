@@ -2,14 +2,24 @@
 
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
-from manifests.catalog import query, rows
+from manifests import catalog
+from manifests.catalog import connect, query, rows
+from manifests.compact import compact
 from manifests.errors import InputError
 from manifests.schema import CLIPS, COLUMNS, schema
-from manifests.store import Dataset
+from manifests.store import COMPACT, Dataset
 from tests.manifests.rows import RECIPE, add, clip, written
+
+
+@pytest.fixture(autouse=True, params=["held", "read"])
+def rows_are_held_or_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few videos and of many, the same is true."""
+    if request.param == "read":
+        monkeypatch.setattr(catalog, "_are_few", lambda _, names: not catalog._merged(names))
 
 
 def test_an_empty_dataset_has_every_view_and_column(tmp_path: Path) -> None:
@@ -54,6 +64,65 @@ def test_a_video_s_own_row_goes_before_a_merged_one(tmp_path: Path) -> None:
         table = pa.Table.from_pylist([stale], dataset.read("videos/a.parquet").schema)
         dataset.publish_table(table, "videos/compact-0.parquet", session.scratch)
         assert rows(dataset, "SELECT sources FROM videos") == [{"sources": ["/a.mp4"]}]
+
+
+QUERIES = [
+    "FROM videos ORDER BY video_id",
+    *(f"SELECT count(*), count(DISTINCT video_id) FROM {table}" for table in COLUMNS),
+    "SELECT clip_id, face_px FROM clips ORDER BY clip_id",
+    "SELECT * FROM timings ORDER BY ALL",
+    "FROM funnel()",
+    "FROM what_if('face_px', 40)",
+]
+
+
+def test_answers_do_not_depend_on_how_many_rows_are_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Merged, newer loose rows in the place of merged ones, and a merge that did not end."""
+    with written(str(tmp_path / "d")) as session:
+        dataset = session.dataset
+        for video in "abcdef":
+            add(session, video)
+    compact(dataset, 3)
+    with dataset.writing() as session:
+        (row,) = rows(dataset, "FROM videos WHERE video_id = 'b'")
+        add(session, "b", [clip("b", face_px=7.0)], key="k2", old=row)
+        add(session, "g")
+    (old,) = [name for name in dataset.names("videos") if name.startswith(COMPACT)]
+    twice = dataset.read(f"videos/{old}")
+    dataset.publish_table(twice, f"videos/{COMPACT}0.parquet", tmp_path)
+    found = []
+    for few in (0, 3, 50):
+        monkeypatch.undo()
+        monkeypatch.setattr(catalog, "_FEW", few)
+        found.append([rows(dataset, sql) for sql in QUERIES])
+        kind = connect(dataset).sql("SELECT table_type FROM information_schema.tables "
+                                    "WHERE table_name = 'videos'").fetchall()  # fmt: skip
+        assert kind == [("BASE TABLE" if few == 50 else "VIEW",)]
+    assert found[0] == found[1] == found[2]
+    assert [row["video_id"] for row in found[0][0]] == [*"abcdefg"]
+
+
+def test_a_row_that_is_replaced_while_many_are_read_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers see all parts of one moment, or look again."""
+    with written(str(tmp_path / "d")) as session:
+        dataset = session.dataset
+        add(session, "a")
+    compact(dataset, 3)
+    monkeypatch.setattr(catalog, "_FEW", 0)
+    with dataset.writing() as session:
+        row = add(session, "b")
+        connection = connect(dataset)
+        add(session, "b", [clip("b", face_px=7.0)], key="k2", old=row)
+    assert connection.sql("SELECT video_id, extract_key FROM videos ORDER BY ALL").fetchall() == [
+        ("a", "k1extract"), ("b", "k1extract"),
+    ]  # fmt: skip
+    with pytest.raises(duckdb.IOException):
+        connection.sql("FROM clips").fetchall()
+    assert rows(dataset, "SELECT face_px FROM clips WHERE video_id = 'b'") == [{"face_px": 7.0}]
 
 
 REFUSED = [

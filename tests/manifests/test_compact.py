@@ -262,7 +262,8 @@ def test_a_merged_part_is_read_once_however_many_videos_it_holds(
     open_part, iterate = Dataset.open_part, pq.ParquetFile.iter_batches
 
     def counted(self: Dataset, name: str) -> Any:
-        opened.append(name)
+        if not name.startswith("videos/"):  # of which queries look at the number of rows
+            opened.append(name)
         return open_part(self, name)
 
     def noted(self: pq.ParquetFile, **how: Any) -> Any:
