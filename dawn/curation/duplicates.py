@@ -7,7 +7,7 @@ clips look alike, those of one speaker, the likeliest by their movement are comp
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,8 +48,7 @@ class KeptFootage:
 
     def __init__(self, compared: int = _ALL) -> None:
         self._compared = compared
-        self._ids: list[str] = []
-        self._places: dict[str, int] = {}
+        self._ids, self._kept = _Ids(), bytearray()
         self._hashes, self._curves = _Rows(np.uint64), _Rows(np.uint8)
         self._bands = Postings(_BANDS << _BAND_BITS)
         self._moving = MotionIndex()
@@ -60,16 +59,16 @@ class KeptFootage:
             return
         bands = _bands(_hashes(clip["picture_hashes"]))
         self._bands.add(bands.tolist(), [0] * len(bands))
-        self._places[clip["clip_id"]] = len(self._ids)
         self._ids.append(clip["clip_id"])
+        self._kept.append(True)
         self._hashes.append(clip["picture_hashes"])
         self._curves.append(clip["motion_curves"])
         self._moving.add(movement(_curves(clip)))
 
     def forget(self, clip_ids: Iterable[str]) -> None:
         """Keep these no longer, if they were."""
-        for clip_id in clip_ids:
-            self._places.pop(clip_id, None)
+        for place in self._ids.places({*clip_ids}):
+            self._kept[place] = False
 
     def most_similar(self, clip: dict[str, Any]) -> tuple[str | None, float]:
         """Id of the kept clip most like this one, and how much, 0 to 1: the smaller of the
@@ -87,7 +86,7 @@ class KeptFootage:
 
     def _scores(self, hashes: NDArray[np.uint64], curves: Curves) -> list[tuple[float, str]]:
         """Kept clips with a picture in common, by their scores."""
-        likely = [i for i in self._sharing(hashes, curves) if self._places.get(self._ids[i]) == i]
+        likely = [i for i in self._sharing(hashes, curves) if self._kept[i]]
         pictures = {i: _hashes(self._hashes[i]) for i in likely}
         near = [i for i in likely if nearest_picture(hashes, pictures[i]) >= _SAME_PICTURE]
         matches = best_matches(curves, [movement(_points(self._curves[i])) for i in near])
@@ -124,6 +123,30 @@ class _Rows:
     def __getitem__(self, number: int) -> NDArray[Any]:
         begin, end = self._ends[number : number + 2]
         return np.frombuffer(bytes(self._bytes[begin:end]), self._kind)
+
+
+class _Ids:
+    """Ids by their places, and places by ids; as lists and dictionaries they take four times as
+    much.
+    """
+
+    def __init__(self) -> None:
+        self._texts, self._hashes = _Rows(np.uint8), array("q")
+
+    def append(self, clip_id: str) -> None:
+        self._texts.append(np.frombuffer(clip_id.encode(), np.uint8))
+        self._hashes.append(hash(clip_id))
+
+    def __getitem__(self, place: int) -> str:
+        return self._texts[place].tobytes().decode()
+
+    def places(self, clip_ids: Collection[str]) -> list[int]:
+        """Where these are, as far as they are."""
+        if not clip_ids or not self._hashes:
+            return []
+        wanted = np.fromiter(map(hash, clip_ids), np.int64, len(clip_ids))
+        maybe = np.flatnonzero(np.isin(np.frombuffer(self._hashes, np.int64), wanted))
+        return [place for place in maybe.tolist() if self[place] in clip_ids]
 
 
 def mark_duplicates(

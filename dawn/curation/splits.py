@@ -10,6 +10,7 @@ splits, is `divided`: it is `excluded`, because it would leak one into the other
 
 import hashlib
 import itertools
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -53,8 +54,11 @@ class Centres:
     however many there are. Clusters without faces are no more.
     """
 
-    def __init__(self) -> None:
-        self._places: dict[str, int] = {}
+    def __init__(self, places: dict[str, int] | None = None) -> None:
+        """`places` numbers identities, others than these too: it may be somebody's already."""
+        self._places = {} if places is None else places
+        self._rows = array("i")
+        """By place: where its sum is, or -1."""
         self._names: list[str] = []
         """In order, but for those that came last."""
         self._sums: list[Vectors] = []
@@ -64,12 +68,14 @@ class Centres:
     def add(self, identity: str, embedding: NDArray[np.float32], times: int = 1) -> None:
         """Count one more face, (d,), to an identity, or, -1 times, one less."""
         place = self._places.setdefault(identity, len(self._places))
-        if place == len(self._names):
+        self._rows.extend([-1] * (place + 1 - len(self._rows)))
+        if self._rows[place] < 0:
+            self._rows[place] = len(self._names)
             self._names.append(identity)
-            if place % _BLOCK == 0:
+            if self._rows[place] % _BLOCK == 0:
                 self._sums.append(np.zeros((_BLOCK, len(embedding)), np.float32))
                 self._counts.append(np.zeros(_BLOCK, np.float32))
-        block, row = divmod(place, _BLOCK)
+        block, row = divmod(self._rows[place], _BLOCK)
         self._sums[block][row] += times * embedding
         self._counts[block][row] += times
         if self._counts[block][row] == 0:
@@ -81,9 +87,12 @@ class Centres:
         """
         self._names.sort()
         places = np.fromiter(map(self._places.__getitem__, self._names), np.int64, len(self._names))
-        counts = np.concatenate([np.zeros(0, np.float32), *self._counts])[places]
+        rows = (
+            np.frombuffer(self._rows, np.int32)[places].astype(np.int64) if len(places) else places
+        )
+        counts = np.concatenate([np.zeros(0, np.float32), *self._counts])[rows]
         names = self._names if counts.all() else [*itertools.compress(self._names, counts)]
-        return [*names], Directions(self._sums, counts[counts > 0], places[counts > 0])
+        return [*names], Directions(self._sums, counts[counts > 0], rows[counts > 0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +101,13 @@ class Directions:
 
     sums: list[Vectors]
     counts: NDArray[np.float32]
-    places: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.rows)
 
     def __getitem__(self, part: slice) -> Vectors:
-        block, row = np.divmod(self.places[part], _BLOCK)
+        block, row = np.divmod(self.rows[part], _BLOCK)
         sums = np.zeros((len(row), self.sums[0].shape[1]), np.float32)
         for number in np.unique(block):
             mine = block == number
@@ -116,7 +125,7 @@ class Identities:
     """Who is in the dataset so far: in which splits, by how many clips, and face clusters'
     embeddings.
 
-    An identity takes some 150 bytes, and 4 more for each number of a face's embedding.
+    An identity takes some 250 bytes, and 4 more for each number of a face's embedding.
     """
 
     def __init__(self) -> None:
@@ -124,7 +133,7 @@ class Identities:
         self._clips = np.zeros((0, 2, len(_HELD_OUT_FIRST)), np.uint32)
         """Of each identity, that are judged again (0) or settled (1), in each split."""
         self._asked: dict[str, str] = {}
-        self.faces = Centres()
+        self.faces = Centres(self._places)
 
     def add(
         self, identity: str, split: str, embedding: Sequence[float] | None, *, settled: bool = True
@@ -167,6 +176,7 @@ class Identities:
         """Of each identity a number for `split_of`, (n,); another one for None."""
         places = (self._places.get(identity, -1) for identity in identities)
         place = np.fromiter(places, np.int64, len(identities))
+        place[place >= len(self._clips)] = -1  # none but excluded clips
         some = np.concatenate([self._clips > 0, np.zeros((1, *self._clips.shape[1:]), bool)])
         # Settled ones first, then those that are kept, then none; -1 is the row of zeros.
         settled = np.concatenate([some[:, 1], some[:, 0], np.ones((len(some), 1), bool)], axis=1)
@@ -179,8 +189,8 @@ class Identities:
 
     def _split(self, identity: str, settled: int) -> str | None:
         place = self._places.get(identity)
-        if place is None:
-            return None
+        if place is None or place >= len(self._clips):
+            return None  # or none but excluded clips
         clips = self._clips[place, settled].tolist()
         return next((split for split, n in zip(_HELD_OUT_FIRST, clips, strict=True) if n), None)
 
@@ -188,10 +198,10 @@ class Identities:
         if split == EXCLUDED:
             return
         place = self._places.setdefault(identity, len(self._places))
-        if place == len(self._clips):
+        if place >= len(self._clips):
             room = max(1024, place + place // 2)
             grown = np.zeros((room, *self._clips.shape[1:]), np.uint32)
-            grown[:place] = self._clips
+            grown[: len(self._clips)] = self._clips
             self._clips = grown
         self._clips[place, int(settled), _HELD_OUT_FIRST.index(split)] += clips
 

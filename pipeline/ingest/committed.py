@@ -25,12 +25,14 @@ class Committed:
     """Rows by their videos' ids: the dataset's, and those of this run in their place."""
 
     def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
         found = (_packed(batch) for batch in batches(dataset, "FROM videos", _AT_ONCE))
         self._table = _joined([*found] or [_NO_ROWS])
         ids = self._table["video_id"].to_numpy().astype("S")
         self._order = np.argsort(ids, kind="stable")
         self._ids = ids[self._order]
-        self._changed: dict[str, dict[str, Any] | None] = {}
+        self._changed: dict[str, bool] = {}
+        """Of videos that this run changed, whether there is a row; it is read again, if ever."""
         self._held: dict[str, dict[str, Any]] = {}
 
     def hold(self, videos: Iterable[str]) -> None:
@@ -45,7 +47,7 @@ class Committed:
     def get(self, video: str) -> dict[str, Any] | None:
         """A video's row, if there is one."""
         if video in self._changed:
-            return self._changed[video]
+            return self._read(video) if self._changed[video] else None
         if video in self._held:
             return self._held[video]
         place = int(np.searchsorted(self._ids, video.encode()))
@@ -54,15 +56,18 @@ class Committed:
         return _rows(self._table.slice(self._order[place], 1))[0]
 
     def put(self, row: dict[str, Any]) -> None:
-        """A video's row from now on."""
-        self._changed[row["video_id"]] = row
+        """This row of a video was committed."""
+        self._changed[row["video_id"]] = True
 
     def pop(self, video: str) -> dict[str, Any] | None:
         """Take a video's row out."""
         row = self.get(video)
         if row is not None:
-            self._changed[video] = None
+            self._changed[video] = False
         return row
+
+    def _read(self, video: str) -> dict[str, Any]:
+        return _rows(self._dataset.read(f"videos/{video}.parquet"))[0]
 
     def unlike(self, recipe: Recipe) -> Iterator[dict[str, Any]]:
         """The dataset's rows that may not be what the recipe makes of their videos: all but those

@@ -50,12 +50,17 @@ def test_rows_are_those_of_the_table(dataset: Dataset) -> None:
     assert [held.get(video) for video in asked] == [plain.get(video) for video in asked]
     held.hold(["e", "n", "nobody"])
     assert [held.get(video) for video in asked] == [plain.get(video) for video in asked]
-    held.put(plain["e"] | {"status": "rejected"})
-    assert held.get("e") == plain["e"] | {"status": "rejected"}
+    with dataset.writing() as session:
+        changed = plain["e"] | {"status": "rejected", "detail": "for a reason"}
+        for row in (changed, plain["a"] | {"video_id": "new", "clips_part": None}):
+            held.put(commit(session, row, NewParts(), plain.get(row["video_id"])))
+    assert held.get("e") == changed
+    assert held.get("new") == plain["a"] | {"video_id": "new", "clips_part": None}
     assert held.pop("n") == plain["n"]
     assert (held.get("n"), held.pop("n"), held.pop("nobody")) == (None, None, None)
-    held.put({"video_id": "new"})
-    assert held.get("new") == {"video_id": "new"}
+    assert {row["video_id"]: row for row in rows(dataset, "FROM videos")} == {
+        video: held.get(video) or plain["n"] for video in [*plain, "new"]
+    }
 
 
 def test_what_may_be_behind_the_recipe_is_found(dataset: Dataset) -> None:
