@@ -40,6 +40,7 @@ from manifests.compact import compact
 from manifests.store import Dataset
 from pipeline.evaluate.leaderboard import make_leaderboard
 from pipeline.ingest.asked_splits import Asks
+from pipeline.ingest.committed import Committed
 from pipeline.ingest.judging import Judge, ToJudge
 from pipeline.ingest.run import Summary, ingest
 from pipeline.ingest.steps import VideoTask, finish
@@ -107,7 +108,7 @@ def judged(root: str, count: int) -> None:
             ((_, facts),) = staged.results()
             videos.append(ToJudge(work, [name], facts["clips_total"], None))
         CLOCK.begin()
-        Judge(dataset, made, Asks({}, frozenset())).judge(videos)
+        Judge(dataset, made, Asks({}, frozenset()), Committed(dataset)).judge(videos)
         dataset.delete_folder(".staged")
 
 

@@ -5,7 +5,9 @@ anew for each view would lose rows without a word when a writer moved them in be
 is gone by the time it is read is an error, and `answer` looks again.
 """
 
+import atexit
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -46,6 +48,8 @@ SEMI JOIN videos ON videos.{column} = parse_filename(part.filename)
 """
 
 _LOOKS = 5
+_ENGINES: dict[tuple[int, str], duckdb.DuckDBPyConnection] = {}
+"""By process and folder."""
 
 _TIMINGS = """
 SELECT video_id, duration_s AS footage_s, step.step AS step, step.seconds AS seconds
@@ -125,37 +129,67 @@ GROUP BY lower(extra.name) ORDER BY lower(extra.name)
 
 
 def add_dataset(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str = "", *, further: bool = True
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str = "", *, ours: bool = False
 ) -> None:
     """Give a connection the dataset's rows, and the views and macros that `sql` may use.
 
-    `further`: with a column of `clips` for each further column of the source lists.
+    `ours`: as the connection alone sees them, and without the columns of `clips` that there are for
+    further columns of source lists.
     """
     folders = [f"{dataset.path}/{table}" for table in COLUMNS]
     use_filesystem(connection, dataset.fs, folders, local=dataset.local)
-    parts = _look(connection, dataset)
+    kept = "TEMP " if ours else ""
+    parts = _look(connection, dataset, kept)
     used = _used(sql)
     for table in parts.keys() & used:
-        more = _further(connection) if further and table == "clips" else ""
-        _create_view(connection, dataset, table, parts[table], more)
-    connection.execute(f"CREATE VIEW timings AS {_TIMINGS}")
+        more = "" if ours or table != "clips" else _further(connection)
+        _create_view(connection, dataset, f"{kept}VIEW {table}", parts[table], more)
+    connection.execute(f"CREATE {kept}VIEW timings AS {_TIMINGS}")
     for signature, (_, query) in MACROS.items():
         if _called(signature) in used:
-            connection.execute(f"CREATE MACRO {signature} AS TABLE {query}")
+            connection.execute(f"CREATE {kept}MACRO {signature} AS TABLE {query}")
 
 
-def connect(
-    dataset: Dataset, sql: str = "", *, locked: bool = True, further: bool = True
-) -> duckdb.DuckDBPyConnection:
+def connect(dataset: Dataset, sql: str = "", *, locked: bool = True) -> duckdb.DuckDBPyConnection:
     """An in-memory connection with the dataset's views and macros, as far as `sql` uses them.
 
     `locked` shuts everything but files under the dataset's root, for good.
     """
     connection = duckdb.connect()
-    add_dataset(connection, dataset, sql, further=further)
+    add_dataset(connection, dataset, sql)
     if locked:
         lock(connection, [dataset.uri])
     return connection
+
+
+def _ours(dataset: Dataset, sql: str) -> duckdb.DuckDBPyConnection:
+    """The same for our own queries, where no name of a user's column can meet ours."""
+    connection = _engine(dataset.uri).cursor() if dataset.local else duckdb.connect()
+    add_dataset(connection, dataset, sql, ours=True)
+    if not dataset.local:
+        lock(connection, [dataset.uri])
+    return connection
+
+
+def _engine(root: str) -> duckdb.DuckDBPyConnection:
+    """A database shut to everything but a folder, kept until another folder is asked about:
+    starting one takes as long as a query. A fork leaves its parent's alone, whose threads it has
+    not.
+    """
+    mine = os.getpid()
+    engine = _ENGINES.get((mine, root))
+    if engine is None:
+        engine = duckdb.connect(config={"enable_external_file_cache": False})
+        lock(engine, [root])
+        _end_engines()
+        _ENGINES[mine, root] = engine
+    return engine
+
+
+@atexit.register  # DuckDB complains of one that is there at the end
+def _end_engines() -> None:
+    for key in [key for key in _ENGINES if key[0] == os.getpid()]:
+        _ENGINES.pop(key, None)
 
 
 def query(dataset: Dataset, sql: str) -> pa.Table:
@@ -164,8 +198,8 @@ def query(dataset: Dataset, sql: str) -> pa.Table:
 
 
 def own_query(dataset: Dataset, sql: str) -> pa.Table:
-    """One of our own queries: no name of a user's column can meet its names."""
-    return answer(lambda: connect(dataset, sql, further=False), sql)
+    """One of our own queries."""
+    return answer(lambda: _ours(dataset, sql), sql)
 
 
 def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
@@ -176,7 +210,7 @@ def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
 
 def batches(dataset: Dataset, sql: str, most: int) -> Iterator[pa.RecordBatch]:
     """The same a batch at a time, of up to so many rows, while nobody else writes."""
-    with connect(dataset, sql, further=False) as connection:
+    with _ours(dataset, sql) as connection:
         yield from connection.sql(sql).to_arrow_reader(most)
 
 
@@ -237,12 +271,16 @@ def _called(signature: str) -> str:
     return signature.split("(")[0]
 
 
-def _look(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, list[str]]:
-    """Make `videos`; the parts of each other table that its rows name and that are there."""
+def _look(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, kept: str
+) -> dict[str, list[str]]:
+    """Make `videos`, `kept` as SQL says it; the parts of each other table that its rows name and
+    that are there.
+    """
     make_videos = _hold if _are_few(dataset, _parquet(dataset, "videos")) else _view
     for attempt in range(_LOOKS):
         before = _parquet(dataset, "videos")
-        make_videos(connection, dataset, before)
+        make_videos(connection, dataset, before, kept)
         named = _named(connection)
         there = {table: named[table] & {*dataset.names(table)} for table in named}
         if there == named and _merged(before) == _merged(_parquet(dataset, "videos")):
@@ -263,24 +301,28 @@ def _are_few(dataset: Dataset, names: list[str]) -> bool:
     return True
 
 
-def _hold(connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str]) -> None:
+def _hold(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str], kept: str
+) -> None:
     """All rows of `videos` as a table."""
     if names:
-        _make(connection, "TABLE videos", _VIDEOS, files=_files(dataset, names))
+        _make(connection, f"{kept}TABLE videos", _VIDEOS, files=_files(dataset, names))
         return
     connection.register("_no_videos", schema(COLUMNS["videos"]).empty_table())
-    _make(connection, "TABLE videos", "FROM _no_videos")
+    _make(connection, f"{kept}TABLE videos", "FROM _no_videos")
     connection.unregister("_no_videos")
 
 
-def _view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str]) -> None:
+def _view(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str], kept: str
+) -> None:
     """Hold loose rows alone, which a writer replaces under their names."""
     merged = _merged(names)
     loose, files = [name for name in names if name not in merged], _files(dataset, merged)
     sql = _VIDEOS if loose else _VIDEOS + " LIMIT 0"
-    _make(connection, "TABLE loose_videos", sql, files=_files(dataset, loose or merged[:1]))
-    _make(connection, "TABLE replaced_videos", _REPLACED, merged=files)
-    _make(connection, "VIEW videos", _OF_MANY, merged=files)
+    _make(connection, f"{kept}TABLE loose_videos", sql, files=_files(dataset, loose or merged[:1]))
+    _make(connection, f"{kept}TABLE replaced_videos", _REPLACED, merged=files)
+    _make(connection, f"{kept}VIEW videos", _OF_MANY, merged=files)
 
 
 def _make(connection: duckdb.DuckDBPyConnection, what: str, sql: str, **files: str) -> None:
@@ -308,12 +350,13 @@ def _merged(names: list[str]) -> list[str]:
 
 
 def _create_view(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, table: str, parts: list[str], more: str
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, what: str, parts: list[str], more: str
 ) -> None:
+    table = what.rsplit(maxsplit=1)[-1]
     if not parts:
         connection.register(f"_no_{table}", schema(COLUMNS[table]).empty_table())
-        connection.execute(f"CREATE VIEW {table} AS SELECT *{more} FROM _no_{table}")  # noqa: S608
+        connection.execute(f"CREATE {what} AS SELECT *{more} FROM _no_{table}")  # noqa: S608
         return
     files = files_of(f"{dataset.uri}/{table}/{part}" for part in parts)
     sql = _OF_VIDEOS.format(files=files, column=f"{table}_part")
-    connection.execute(f"CREATE VIEW {table} AS SELECT *{more} FROM ({sql})")  # noqa: S608
+    connection.execute(f"CREATE {what} AS SELECT *{more} FROM ({sql})")  # noqa: S608

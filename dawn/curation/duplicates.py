@@ -116,7 +116,7 @@ class _Rows:
     def __init__(self, kind: type[np.unsignedinteger[Any]]) -> None:
         self._kind, self._bytes, self._ends = kind, bytearray(), array("q", [0])
 
-    def append(self, row: Sequence[int]) -> None:
+    def append(self, row: Sequence[int] | NDArray[Any]) -> None:
         self._bytes += np.asarray(row, self._kind).tobytes()
         self._ends.append(len(self._bytes))
 

@@ -3,7 +3,7 @@
 A row as a dictionary takes 5 kB; here it takes what its columns do, of texts that repeat a number.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,16 @@ class Committed:
         if place == len(self._ids) or self._ids[place] != video.encode():
             return None
         return _rows(self._table.slice(self._order[place], 1))[0]
+
+    def in_order(self, columns: Sequence[str], most: int) -> Iterator[list[dict[str, Any]]]:
+        """Some columns, the id among them, of all videos that the dataset had when the run began,
+        in the order of their ids, so many at a time.
+        """
+        table = self._table.select(columns)
+        for begin in range(0, len(self._order), most):
+            found = _rows(table.take(self._order[begin : begin + most]))
+            now = (self.get(r["video_id"]) if r["video_id"] in self._changed else r for r in found)
+            yield [row for row in now if row is not None]
 
     def put(self, row: dict[str, Any]) -> None:
         """This row of a video was committed."""

@@ -26,14 +26,12 @@ from manifests.reasons import Rejection
 from manifests.schema import CLIPS, EXTRACTED
 from manifests.store import Dataset
 from pipeline.ingest.asked_splits import Asks
+from pipeline.ingest.committed import Committed
 from pipeline.ingest.steps import VideoTask
 
 Rows = list[dict[str, Any]]
 
-_VIDEOS = """
-SELECT video_id, clips_part, split_key, judge_key, labels
-FROM videos WHERE clips_part IS NOT NULL ORDER BY video_id
-"""
+_FACTS = ("video_id", "clips_part", "split_key", "judge_key", "labels")
 _SHOWN = """
 WITH shown AS (
     SELECT identity, speaker, split, video_id FROM clips WHERE accepted AND split <> 'excluded'
@@ -64,8 +62,8 @@ class ToJudge(NamedTuple):
 class Judge:
     """Judges groups of videos against what the dataset holds and what this run's lists ask."""
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, asks: Asks) -> None:
-        self._dataset, self._recipe = dataset, recipe
+    def __init__(self, dataset: Dataset, recipe: Recipe, asks: Asks, committed: Committed) -> None:
+        self._dataset, self._recipe, self._committed = dataset, recipe, committed
         self._marked = read_marks(dataset)
         self._asked = asks.splits
         self._unsettled = {*asks.labelled_anew}
@@ -192,13 +190,12 @@ class Judge:
         """
         kept, people, split_key = KeptFootage(), Identities(), self._recipe.split_key()
         people.ask(self._asked)
-        videos = own_query(self._dataset, _VIDEOS)
         there = {*self._dataset.names("clips")}  # what is lost `validate` names
-        self._may_be_divided = len(videos) > 0
+        self._may_be_divided = False
         with closing(MergedParts(self._dataset, "clips")) as merged:
-            for begin in range(0, len(videos), _AT_ONCE):
-                facts = videos.slice(begin, _AT_ONCE).to_pylist()
+            for facts in self._committed.in_order(_FACTS, _AT_ONCE):
                 rows = {row["video_id"]: row for row in facts if row["clips_part"] in there}
+                self._may_be_divided |= any(row["clips_part"] for row in facts)
                 parts = [(video, row["clips_part"]) for video, row in rows.items()]
                 for batch in merged.rows_of(parts, ("video_id", *_KNOWN)):
                     for clip in _light_rows(batch):

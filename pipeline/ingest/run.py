@@ -77,9 +77,10 @@ def ingest(
         note("writing", folder=dataset.uri)
         executor.expect(sights)
         remove_forgotten(session)
-        judge = Judge(dataset, recipe, asks_of(sources, dataset, recipe))
+        committed = Committed(dataset)
+        judge = Judge(dataset, recipe, asks_of(sources, dataset, recipe), committed)
         seen = Unchanged(session, verify=verify)
-        run = _Run(session, recipe, executor, summary, judge, retry, seen)
+        run = _Run(session, recipe, executor, summary, committed, judge, retry, seen)
         sources = run.with_stale(sources)
         total = seen.look(sources)
         items = len(sources) + len(run.behind)
@@ -106,6 +107,7 @@ class _Run:
         recipe: Recipe,
         executor: Executor,
         summary: Summary,
+        committed: Committed,
         judge: Judge,
         retry: bool,
         seen: Unchanged,
@@ -114,7 +116,7 @@ class _Run:
         self._summary, self._judge, self._retry, self._seen = summary, judge, retry, seen
         self._scratch = str(session.scratch) if session.dataset.local else None
         self._looks, self._hears = steps.networks_of(recipe)
-        self._committed = Committed(session.dataset)
+        self._committed = committed
         self._forgotten = read_forgotten(session.dataset)
         self.behind: list[str] = []
         """Videos that an older recipe heard or judged: their files need not be there."""

@@ -1,5 +1,7 @@
 """The catalogue: committed rows only, right macros, and SQL that cannot do harm."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -123,6 +125,28 @@ def test_a_row_that_is_replaced_while_many_are_read_stays_as_it_was(
     with pytest.raises(duckdb.IOException):
         connection.sql("FROM clips").fetchall()
     assert rows(dataset, "SELECT face_px FROM clips WHERE video_id = 'b'") == [{"face_px": 7.0}]
+
+
+def test_our_queries_are_shut_to_all_but_the_dataset_and_see_it_as_it_is(tmp_path: Path) -> None:
+    """The engine behind them is kept, but nothing that it read, and threads ask it at once."""
+    (tmp_path / "secret.csv").write_text("a,b")
+    with written(str(tmp_path / "d")) as session, written(str(tmp_path / "e")) as other:
+        with pytest.raises(InputError, match="Permission"):
+            rows(session.dataset, f"FROM '{tmp_path}/secret.csv'")
+        for number in range(3):
+            add(session, "a", [clip("a", face_px=float(number))], key=f"k{number}")
+            assert rows(session.dataset, "SELECT face_px FROM clips") == [{"face_px": number}]
+            assert rows(other.dataset, "FROM clips") == []
+        with ThreadPoolExecutor(4) as pool:
+            datasets = [session.dataset, other.dataset] * 20
+            found = pool.map(lambda dataset: len(rows(dataset, "FROM clips")), datasets)
+            assert [*found] == [1, 0] * 20
+        read, write = os.pipe()
+        if (child := os.fork()) == 0:
+            os.write(write, repr(rows(session.dataset, "SELECT face_px FROM clips")).encode())
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert os.read(read, 100) == b"[{'face_px': 2.0}]"
 
 
 REFUSED = [

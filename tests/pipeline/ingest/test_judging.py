@@ -28,6 +28,7 @@ from manifests.compact import compact
 from manifests.schema import CLIPS, EXTRACTED, schema
 from manifests.store import Dataset
 from pipeline.ingest.asked_splits import Asks
+from pipeline.ingest.committed import Committed
 from pipeline.ingest.judging import Judge, ToJudge
 from pipeline.ingest.steps import VideoTask
 from tests.dawn.curation.test_duplicates import footage
@@ -225,7 +226,11 @@ def test_verdicts_are_those_of_a_plain_judge(
     if merged:
         compact(dataset, 20)
     asks = Asks({"speaker:Cleo": "val"}, frozenset(f"k{n:02d}" for n in range(0, 9, 5)))
-    ours, plain, there = Judge(dataset, RECIPE, asks), PlainJudge(known, asks), set()
+    ours, plain, there = (
+        Judge(dataset, RECIPE, asks, Committed(dataset)),
+        PlainJudge(known, asks),
+        set(),
+    )
     with dataset.writing() as session:
         for group in range(3):
             old = {row["video_id"]: row for row in rows(dataset, "FROM videos")}
