@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -21,7 +21,7 @@ from manifests.schema import COLUMNS, schema
 from manifests.store import COMPACT, Dataset
 
 _VIDEOS = """
-SELECT * EXCLUDE (filename) FROM {files}
+SELECT {columns} FROM {files}
 QUALIFY row_number() OVER (
     PARTITION BY video_id
     ORDER BY parse_filename(filename) LIKE 'compact-%', parse_filename(filename) DESC
@@ -33,7 +33,7 @@ SEMI JOIN (FROM {merged} SELECT video_id GROUP BY video_id HAVING count(*) > 1) 
 QUALIFY row_number() OVER (PARTITION BY video_id ORDER BY parse_filename(filename) DESC) > 1
 """
 _OF_MANY = """
-SELECT * EXCLUDE (filename) FROM {merged}
+SELECT {columns} FROM {merged}
 ANTI JOIN loose_videos USING (video_id) ANTI JOIN replaced_videos USING (video_id, filename)
 UNION ALL BY NAME FROM loose_videos
 """
@@ -41,6 +41,9 @@ _FEW = 50_000
 """Rows of `videos` that are held, at over a kB each. Of more, those in merged parts, which nobody
 changes, are read as far as they are asked for.
 """
+_ALL = "* EXCLUDE (filename)"
+_NEEDED = ", ".join(["video_id", *(f"{table}_part" for table in COLUMNS if table != "videos")])
+"""Columns of `videos` that views of other tables look at."""
 _OF_VIDEOS = """
 SELECT * EXCLUDE (filename) FROM {files} AS part
 SEMI JOIN videos ON videos.{column} = parse_filename(part.filename)
@@ -138,16 +141,18 @@ def add_dataset(
     """
     folders = [f"{dataset.path}/{table}" for table in COLUMNS]
     use_filesystem(connection, dataset.fs, folders, local=dataset.local)
-    kept = "TEMP " if ours else ""
-    parts = _look(connection, dataset, kept)
     used = _used(sql)
+    columns = _NEEDED if ours and not used & {"videos", "timings"} else _ALL
+    made = _Made("TEMP " if ours else "", columns)
+    parts = _look(connection, dataset, made)
     for table in parts.keys() & used:
         more = "" if ours or table != "clips" else _further(connection)
-        _create_view(connection, dataset, f"{kept}VIEW {table}", parts[table], more)
-    connection.execute(f"CREATE {kept}VIEW timings AS {_TIMINGS}")
+        _create_view(connection, dataset, f"{made.kept}VIEW {table}", parts[table], more)
+    if "timings" in used:
+        connection.execute(f"CREATE {made.kept}VIEW timings AS {_TIMINGS}")
     for signature, (_, query) in MACROS.items():
         if _called(signature) in used:
-            connection.execute(f"CREATE {kept}MACRO {signature} AS TABLE {query}")
+            connection.execute(f"CREATE {made.kept}MACRO {signature} AS TABLE {query}")
 
 
 def connect(dataset: Dataset, sql: str = "", *, locked: bool = True) -> duckdb.DuckDBPyConnection:
@@ -271,16 +276,23 @@ def _called(signature: str) -> str:
     return signature.split("(")[0]
 
 
+class _Made(NamedTuple):
+    """How `videos` and views are made."""
+
+    kept: str
+    """What SQL says before TABLE or VIEW."""
+    columns: str
+    """Of `videos`."""
+
+
 def _look(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, kept: str
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, made: _Made
 ) -> dict[str, list[str]]:
-    """Make `videos`, `kept` as SQL says it; the parts of each other table that its rows name and
-    that are there.
-    """
+    """Make `videos`; the parts of each other table that its rows name and that are there."""
     make_videos = _hold if _are_few(dataset, _parquet(dataset, "videos")) else _view
     for attempt in range(_LOOKS):
         before = _parquet(dataset, "videos")
-        make_videos(connection, dataset, before, kept)
+        make_videos(connection, dataset, before, made)
         named = _named(connection)
         there = {table: named[table] & {*dataset.names(table)} for table in named}
         if there == named and _merged(before) == _merged(_parquet(dataset, "videos")):
@@ -302,31 +314,33 @@ def _are_few(dataset: Dataset, names: list[str]) -> bool:
 
 
 def _hold(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str], kept: str
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str], made: _Made
 ) -> None:
     """All rows of `videos` as a table."""
+    what = f"{made.kept}TABLE videos"
     if names:
-        _make(connection, f"{kept}TABLE videos", _VIDEOS, files=_files(dataset, names))
+        files = _files(dataset, names)
+        _make(connection, what, _VIDEOS, files=files, columns=made.columns)
         return
     connection.register("_no_videos", schema(COLUMNS["videos"]).empty_table())
-    _make(connection, f"{kept}TABLE videos", "FROM _no_videos")
+    _make(connection, what, "FROM _no_videos")
     connection.unregister("_no_videos")
 
 
 def _view(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str], kept: str
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str], made: _Made
 ) -> None:
     """Hold loose rows alone, which a writer replaces under their names."""
-    merged = _merged(names)
+    merged, (kept, columns) = _merged(names), made
     loose, files = [name for name in names if name not in merged], _files(dataset, merged)
-    sql = _VIDEOS if loose else _VIDEOS + " LIMIT 0"
-    _make(connection, f"{kept}TABLE loose_videos", sql, files=_files(dataset, loose or merged[:1]))
+    sql, some = _VIDEOS if loose else _VIDEOS + " LIMIT 0", _files(dataset, loose or merged[:1])
+    _make(connection, f"{kept}TABLE loose_videos", sql, files=some, columns=columns)
     _make(connection, f"{kept}TABLE replaced_videos", _REPLACED, merged=files)
-    _make(connection, f"{kept}VIEW videos", _OF_MANY, merged=files)
+    _make(connection, f"{kept}VIEW videos", _OF_MANY, merged=files, columns=columns)
 
 
-def _make(connection: duckdb.DuckDBPyConnection, what: str, sql: str, **files: str) -> None:
-    connection.execute(f"CREATE OR REPLACE {what} AS {sql.format(**files)}")
+def _make(connection: duckdb.DuckDBPyConnection, what: str, sql: str, **names: str) -> None:
+    connection.execute(f"CREATE OR REPLACE {what} AS {sql.format(**names)}")
 
 
 def _files(dataset: Dataset, names: list[str]) -> str:

@@ -32,6 +32,9 @@ EXPIRY_S = 60.0
 _SETTLE_S = 2.0
 """Longer than a write takes to be seen by all."""
 
+_TRIES = 5
+"""Commands that come and go while this one asks."""
+
 _FAULTS = (OSError, ValueError, RuntimeError)
 """What a store's libraries raise while it cannot be reached."""
 
@@ -81,17 +84,26 @@ class Lease:
             sure = False  # another may be clearing the same one away
             with contextlib.suppress(FileNotFoundError):
                 self._fs.rm_file(self._path)
-        try:
-            self._fs.pipe_file(self._path, self._text(), **({"mode": "create"} if once else {}))
-        except OSError:
-            if self._holder() is None:
-                raise  # the store's fault, not another holder's
+        for _ in range(_TRIES):
+            if self._made(once):
+                break
         if not sure:
             time.sleep(_SETTLE_S)
         holder = self._holder() or {}
         if holder.get("token") != self._me["token"]:
             raise self._refusal(holder)
         self._renewed = time.monotonic()
+
+    def _made(self, once: bool) -> bool:
+        """Make the object; False where another did, who has gone since."""
+        try:
+            self._fs.pipe_file(self._path, self._text(), **({"mode": "create"} if once else {}))
+        except FileExistsError:
+            return self._holder() is not None  # maybe ours: an answer may have been lost
+        except OSError:
+            if self._holder() is None:
+                raise  # the store's fault, not another holder's
+        return True
 
     def _is_left(self, holder: dict[str, Any]) -> bool:
         """Whether who made it is gone: dead on this machine, or silent for long enough. Clocks of

@@ -123,6 +123,32 @@ def test_of_two_that_clear_the_same_dead_lock_away_one_is_refused(
         pass
 
 
+@pytest.mark.parametrize("times", [1, 3, 99])
+def test_a_holder_who_has_gone_by_the_time_he_is_looked_for_is_in_nobody_s_way(
+    root: str, quick: None, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """The store refuses to make the object, and then has none."""
+    fs, path = lock_of(root)
+    pipe_file, refused = type(fs).pipe_file, []
+
+    def come_and_gone(self: Any, name: str, value: bytes, mode: str = "overwrite") -> None:
+        if mode == "create" and name == path and len(refused) < times:
+            refused.append(name)
+            raise FileExistsError("At least one of the pre-conditions you specified did not hold")
+        pipe_file(self, name, value, mode)
+
+    monkeypatch.setattr(type(fs), "pipe_file", come_and_gone)
+    hold = Lease(fs, path, root).held()
+    if times == 99:
+        with pytest.raises(InputError, match="another dawn command"), hold:
+            pass
+        return
+    with hold as held:
+        held.require()
+    assert len(refused) == times
+    assert not fs.exists(path)
+
+
 def test_a_holder_whose_lock_was_taken_commits_nothing_more_and_leaves_it(
     root: str, quick: None
 ) -> None:
