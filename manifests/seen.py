@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from manifests.parquet import part_writer
 from manifests.store import SEEN, Dataset, Session
 
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "mark", "video_id")])
@@ -48,9 +49,6 @@ class Seen:
         """What this run saw, some of which is not yet kept."""
         self._unkept: set[str] = set()
 
-    def __len__(self) -> int:
-        return len(self._new) + len(self._others())
-
     def of(self, sources: Sequence[str]) -> list[Sighting | None]:
         """What was last seen of each of these sources, if anything was."""
         hashes = _hashes(sources)
@@ -83,20 +81,21 @@ class Seen:
         """Make one part of all. After a kill some are there twice, which does no harm."""
         self.keep(session)
         if self._parts > 1:
-            old = session.dataset.names(SEEN)
-            _publish(session, pa.concat_tables([self._others(), _table(self._new)]))
+            old, new = session.dataset.names(SEEN), pa.array(self._new, pa.string())
+            with part_writer(session.scratch / "seen.parquet", _SCHEMA) as writer:
+                places = np.sort(self._places)
+                for begin in range(0, len(places), _AT_ONCE):
+                    known = self._table.take(places[begin : begin + _AT_ONCE])
+                    writer.write_table(known.filter(pc.invert(pc.is_in(known["source"], new))))
+                writer.write_table(_table(self._new))
+            session.dataset.publish(session.scratch / "seen.parquet", _name())
             _delete(session, old)
             self._parts = 1
-
-    def _others(self) -> pa.Table:
-        """What only earlier runs saw."""
-        known, new = self._table.take(self._places), pa.array(self._new, pa.string())
-        return known.filter(pc.invert(pc.is_in(known["source"], new)))
 
 
 def write_seen(session: Session, seen: Mapping[str, Sighting]) -> None:
     """Keep some sightings beside those that are there, as one more part."""
-    _publish(session, _table(seen))
+    session.dataset.publish_table(_table(seen), _name(), session.scratch)
 
 
 def forget_seen(session: Session, videos: Collection[str]) -> None:
@@ -129,9 +128,8 @@ def _table(seen: Mapping[str, Sighting]) -> pa.Table:
     return pa.table(dict(zip(_SCHEMA.names, columns, strict=True)), _SCHEMA)
 
 
-def _publish(session: Session, table: pa.Table) -> None:
-    name = f"{SEEN}/{uuid.uuid4().hex}.parquet"
-    session.dataset.publish_table(table.sort_by("source"), name, session.scratch)
+def _name() -> str:
+    return f"{SEEN}/{uuid.uuid4().hex}.parquet"
 
 
 def _delete(session: Session, names: Iterable[str]) -> None:

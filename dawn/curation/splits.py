@@ -172,6 +172,10 @@ class Identities:
         """The split that an identity has, if it has one."""
         return self.settled(identity) or self.kept(identity)
 
+    def any_divided(self) -> bool:
+        """Whether there is somebody with clips in two splits, accepted or not."""
+        return bool(((self._clips.sum(axis=1) > 0).sum(axis=1) > 1).any())
+
     def numbered_splits(self, identities: Sequence[str]) -> NDArray[np.int64]:
         """Of each identity a number for `split_of`, (n,); another one for None."""
         places = (self._places.get(identity, -1) for identity in identities)

@@ -128,7 +128,9 @@ class Judge:
         """Videos that show, in accepted clips, someone who is in two splits: an older version let
         a list do that.
         """
-        if not self._may_be_divided:
+        if not self._may_be_divided or (
+            "_known" in vars(self) and not self._known[1].any_divided()
+        ):
             return set()
         shown: dict[str, dict[str, set[str]]] = {}
         for batch in own_query(self._dataset, _SHOWN).to_batches(_AT_ONCE):

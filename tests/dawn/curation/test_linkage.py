@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 
 from dawn.curation import linkage
 from dawn.curation.linkage import near_kinds, single_linkage
-from dawn.curation.splits import Centres, Identities, SplitConfig, assign, units
+from dawn.curation.splits import EXCLUDED, Centres, Identities, SplitConfig, assign, units
 
 
 def crowd(people: int, each: int, seed: int = 0, spread: float = 0.06) -> linkage.Vectors:
@@ -86,3 +86,28 @@ def test_an_append_holds_new_faces_against_all_but_not_all_against_all(
     assign(clips, known, SplitConfig())
     assert sizes == [(10, 300)]
     assert len({clip["identity"] for clip in clips}) <= 10
+
+
+def test_somebody_with_clips_in_two_splits_is_noticed() -> None:
+    people = Identities()
+    people.add("speaker:a", "train", None)
+    people.add("speaker:b", "test", None, settled=False)
+    people.add("speaker:b", EXCLUDED, None)
+    assert not people.any_divided()
+    people.add("speaker:a", "val", None, settled=False)
+    assert people.any_divided()
+    people.drop("speaker:a", "train", None)
+    assert not people.any_divided()
+
+
+def test_somebody_whose_clips_are_all_excluded_has_a_face_and_no_split() -> None:
+    people, face = Identities(), [1.0] * 4
+    for number in range(2000):  # more than there is room for at first
+        people.add(f"face:{number:04d}", EXCLUDED, face)
+    people.add("face:one", "val", face)
+    names, centres = people.faces.sorted()
+    assert len(names) == len(centres) == 2001
+    assert people.split_of("face:0001") is None
+    found = people.numbered_splits(["face:1999", "face:one", "face:0000", "nobody"])
+    assert len({*found[[0, 2, 3]]}) == 1
+    assert found[1] != found[0]
