@@ -142,8 +142,8 @@ def listed(references: Sequence[Reference], clips: Path) -> list[Reference]:
     lost = sorted(wanted - {one.name for one in found})
     if lost:
         raise InputError(
-            f"--clips {clips}: {count(len(lost), 'clip')} of {len(wanted)} are not in --reference, "
-            f"such as {lost[0]}"
+            f"--clips {clips}: {len(lost):,} of {count(len(wanted), 'clip')} missing from "
+            f"--reference, such as {lost[0]}"
         )
     return found
 

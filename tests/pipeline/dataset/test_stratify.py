@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from eval.results.columns import By, grouping
+from manifests.catalog import rows
 from manifests.store import Dataset
 from pipeline.dataset.columns import DERIVED, read_table
 from pipeline.dataset.stratify import Clip, strata
@@ -75,13 +76,13 @@ def test_evaluate_keeps_to_a_list(dataset: Dataset, tmp_path: Path) -> None:
     from manifests.errors import InputError
     from pipeline.evaluate.command import EvaluateOptions, plan
 
-    clip = next(iter(read_table(dataset.uri).column("length").values))  # type: ignore[union-attr]
+    clip = rows(dataset, "SELECT min(clip_id) AS clip FROM clips WHERE accepted")[0]["clip"]
     (tmp_path / "one.csv").write_text(f"clip_id\n{clip}\n")
     given = {"reference": f"{dataset.uri}:all", "out": str(tmp_path / "out"), "baseline": "real"}
     job = plan(EvaluateOptions(**given, clips=tmp_path / "one.csv"))
     assert [pair.clip_id for pair in job.pairing.pairs] == [clip]
     (tmp_path / "one.csv").write_text("clip_id\nelsewhere\n")
-    with pytest.raises(InputError, match="1 clip of 1 are not in --reference, such as elsewhere"):
+    with pytest.raises(InputError, match="1 of 1 clip missing from --reference, such as elsewhere"):
         plan(EvaluateOptions(**given, clips=tmp_path / "one.csv"))
 
 
