@@ -4,10 +4,13 @@ from typing import Any
 
 from dawn.curation.tables import Label
 from dawn.recipe import Recipe
-from manifests.catalog import rows
+from manifests.catalog import own_query
 from manifests.errors import InputError
 from manifests.location import exists, where_of
 from manifests.store import Dataset
+
+_AT_ONCE = 4096
+"""Rows that are objects at any moment."""
 
 
 def adopt(dataset: Dataset, recipe: Recipe, *, update: bool) -> list[str]:
@@ -17,7 +20,8 @@ def adopt(dataset: Dataset, recipe: Recipe, *, update: bool) -> list[str]:
     recipes differ without `update`, or when a video would have to be read again and is gone.
     """
     if update and dataset.exists:
-        for row in rows(dataset, "SELECT extract_key, labels, sources FROM videos"):
+        videos = own_query(dataset, "SELECT extract_key, labels, sources FROM videos")
+        for row in (row for few in videos.to_batches(_AT_ONCE) for row in few.to_pylist()):
             stale = row["extract_key"] != recipe.extract_key(labels_of(row))
             if stale and not any(exists(where_of(source)) for source in row["sources"]):
                 raise InputError(

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from dawn.curation.splits import EXCLUDED, asked_split, held_out, speaker_identity
 from dawn.curation.tables import Label
 from dawn.recipe import Recipe
-from manifests.catalog import own_query, rows
+from manifests.catalog import own_query
 from manifests.content_ids import label
 from manifests.errors import InputError
 from manifests.location import name_of
@@ -66,8 +68,7 @@ def asks_of(sources: list[Source], dataset: Dataset, recipe: Recipe) -> Asks:
         return Asks(splits, frozenset())
     anew = {
         row["video_id"]
-        for batch in own_query(dataset, _NAMES).to_batches(_AT_ONCE)
-        for row in batch.to_pylist()
+        for row in _rows(own_query(dataset, _NAMES))
         if paths.intersection(row["sources"])
     }
     return Asks(splits, frozenset(anew))
@@ -115,24 +116,28 @@ def _by(claims: list[_Claim]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _stored(dataset: Dataset) -> list[dict[str, Any]]:
-    return rows(dataset, _STORED) if dataset.exists else []
+def _stored(dataset: Dataset) -> pa.Table:
+    """Labelled videos in the dataset, one row for each speaker and split."""
+    return own_query(dataset, _STORED) if dataset.exists else pa.table({})
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(_AT_ONCE):
+        yield from batch.to_pylist()
 
 
 def _labelled(sources: list[Source]) -> set[str]:
     return {label(source.path) for source in sources if source.labels}
 
 
-def _claims(
-    sources: list[Source], stored: list[dict[str, Any]], recipe: Recipe
-) -> Iterator[_Claim]:
+def _claims(sources: list[Source], stored: pa.Table, recipe: Recipe) -> Iterator[_Claim]:
     """All claims on splits as they will be once the run has ended."""
     for source in sources:
         name = label(Path(name_of(source.path)))
         said = [f"{where} ({name})" for where in source.said] or [name] * len(source.labels)
         yield from _asked(label(source.path), zip(source.labels, said, strict=True), recipe)
     anew = _labelled(sources)
-    for row in stored:
+    for row in _rows(stored):
         if anew.intersection(row["sources"]):
             continue
         name = row["sources"][0]
