@@ -12,6 +12,7 @@ import pytest
 from dawn.a2v.config import A2V_TINY
 from dawn.features.sync.package import syncnet_parts
 from dawn.lfg.config import LFG_TINY
+from tests.manifests.rows import add, written
 from tests.models import PBNET_MEL, write_network
 from tests.results_folders import write_results
 
@@ -103,13 +104,15 @@ def test_help_is_quick_for_it_loads_little() -> None:
     assert len(loaded) < 500
 
 
-def test_commands_on_results_load_no_pytorch(tmp_path: Path) -> None:
+def test_commands_on_results_and_rows_load_no_pytorch(tmp_path: Path) -> None:
     """It takes seconds to load, and only networks need it; nor do they start Ray."""
     for name in ("a", "b"):
         write_results(tmp_path / name, {"psnr": [20.0, 21.0, 22.0]}, system=name)
     (tmp_path / "gate.yaml").write_text(
         "name: g\nmin_clips: 2\ngates: [{metric: psnr, margin: 1}]\n"
     )
+    with written(str(tmp_path / "d")) as session:
+        add(session, "v")
     code = """if True:
         import sys
         from pipeline.cli.app import main
@@ -119,6 +122,10 @@ def test_commands_on_results_load_no_pytorch(tmp_path: Path) -> None:
             ["leaderboard", a, b, "--out", f"{folder}/page"],
             ["regress", "--baseline", a, "--candidate", b, "--gate", f"{folder}/gate.yaml"],
             ["weights", "list"],
+            ["lineage", a],
+            ["dataset", "forget", f"{folder}/d", "--video", "v", "--runs", folder],
+            ["dataset", "compact", f"{folder}/d"],
+            ["query", "FROM clips", "--dataset", f"{folder}/d"],
         ):
             sys.argv = ["dawn", *arguments]
             try:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from dawn.checkpoints import read_card
 from dawn.training.clips import content_of
-from dawn.training.state import Checkpoints, local_network
 from manifests.counting import count
 from manifests.errors import InputError
 from manifests.location import is_uri
@@ -101,6 +99,8 @@ def _trained(dataset: Dataset, clips: frozenset[str], runs: list[RunFolder]) -> 
 
 def _networks(run: RunFolder) -> str:
     """What lies in a run of training: checkpoints, and the network that it hands on."""
+    from dawn.training.state import Checkpoints  # late: PyTorch, which most forget without
+
     steps = Checkpoints(run).steps()
     parts = [f"{count(len(steps), 'checkpoint')} in checkpoints/"] if steps else []
     models = [f"model/{name}" for name in _handed_on(run)]
@@ -109,6 +109,9 @@ def _networks(run: RunFolder) -> str:
 
 def _digests(run: RunFolder) -> list[str]:
     """SHA-256 of the networks that a run hands on."""
+    from dawn.checkpoints import read_card  # late: the same
+    from dawn.training.state import local_network
+
     found = []
     for name in _handed_on(run):
         folder = local_network(f"{run.uri}/model/{name}", name)
