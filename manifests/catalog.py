@@ -38,8 +38,8 @@ ANTI JOIN loose_videos USING (video_id) ANTI JOIN replaced_videos USING (video_i
 UNION ALL BY NAME FROM loose_videos
 """
 _FEW = 50_000
-"""Rows of `videos` that are held, at over a kB each. Of more, those in merged parts, which nobody
-changes, are read as far as they are asked for.
+"""Rows of `videos` that are held, at over a kB each. Of more, those in merged parts are read as far
+as they are asked for.
 """
 _ALL = "* EXCLUDE (filename)"
 _NEEDED = ", ".join(["video_id", *(f"{table}_part" for table in COLUMNS if table != "videos")])
