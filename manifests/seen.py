@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from manifests.parquet import part_writer
@@ -31,20 +32,20 @@ class Sighting:
 
 
 class Seen:
-    """What was seen of each source, as columns: as objects it would take three times as much."""
+    """What was seen of some sources, as columns: as objects it would take three times as much."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, sources: Iterable[str]) -> None:
         """Read it. A part that cannot be read counts as none."""
-        parts = [_SCHEMA.empty_table()]
+        self._parts = len(dataset.names(SEEN))
+        wanted, tables = np.unique(_hashes(sources)), [_SCHEMA.empty_table()]
         for name in dataset.names(SEEN):
-            with contextlib.suppress(OSError, pa.ArrowException):
-                parts.append(dataset.read(f"{SEEN}/{name}", _SCHEMA.names))
-        self._parts = len(parts) - 1
-        table = pa.concat_tables(parts)
-        hashes = _hashes(_texts(table["source"]))
+            for batch in _batches(dataset, name):
+                mine = np.isin(_hashes(batch["source"].to_pylist()), wanted)
+                tables.append(pa.table(batch.filter(pa.array(mine))))
+        self._table = pa.concat_tables(tables).combine_chunks()  # rows of one piece are near
+        hashes = [_hashes(few) for few in _pieces(self._table["source"])]
         # One of each source; that two sources share a hash costs one more look at a file.
-        self._hashes, self._places = np.unique(hashes, return_index=True)
-        self._table = table.combine_chunks()  # of one piece rows are taken in no time
+        self._hashes, self._places = np.unique(np.concatenate(hashes), return_index=True)
         self._new: dict[str, Sighting] = {}
         """What this run saw, some of which is not yet kept."""
         self._unkept: set[str] = set()
@@ -81,14 +82,14 @@ class Seen:
         """Make one part of all. After a kill some are there twice, which does no harm."""
         self.keep(session)
         if self._parts > 1:
-            old, new = session.dataset.names(SEEN), pa.array(self._new, pa.string())
+            dataset, new = session.dataset, pa.array(self._new, pa.string())
+            old = dataset.names(SEEN)
             with part_writer(session.scratch / "seen.parquet", _SCHEMA) as writer:
-                places = np.sort(self._places)
-                for begin in range(0, len(places), _AT_ONCE):
-                    known = self._table.take(places[begin : begin + _AT_ONCE])
-                    writer.write_table(known.filter(pc.invert(pc.is_in(known["source"], new))))
+                for batch in (batch for name in old for batch in _batches(dataset, name)):
+                    others = batch.filter(pc.invert(pc.is_in(batch["source"], new)))
+                    writer.write_batch(others)
                 writer.write_table(_table(self._new))
-            session.dataset.publish(session.scratch / "seen.parquet", _name())
+            dataset.publish(session.scratch / "seen.parquet", _name())
             _delete(session, old)
             self._parts = 1
 
@@ -117,10 +118,20 @@ def _hashes(sources: Iterable[str]) -> NDArray[np.int64]:
     return np.fromiter(map(hash, sources), np.int64)
 
 
-def _texts(column: pa.ChunkedArray) -> Iterator[str]:
+def _pieces(column: pa.ChunkedArray) -> Iterator[list[str]]:
     """A column's values, few of them as objects at any moment."""
-    for begin in range(0, len(column), _AT_ONCE):
-        yield from column.slice(begin, _AT_ONCE).to_pylist()
+    for begin in range(0, max(1, len(column)), _AT_ONCE):
+        yield column.slice(begin, _AT_ONCE).to_pylist()
+
+
+def _batches(dataset: Dataset, name: str) -> Iterator[pa.RecordBatch]:
+    """The rows of a part, as far as it can be read."""
+    with (
+        contextlib.suppress(OSError, pa.ArrowException),
+        dataset.open_part(f"{SEEN}/{name}") as file,
+    ):
+        for batch in pq.ParquetFile(file).iter_batches(_AT_ONCE, columns=_SCHEMA.names):
+            yield batch.cast(_SCHEMA)
 
 
 def _table(seen: Mapping[str, Sighting]) -> pa.Table:

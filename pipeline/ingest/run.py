@@ -77,12 +77,12 @@ def ingest(
         note("writing", folder=dataset.uri)
         executor.expect(sights)
         remove_forgotten(session)
-        seen = Unchanged(session, verify=verify)
         committed = Committed(dataset)
         judge = Judge(dataset, recipe, asks_of(sources, dataset, recipe), committed)
-        run = _Run(session, recipe, executor, summary, committed, judge, retry, seen)
+        run = _Run(session, recipe, executor, summary, committed, judge, retry)
         sources = run.with_stale(sources)
-        total = seen.look(sources)
+        run.seen = Unchanged(session, sources, verify=verify)
+        total = run.seen.look()
         items = len(sources) + len(run.behind)
         run.progress = Progress("ingest", total, describe=partial(run.told, items))
         with run.progress:
@@ -93,7 +93,7 @@ def ingest(
             for begin in range(BEHIND, len(run.behind), BEHIND):
                 run.ingest_group([], run.behind[begin : begin + BEHIND])
             run.unite()
-        seen.finish()
+        run.seen.finish()
         finish(session)
     return summary
 
@@ -110,10 +110,9 @@ class _Run:
         committed: Committed,
         judge: Judge,
         retry: bool,
-        seen: Unchanged,
     ) -> None:
         self._session, self._recipe, self._executor = session, recipe, executor
-        self._summary, self._judge, self._retry, self._seen = summary, judge, retry, seen
+        self._summary, self._judge, self._retry = summary, judge, retry
         self._scratch = str(session.scratch) if session.dataset.local else None
         self._looks, self._hears = steps.networks_of(recipe)
         self._committed = committed
@@ -121,6 +120,7 @@ class _Run:
         self.behind: list[str] = []
         """Videos that an older recipe heard or judged: their files need not be there."""
         self.progress: Progress
+        self.seen: Unchanged
         self._clips_found = 0
 
     def told(self, items: int, counts: Counter[str]) -> str:
@@ -165,7 +165,7 @@ class _Run:
             if video.facts is not None:
                 self.progress.counts[_READ] -= 1
             self._count(row, video, sum(clip["frames"] for clip in new.clips or ()))
-        self._seen.keep()
+        self.seen.keep()
 
     def unite(self) -> None:
         """Judge together who is in two splits, so that nobody is: older versions let lists do it,
@@ -190,7 +190,7 @@ class _Run:
         labels of each content.
         """
         found: dict[Any, Any] = {}
-        seen_before = self._seen.known(group)
+        seen_before = self.seen.known(group)
         self._committed.hold(seen.video_id for seen in seen_before if seen is not None)
         for source, seen in zip(group, seen_before, strict=True):
             if seen is not None and self._is_done(source, seen):
@@ -211,7 +211,7 @@ class _Run:
                 self._end("forgotten")
                 self.progress.advance(outcome.size)
                 continue
-            self._seen.note(source, outcome)
+            self.seen.note(source, outcome)
             known = videos.get(outcome.video_id)
             old = self._committed.get(outcome.video_id)
             labels = source.labels or (known.work.labels if known else labels_of(old))

@@ -20,21 +20,24 @@ _WAITING = 4096
 class Unchanged:
     """What earlier ingests saw of the sources, and what this one sees."""
 
-    def __init__(self, session: Session, *, verify: bool = False) -> None:
-        self._session, self._verify = session, verify
-        self._seen = Seen(session.dataset)
+    def __init__(
+        self, session: Session, sources: Sequence[Source], *, verify: bool = False
+    ) -> None:
+        self._session, self._verify, self._sources = session, verify, sources
+        self._seen = Seen(session.dataset, (label(source.path) for source in sources))
         self._now: dict[Where, Glance | None] = {}
         """Of sources of which no listing says it."""
         self._new: dict[str, Sighting] = {}
 
-    def look(self, sources: Sequence[Source]) -> int:
+    def look(self) -> int:
         """See what the sources are like now; their bytes altogether. Nothing of them is read."""
-        paths = [source.path for source in sources if source.glance is None]
+        paths = [source.path for source in self._sources if source.glance is None]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for begin in range(0, len(paths), _WAITING):
                 some = paths[begin : begin + _WAITING]
                 self._now |= zip(some, pool.map(_look, some), strict=True)
-        return sum(now.size for source in sources if (now := self._look_of(source)) is not None)
+        looks = map(self._look_of, self._sources)
+        return sum(now.size for now in looks if now is not None)
 
     def known(self, sources: Sequence[Source]) -> list[Identified | None]:
         """What hashing each source would give, where it is as it was when it was hashed."""

@@ -21,14 +21,15 @@ def test_it_answers_as_a_dictionary_does(
     plain: dict[str, Sighting] = {}
     with written(str(tmp_path / "d")) as session:
         for run in range(5):
-            held = Seen(session.dataset)
-            assert held.of(names) == [plain.get(name) for name in names]
+            asked = chance.sample(names, 25)
+            held = Seen(session.dataset, asked)
+            assert held.of(asked) == [plain.get(name) for name in asked]
             for group in range(3):
-                some = chance.sample(names, 7)
+                some = chance.sample(asked, 7)
                 new = {name: Sighting(f"{run}{group % 2}", f"v{name}") for name in some}
                 held.note(new)
                 plain |= new
-                assert held.of(names) == [plain.get(name) for name in names]
+                assert held.of(asked) == [plain.get(name) for name in asked]
                 held.keep(session)
             held.unite(session)
             (part,) = session.dataset.names(SEEN)
@@ -42,11 +43,18 @@ def test_parts_that_a_kill_left_are_one_again(tmp_path: Path) -> None:
     with written(str(tmp_path / "d")) as session:
         for name in ("/a", "/b", "/a"):
             write_seen(session, {name: Sighting("1", "v")})
-        held = Seen(session.dataset)
-        held.note({"/a": Sighting("1", "v")})  # nothing new
-        held.unite(session)
-        (part,) = session.dataset.names(SEEN)
-        assert sorted(session.dataset.read(f"{SEEN}/{part}")["source"].to_pylist()) == ["/a", "/b"]
+        (session.scratch / "half").write_bytes(b"PAR1 and no more")
+        session.dataset.publish(session.scratch / "half", f"{SEEN}/half.parquet")
+        for run in range(2):
+            held = Seen(session.dataset, ["/a", "/b"])
+            now = Sighting(str(1 + run), "v")
+            held.note({"/a": now})  # nothing new at first
+            held.unite(session)
+            (part,) = session.dataset.names(SEEN)
+            table = session.dataset.read(f"{SEEN}/{part}")
+            assert {*table["source"].to_pylist()} == {"/a", "/b"}
+            assert Seen(session.dataset, ["/a"]).of(["/a"]) == [now]
+        assert table.num_rows == 2
 
 
 def test_two_sources_with_one_hash_are_never_taken_for_each_other(
@@ -55,7 +63,7 @@ def test_two_sources_with_one_hash_are_never_taken_for_each_other(
     monkeypatch.setattr(seen, "hash", lambda _: 7, raising=False)
     with written(str(tmp_path / "d")) as session:
         write_seen(session, {"/a": Sighting("1", "a"), "/b": Sighting("2", "b")})
-        held = Seen(session.dataset)
+        held = Seen(session.dataset, ["/a"])
         found = held.of(["/a", "/b", "/c"])
         assert found in ([Sighting("1", "a"), None, None], [None, Sighting("2", "b"), None])
         held.note({"/b": Sighting("3", "b")})

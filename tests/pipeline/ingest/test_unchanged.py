@@ -159,10 +159,9 @@ def test_what_is_forgotten_is_not_noted(footage: Path, tmp_path: Path, dawn: Daw
     done = dawn("dataset", "forget", str(root), "--video", video)
     assert done.returncode == 0, done.stderr
     for _ in range(2):
-        seen = Seen(Dataset(str(root)))
-        assert [now is not None for now in seen.of([str(footage / f"{x}.mp4") for x in "abc"])] == [
-            False, True, True,
-        ]  # fmt: skip
+        films = [str(footage / f"{name}.mp4") for name in "abc"]
+        seen = Seen(Dataset(str(root)), films)
+        assert [now is not None for now in seen.of(films)] == [False, True, True]
         assert run(root, footage) == {"forgotten": 1, "unchanged": 2}
 
 
