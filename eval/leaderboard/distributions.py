@@ -101,12 +101,13 @@ def _by_column(name: str, by: By, entries: Sequence[Entry], main: Results) -> Sl
     if not len(inner):
         return None
     edges: list[float | None] = [None, *inner.tolist(), None]
+    ids = main.clip_ids
     bins = []
     for low, high in itertools.pairwise(edges):
         inside = np.isfinite(column)
         inside &= True if low is None else column > low
         inside &= True if high is None else column <= high
-        chosen = {main.clip_ids[place] for place in np.flatnonzero(inside)}
+        chosen = {ids[place] for place in np.flatnonzero(inside)}
         bins.append(_bin(_range_label(low, high, _UNITS[by]), low, high, name, entries, chosen))
     return Slices(by=by, bins=bins)
 

@@ -49,8 +49,9 @@ def featured(entries: Sequence[Entry], metric: str) -> Featured | None:
     first = shown[0].results
     cost = costs(first.scores[metric])
     order = [int(at) for at in np.argsort(cost, kind="stable") if np.isfinite(cost[at])]
-    middle = sorted(order, key=lambda at: abs(order.index(at) - (len(order) - 1) / 2))
-    for at in middle[:_TRIES]:
+    off = np.abs(np.arange(len(order)) - (len(order) - 1) / 2)
+    for place in np.argsort(off, kind="stable")[:_TRIES]:
+        at = order[place]
         clip = first.clip_ids[at]
         tiles = [_real(shown[0], clip), *(_tile(entry, clip, metric) for entry in shown)]
         if any(tile.shown.source for tile in tiles[1:]):

@@ -124,13 +124,14 @@ def _other_videos(before: Results, after: Results) -> list[str]:
         if None not in (frames := (old["reference_frames"], new["reference_frames"]))
         and frames[0] != frames[1]
     }
+    ids = before.clip_ids
     for name in (before.scores.keys() & after.scores.keys()) - other_conditions(
         before, after
     ).keys():
         old, new = before.scores[name].references, after.scores[name].references
         known = np.isfinite(old) & np.isfinite(new)
         gap = np.abs(old - new) > _TOLERANCE * np.maximum(np.abs(old), np.abs(new))
-        other |= {before.clip_ids[place] for place in np.flatnonzero(known & gap)}
+        other |= {ids[place] for place in np.flatnonzero(known & gap)}
     if not other:
         return []
     return [f"other real videos for {count(len(other), 'clip')}: {_few(sorted(other))}"]

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from eval.protocol.card import ProtocolCard
 from eval.results.conditions import Conditions
+from eval.results.scores import Results
 from pipeline.cli.app import app, main
 from pipeline.evaluate.leaderboard import make_leaderboard
 from tests.boards import HOSTILE, write_all
@@ -31,6 +32,34 @@ def refused(
     assert left.value.code == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     return line
+
+
+def test_the_clips_are_listed_as_often_for_many_as_for_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lists all of them for each of them takes the square of their number."""
+    listed: list[int] = []
+    ids = Results.clip_ids.fget  # type: ignore[attr-defined]
+
+    def counted(self: Results) -> list[str]:
+        listed.append(len(self.clips))
+        found: list[str] = ids(self)
+        return found
+
+    def times(clips: int) -> int:
+        folders = []
+        for system in "ab":
+            folder = tmp_path / f"{system}{clips}"
+            values = [float(20 + number % 7 + (system == "b")) for number in range(clips)]
+            turns = [{"clip_id": f"c{n:03d}", "yaw_p95": float(n)} for n in range(clips)]
+            write_results(folder, {"psnr": values}, system=system, clips=turns)
+            folders.append(str(folder))
+        listed.clear()
+        make_leaderboard(folders, tmp_path / f"page{clips}")
+        return len(listed)
+
+    monkeypatch.setattr(Results, "clip_ids", property(counted))
+    assert times(16) == times(48)
 
 
 def test_makes_page_and_exports_and_says_where(
