@@ -21,6 +21,7 @@ from manifests.store import SEEN, Dataset, Session
 
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "mark", "video_id")])
 _AT_ONCE = 16_384
+"""Rows that are objects at any moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Seen:
             for batch in _batches(dataset, name):
                 mine = np.isin(_hashes(batch["source"].to_pylist()), wanted)
                 tables.append(pa.table(batch.filter(pa.array(mine))))
-        self._table = pa.concat_tables(tables).combine_chunks()  # rows of one piece are near
+        self._table = pa.concat_tables(tables).combine_chunks()  # rows of many pieces take long to take
         hashes = [_hashes(few) for few in _pieces(self._table["source"])]
         # One of each source; that two sources share a hash costs one more look at a file.
         self._hashes, self._places = np.unique(np.concatenate(hashes), return_index=True)

@@ -58,6 +58,13 @@ def test_rows_are_those_of_the_table(dataset: Dataset) -> None:
     assert held.get("new") == plain["a"] | {"video_id": "new", "clips_part": None}
     assert held.pop("n") == plain["n"]
     assert (held.get("n"), held.pop("n"), held.pop("nobody")) == (None, None, None)
+    for most in (2, 100):
+        told = [row for few in held.in_order(("video_id", "status"), most) for row in few]
+        ids = [row["video_id"] for row in told]
+        assert ids == sorted({*plain} - {"n"})
+        assert {row["video_id"]: row["status"] for row in told} == {
+            video: "rejected" if video == "e" else plain[video]["status"] for video in ids
+        }
     assert {row["video_id"]: row for row in rows(dataset, "FROM videos")} == {
         video: held.get(video) or plain["n"] for video in [*plain, "new"]
     }
