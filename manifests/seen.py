@@ -43,7 +43,8 @@ class Seen:
             for batch in _batches(dataset, name):
                 mine = np.isin(_hashes(batch["source"].to_pylist()), wanted)
                 tables.append(pa.table(batch.filter(pa.array(mine))))
-        self._table = pa.concat_tables(tables).combine_chunks()  # rows of many pieces take long to take
+        # Of one piece: to take rows of many takes as long as copying all.
+        self._table = pa.concat_tables(tables).combine_chunks()
         hashes = [_hashes(few) for few in _pieces(self._table["source"])]
         # One of each source; that two sources share a hash costs one more look at a file.
         self._hashes, self._places = np.unique(np.concatenate(hashes), return_index=True)
