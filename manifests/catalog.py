@@ -139,8 +139,7 @@ def add_dataset(
     `ours`: as the connection alone sees them, and without the columns of `clips` that there are for
     further columns of source lists.
     """
-    folders = [f"{dataset.path}/{table}" for table in COLUMNS]
-    use_filesystem(connection, dataset.fs, folders, local=dataset.local)
+    use_filesystem(connection, dataset.fs, local=dataset.local)
     used = _used(sql)
     columns = _NEEDED if ours and not used & {"videos", "timings"} else _ALL
     made = _Made("TEMP " if ours else "", columns)

@@ -1,6 +1,5 @@
 """SQL from users, run so that it can read what it was given and do nothing else."""
 
-import contextlib
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -47,26 +46,13 @@ def _is_of_files(error: duckdb.Error) -> bool:
 
 
 def use_filesystem(
-    connection: duckdb.DuckDBPyConnection,
-    fs: fsspec.AbstractFileSystem,
-    folders: Iterable[str] = (),
-    *,
-    local: bool,
+    connection: duckdb.DuckDBPyConnection, fs: fsspec.AbstractFileSystem, *, local: bool
 ) -> None:
-    """Let the connection read from `fs`, which DuckDB does by itself where it is `local`.
-
-    It has listings of `folders` of its own, of this moment: DuckDB asks of each file several times
-    whether it is there, which would be a request each.
-    """
+    """Let the connection read from `fs`, which DuckDB does by itself where it is `local`."""
     name = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
     if local or connection.filesystem_is_registered(name):
         return
-    options = {**fs.storage_options, "use_listings_cache": True, "skip_instance_cache": True}
-    own = type(fs)(*fs.storage_args, **options)
-    for folder in folders:
-        with contextlib.suppress(FileNotFoundError):
-            own.ls(folder, detail=False)
-    connection.register_filesystem(ReadingAhead(own))
+    connection.register_filesystem(ReadingAhead(fs))
 
 
 def lock(connection: duckdb.DuckDBPyConnection, folders: Iterable[str]) -> None:

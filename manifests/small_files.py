@@ -54,7 +54,8 @@ def each_opened(fs: AbstractFileSystem, paths: Sequence[str]) -> Iterator[IO[byt
 
 class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
     """A file system in front of another: with a small file it fetches those after it in its folder,
-    since what is read is read in order. Folders are taken as `fs` lists them.
+    since what is read is read in order. A folder is listed once: DuckDB asks of each file several
+    times whether it is there, which would be a request each.
     """
 
     cachable = False
@@ -62,8 +63,9 @@ class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
     def __init__(self, fs: AbstractFileSystem) -> None:
         super().__init__()
         self.protocol = fs.protocol
-        self._fs, self._lock = fs, threading.Lock()
+        self._fs, self._lock = fs, threading.RLock()
         self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._listed: dict[str, dict[str, dict[str, Any]]] = {}
 
     def open(self, path: str, mode: str = "rb", **options: object) -> IO[bytes]:
         """A file, of what lies ready where it can be."""
@@ -79,38 +81,61 @@ class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
 
     def _fetch_from(self, path: str) -> None:
         """The file and those after it, as far as they are small."""
-        beside = self._fs.ls(path.rpartition("/")[0], detail=True)
         small = sorted(
-            info["name"] for info in beside if info["type"] == "file" and info["size"] <= SMALL
+            name
+            for name, info in self._listing(path.rpartition("/")[0]).items()
+            if info["type"] == "file" and info["size"] <= SMALL
         )
         if path not in small:
             return
         place = small.index(path)
         wanted = [name for name in small[place : place + AT_ONCE] if name not in self._held]
-        for name, content in self._fs.cat(wanted, on_error="omit").items():
-            self._held[name] = content
+        ends = [SMALL] * len(wanted)
+        found = self._fs.cat_ranges(wanted, [0] * len(wanted), ends, on_error="return")
+        for name, content in zip(wanted, found, strict=True):
+            if isinstance(content, bytes):  # no reason why it could not be read
+                self._held[name] = content
         while sum(map(len, self._held.values())) > HELD and len(self._held) > 1:
             oldest = next(name for name in self._held if name != path)
             del self._held[oldest]
 
+    def _listing(self, folder: str) -> dict[str, dict[str, Any]]:
+        """What was in a folder when it was first asked about, by path. Raises FileNotFoundError."""
+        with self._lock:
+            if folder not in self._listed:
+                there = self._fs.ls(folder, detail=True)
+                self._listed[folder] = {info["name"]: info for info in there}
+            return self._listed[folder]
+
     # --- as the one behind ---------------------------------------------------------------------
 
-    def info(self, path: str, **options: object) -> dict[str, Any]:
-        """Size and kind of a file."""
-        return self._fs.info(path, **options)
+    def info(self, path: str, **options: object) -> dict[str, Any]:  # noqa: ARG002
+        """Size and kind of a file. Raises FileNotFoundError."""
+        path = self._fs._strip_protocol(path)
+        if path in self._listed:
+            return {"name": path, "size": 0, "type": "directory"}
+        found = self._listing(path.rpartition("/")[0]).get(path)
+        if found is None:
+            raise FileNotFoundError(path)
+        return found
 
-    def ls(self, path: str, detail: bool = True, **options: object) -> list[Any]:
+    def ls(self, path: str, detail: bool = True, **options: object) -> list[Any]:  # noqa: ARG002
         """What is in a folder."""
-        return self._fs.ls(path, detail=detail, **options)
+        found = self._listing(self._fs._strip_protocol(path))
+        return [*found.values()] if detail else [*found]
+
+    def isdir(self, path: str) -> bool:
+        """Whether it is a folder, which is listed for that."""
+        try:
+            return [*self._listing(path)] != [path]
+        except FileNotFoundError:
+            return False
 
     def glob(self, path: str, **options: object) -> list[str]:
         """Files of a pattern."""
-        return self._fs.glob(path, **options)
-
-    def exists(self, path: str, **options: object) -> bool:
-        """Whether a file is there."""
-        return bool(self._fs.exists(path, **options))
+        return list(super().glob(self._fs._strip_protocol(path), **options))
 
     def modified(self, path: str) -> datetime:
-        """When a file was written."""
-        return self._fs.modified(path)
+        """When a file was written: of a store that lists it, without asking again."""
+        listed = self.info(path).get("LastModified")
+        return listed if isinstance(listed, datetime) else self._fs.modified(path)

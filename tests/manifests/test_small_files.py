@@ -22,9 +22,13 @@ class Counting(MemoryFileSystem):
         super().__init__()
         self.asked: list[str] = []
 
-    def cat(self, path: Any, *arguments: Any, **options: Any) -> Any:
-        self.asked.append("cat")
-        return super().cat(path, *arguments, **options)
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
+        self.asked.append("ls")
+        return super().ls(path, detail, **options)
+
+    def info(self, path: str, **options: Any) -> Any:
+        self.asked.append("info")
+        return super().info(path, **options)
 
     def cat_ranges(self, *arguments: Any, **options: Any) -> Any:
         self.asked.append("cat_ranges")
@@ -87,11 +91,23 @@ def test_reading_in_order_fetches_ahead(fs: Counting) -> None:
             with ahead.open(f"/parts/{number:02d}") as file:
                 file.seek(2)
                 assert file.read(2) == f"{number:02d}".encode()
-        assert fs.asked.count("cat") == 3, again
+        assert fs.asked == ["ls"] + ["cat_ranges"] * 3, again
     with ahead.open("/parts/large") as file:
         assert file.read() == b"x" * 5000
     with pytest.raises(FileNotFoundError):
         ahead.open("/parts/none")
+
+
+def test_a_folder_is_listed_once_whatever_is_asked_about_it(fs: Counting) -> None:
+    ahead = ReadingAhead(fs)
+    for _ in range(2):
+        assert ahead.glob("/parts/[!.]*[0-9]") == [f"/parts/{n:02d}" for n in range(20)]
+        assert ahead.exists("/parts/07")
+        assert not ahead.exists("/parts/none")
+        assert ahead.info("/parts/large")["size"] == 5000
+    assert fs.asked == ["ls"]
+    assert ahead.glob("/none/*") == []
+    assert ahead.modified("/parts/07") == fs.modified("/parts/07")
 
 
 def test_no_more_is_held_than_allowed(fs: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
