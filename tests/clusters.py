@@ -103,12 +103,18 @@ class Nodes:
         self._run(number, f"--address=127.0.0.1:{self._port} --num-cpus=1", variables, scratch)
 
     def end(self, number: int, how: signal.Signals = signal.SIGKILL, wait: bool = True) -> None:
-        """All processes of a node end so."""
+        """All processes of a node end so; like a machine that is taken away, at once if it does not
+        go when told.
+        """
         process = self._running[number]
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, how)
         if wait:
-            process.wait(60)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:  # it had only begun to start
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
             del self._running[number]
 
     def there(self, number: int) -> bool:
