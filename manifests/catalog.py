@@ -124,6 +124,9 @@ MACROS = {
 }
 
 
+_LEAN = {"enable_external_file_cache": False, "allocator_flush_threshold": "1MB"}
+"""An engine keeps no file's content, nor what memory a query of many rows needed (100 MB of a
+million videos, else)."""
 _FURTHER = """
 SELECT max(extra.name) AS name, list(DISTINCT extra.type) AS types
 FROM (SELECT unnest(label.extra) AS extra FROM (SELECT unnest(labels) AS label FROM videos))
@@ -166,11 +169,14 @@ def connect(dataset: Dataset, sql: str = "", *, locked: bool = True) -> duckdb.D
     return connection
 
 
-def _ours(dataset: Dataset, sql: str) -> duckdb.DuckDBPyConnection:
-    """The same for our own queries, where no name of a user's column can meet ours."""
-    connection = _engine(dataset.uri).cursor() if dataset.local else duckdb.connect()
+def _ours(dataset: Dataset, sql: str, *, kept: bool = True) -> duckdb.DuckDBPyConnection:
+    """The same for our own queries, where no name of a user's column can meet ours; of a disk by
+    the engine that is kept for it, if it may be.
+    """
+    kept &= dataset.local
+    connection = _engine(dataset.uri).cursor() if kept else duckdb.connect()
     add_dataset(connection, dataset, sql, ours=True)
-    if not dataset.local:
+    if not kept:
         lock(connection, [dataset.uri])
     return connection
 
@@ -183,7 +189,7 @@ def _engine(root: str) -> duckdb.DuckDBPyConnection:
     mine = os.getpid()
     engine = _ENGINES.get((mine, root))
     if engine is None:
-        engine = duckdb.connect(config={"enable_external_file_cache": False})
+        engine = duckdb.connect(config=_LEAN)
         lock(engine, [root])
         _end_engines()
         _ENGINES[mine, root] = engine
@@ -213,8 +219,10 @@ def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
 
 
 def batches(dataset: Dataset, sql: str, most: int) -> Iterator[pa.RecordBatch]:
-    """The same a batch at a time, of up to so many rows, while nobody else writes."""
-    with _ours(dataset, sql) as connection:
+    """The same a batch at a time, of up to so many rows, while nobody else writes. What DuckDB
+    keeps of memory that it needed for many rows goes at the end.
+    """
+    with _ours(dataset, sql, kept=False) as connection:
         yield from connection.sql(sql).to_arrow_reader(most)
 
 

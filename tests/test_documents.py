@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
+import duckdb
 import pytest
 from PIL import Image
 
@@ -99,6 +100,7 @@ def short(self, name, source="code"):
 
 Stage.preset = short
 GenerateConfig.__init__.__kwdefaults__["steps"] = 1
+GenerateConfig.__dataclass_fields__["steps"].default = 1  # of what is read from settings
 if sys.argv[1:2] == ["demo"]:
     from pipeline.demo import model as demo_model
     from pipeline.demo import run as demo_run
@@ -316,6 +318,8 @@ def test_every_documented_command_runs_as_it_stands(
             allowed = (0, 1) if command.startswith(VERDICTS) else (0,)
             assert code in allowed, f"{document}: {command}\nends with {code}:\n{text[-3000:]}"
     assert (studio / "runs/first/model/lfg/lfg.safetensors").is_file()
+    made = duckdb.sql(f"FROM '{studio}/runs/dawn/generations/*.parquet'").to_arrow_table()
+    assert {*made["steps"].to_pylist()} == {1}, "they were sampled in the usual number of steps"
     assert (studio / "talking.mp4").is_file()
     assert (studio / "page/index.html").is_file()
     assert not Path(environment["TOUCHED"]).exists(), "a command started ffmpeg"

@@ -77,7 +77,7 @@ class Postings:
 class _Segment:
     first: int
     clips: int
-    starts: NDArray[np.int64]
+    starts: NDArray[np.int32]
     """Where the entries of each key begin, and at the end of the last one's: (keys + 1,)."""
     numbers: NDArray[np.uint16]
     """Of the clips, from the segment's first on: in order within a key."""
@@ -86,12 +86,11 @@ class _Segment:
     @classmethod
     def of(cls, first: int, end: int, keys: Numbers, entries: Numbers, most: int) -> "_Segment":
         """Of entries that are in the order of their keys, with numbers from `first` on."""
-        starts = np.zeros(most + 1, np.int64)
+        starts = np.zeros(most + 1, np.int32)
         np.cumsum(np.bincount(keys, minlength=most), out=starts[1:])
         places = entries & (1 << PLACE_BITS) - 1
-        fitting = np.min_scalar_type(int(places.max(initial=0)))
         numbers = (entries >> PLACE_BITS).astype(np.uint16)
-        return cls(first, end - first, starts, numbers, places.astype(fitting))
+        return cls(first, end - first, starts, numbers, _fitting(places))
 
     def find(self, keys: Numbers) -> tuple[Numbers, Numbers]:
         begin = self.starts[keys]
@@ -100,15 +99,26 @@ class _Segment:
         return np.repeat(np.arange(len(keys)), counts), self._entries(at)
 
     def joined(self, later: "_Segment") -> "_Segment":
-        """With that of the clips that follow."""
-        every = np.arange(len(self.starts) - 1)
-        keys = [np.repeat(every, np.diff(part.starts)) for part in (self, later)]
-        entries = [part._entries(slice(None)) for part in (self, later)]
-        both = np.concatenate(keys)
-        order = np.argsort(both, kind="stable")
-        packed = np.concatenate(entries)[order] - (self.first << PLACE_BITS)
-        return _Segment.of(self.first, later.first + later.clips, both[order], packed, len(every))
+        """With that of the clips that follow, whose entries of a key come after these."""
+        count = len(self.numbers) + len(later.numbers)
+        numbers = np.empty(count, np.uint16)
+        places = np.empty(count, np.promote_types(self.places.dtype, later.places.dtype))
+        for part, before in ((self, later.starts[:-1]), (later, self.starts[1:])):
+            at = np.arange(len(part.numbers)) + np.repeat(before, np.diff(part.starts))
+            numbers[at] = part.numbers + np.uint16(part.first - self.first)
+            places[at] = part.places
+        starts = self.starts + later.starts
+        clips = self.clips + later.clips
+        return _Segment(self.first, clips, starts, numbers, _fitting(places))
 
     def _entries(self, at: Any) -> Numbers:  # noqa: ANN401 - an index
         numbers = self.numbers[at].astype(np.int64) + self.first
         return numbers << PLACE_BITS | self.places[at]
+
+
+def _fitting(places: NDArray[Any]) -> NDArray[Any]:
+    """In as few bytes as they need, which is none where all are zero."""
+    most = int(places.max(initial=0))
+    if not most:
+        return np.broadcast_to(np.uint8(0), len(places))
+    return places.astype(np.min_scalar_type(most), copy=False)
