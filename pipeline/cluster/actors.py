@@ -78,7 +78,8 @@ class OneHere:
 class Later:
     """Workers that are started when there is a job for them, and never where there is none."""
 
-    def __init__(self, start: Callable[[], Workers]) -> None:
+    def __init__(self, start: Callable[[int], Workers]) -> None:
+        """`start` is told how many jobs there are."""
         self._start = start
         self._started: Workers | None = None
         self._sights: tuple[Sight, ...] = ()
@@ -91,7 +92,7 @@ class Later:
         """See Workers."""
         waiting = list(jobs)
         if waiting:
-            self._started = self._started or self._start()
+            self._started = self._started or self._start(len(waiting))
             self._started.expect(self._sights)
             yield from self._started.results(waiting)
 
@@ -120,11 +121,14 @@ class OnActors:
         ray: OnRay,
         make: Callable[..., Worker],
         *arguments: object,
+        jobs: int | None = None,
         gpus: float = 0.0,
         timeout_s: float = 3600.0,
         attempts: int = 3,
     ) -> None:
-        """Start the workers, each of `gpus` GPUs. Raises InputError when they cannot be set up."""
+        """Start the workers, each of `gpus` GPUs, and no more than there are `jobs` at first.
+        Raises InputError when they cannot be set up.
+        """
         import ray as module
 
         self._ray, self._owner = module, ray
@@ -142,7 +146,7 @@ class OnActors:
         self._full: set[str] = set()
         """Nodes without room on the disk, or in memory for one worker."""
         self._failed_starts = 0
-        for _ in range(min(count, ray.workers)):
+        for _ in range(min(count, ray.workers, jobs or count)):
             self._start()
         self._wait_for_workers(for_one=True)
 

@@ -74,7 +74,7 @@ def generate_many(options: ManyOptions, workers: Workers | None = None) -> RunSu
     check_workers(options.workers, options.address)
     plan = plan_run(options)
     console.print(f"{count(len(plan.items), 'video')} to make into {plan.task.root}", markup=False)
-    started = workers or Later(lambda: start_workers(options, plan.task))
+    started = workers or Later(lambda jobs: start_workers(options, plan.task, jobs))
     task, retry, signer = plan.task, options.retry, options.signer
     with logged("generate", task.root, address=options.address, config=task.settings_hash):
         try:
@@ -140,12 +140,12 @@ def plan_run(options: ManyOptions) -> Plan:
     return Plan(items[: options.limit], task, info)
 
 
-def start_workers(options: ManyOptions, task: RunTask) -> OnActors:
-    """Workers on this machine's Ray or the cluster's, each with the model loaded."""
+def start_workers(options: ManyOptions, task: RunTask, jobs: int) -> OnActors:
+    """Workers on this machine's Ray or the cluster's for so many jobs, each with the model."""
     ray = OnRay(options.workers, options.address, options.timeout_s)
     try:
         return OnActors(
-            ray, Maker, task, timeout_s=options.timeout_s,
+            ray, Maker, task, jobs=jobs, timeout_s=options.timeout_s,
             gpus=options.gpus_per_worker if task.device.startswith("cuda") else 0,
         )  # fmt: skip
     except InputError:

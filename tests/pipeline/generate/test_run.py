@@ -23,7 +23,7 @@ from dawn.sampling.settings import GenerateConfig
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from manifests.store import Dataset
-from pipeline.cluster.actors import OnActors, OneHere
+from pipeline.cluster.actors import Later, OnActors, OneHere
 from pipeline.cluster.executor import Failure
 from pipeline.cluster.tasks import OnRay
 from pipeline.generate import worker as generate_worker
@@ -448,3 +448,20 @@ def test_workers_that_die_hang_or_raise(ray_session, monkeypatch):
     assert results["hang"].kind == "timeout"
     with pytest.raises(InputError, match=r"cannot be set up: .*no weights here"):
         OnActors(OnRay(workers=2), refuses)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_no_more_workers_are_started_than_there_are_jobs(ray_session):
+    """Each loads the model, which on a large machine takes longer than a few videos."""
+    started = []
+
+    def start(jobs):
+        started.append(OnActors(OnRay(workers=2), Moody, jobs=jobs))
+        return started[0]
+
+    workers = Later(start)
+    assert list(workers.results(["a"])) == [("a", ("a", 1))]
+    (actors,) = started
+    assert len(actors._idle) + len(actors._starting) == 1
+    workers.close()
