@@ -52,6 +52,11 @@ SEMI JOIN videos ON videos.{column} = parse_filename(part.filename)
 
 _LOOKS = 5
 _ENGINES: dict[tuple[int, str], duckdb.DuckDBPyConnection] = {}
+_LEAN: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_file_cache": False,
+    "allocator_flush_threshold": "1MB",
+}
+"""An engine that is kept holds no file's content, nor the memory that a large query needed."""
 """By process and folder."""
 
 _TIMINGS = """
@@ -124,9 +129,6 @@ MACROS = {
 }
 
 
-_LEAN = {"enable_external_file_cache": False, "allocator_flush_threshold": "1MB"}
-"""An engine keeps no file's content, nor what memory a query of many rows needed (100 MB of a
-million videos, else)."""
 _FURTHER = """
 SELECT max(extra.name) AS name, list(DISTINCT extra.type) AS types
 FROM (SELECT unnest(label.extra) AS extra FROM (SELECT unnest(labels) AS label FROM videos))

@@ -68,7 +68,8 @@ class Postings:
         self._newest, self._first = defaultdict(list), self._next
         while len(self._segments) > 1:
             one, two = self._segments[-2:]
-            if one.clips != two.clips or one.clips + two.clips > _MOST:
+            both = one.clips + two.clips
+            if one.clips != two.clips or both > _MOST or one.entries + two.entries >= 2**31:
                 break
             self._segments[-2:] = [one.joined(two)]
 
@@ -91,6 +92,10 @@ class _Segment:
         places = entries & (1 << PLACE_BITS) - 1
         numbers = (entries >> PLACE_BITS).astype(np.uint16)
         return cls(first, end - first, starts, numbers, _fitting(places))
+
+    @property
+    def entries(self) -> int:
+        return len(self.numbers)
 
     def find(self, keys: Numbers) -> tuple[Numbers, Numbers]:
         begin = self.starts[keys]
