@@ -52,12 +52,12 @@ SEMI JOIN videos ON videos.{column} = parse_filename(part.filename)
 
 _LOOKS = 5
 _ENGINES: dict[tuple[int, str], duckdb.DuckDBPyConnection] = {}
+"""By process and folder."""
 _LEAN: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_file_cache": False,
     "allocator_flush_threshold": "1MB",
 }
 """An engine that is kept holds no file's content, nor the memory that a large query needed."""
-"""By process and folder."""
 
 _TIMINGS = """
 SELECT video_id, duration_s AS footage_s, step.step AS step, step.seconds AS seconds
