@@ -58,7 +58,7 @@ class KeptFootage:
         if not _has_fingerprints(clip):
             return
         bands = _bands(_hashes(clip["picture_hashes"]))
-        self._bands.add(bands.tolist(), [0] * len(bands))
+        self._bands.add(bands, np.zeros(len(bands), np.int64))
         self._ids.append(clip["clip_id"])
         self._kept.append(True)
         self._hashes.append(clip["picture_hashes"])

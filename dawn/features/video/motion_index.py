@@ -33,7 +33,7 @@ class MotionIndex:
     def add(self, movement: NDArray[np.int16]) -> None:
         """Know the movement (T, 4) of the next clip."""
         signs, _ = _signs(movement)
-        self._stretches.add(signs[::_STEP].tolist(), range(0, len(signs), _STEP))
+        self._stretches.add(signs[::_STEP], np.arange(0, len(signs), _STEP))
         self._clips += 1
 
     def likeliest(self, curves: Curves, most: int) -> list[int]:
@@ -64,8 +64,8 @@ def _signs(movement: NDArray[np.int16]) -> tuple[NDArray[np.int64], NDArray[np.f
     """Of each stretch of movement (T, 4) the signs as a number, and the waves (stretches, 16)."""
     if len(movement) < _WINDOW:
         movement = np.pad(movement, ((0, _WINDOW - len(movement)), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(movement.astype(float), _WINDOW, axis=0)
-    waves = (windows @ _cosines()).reshape(len(windows), -1)
+    windows = movement.astype(float).T[:, _windows(len(movement))]
+    waves = (windows @ _cosines()).transpose(1, 0, 2).reshape(windows.shape[1], -1)
     return (waves > 0) @ _POWERS, waves
 
 
@@ -76,6 +76,12 @@ def _tries(signs: NDArray[np.int64], waves: NDArray[np.float64]) -> NDArray[np.i
     unsure = _POWERS[np.argsort(np.abs(waves), axis=1)[:, :_UNSURE]]
     ways = np.arange(1 << _UNSURE)[:, None] >> np.arange(_UNSURE) & 1
     return signs[:, None] ^ unsure @ ways.T
+
+
+@lru_cache(maxsize=256)
+def _windows(points: int) -> NDArray[np.int64]:
+    """The points of each stretch of so many: (stretches, window)."""
+    return np.arange(points - _WINDOW + 1)[:, None] + np.arange(_WINDOW)
 
 
 @lru_cache(maxsize=1)

@@ -1,17 +1,17 @@
 """Which of many clips hold a key, and where in them: lists of a search index, as packed arrays.
 
 The newest clips are in a table of lists, all others in arrays of up to 65,536 clips each, in which
-an entry takes 3 to 6 bytes where a list of Python's takes 40. Arrays of one size are joined, so
-that an entry is sorted as many times as sizes double.
+an entry takes 2 to 6 bytes where a list of Python's takes 40. Arrays of one size are joined, so
+that an entry is moved as many times as sizes double.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 PLACE_BITS = 24
 """For the place within a clip."""
@@ -27,21 +27,23 @@ class Postings:
     def __init__(self, keys: int) -> None:
         self._keys = keys
         self._segments: list[_Segment] = []
-        self._newest: dict[int, list[int]] = defaultdict(list)
-        self._first = self._next = 0
+        self._newest: list[tuple[Numbers, Numbers]] = []
+        """Of each clip that no segment has: its keys and entries."""
+        self._lists: dict[int, list[int]] = defaultdict(list)
+        """The entries of a key, of as many of the newest as are listed."""
+        self._listed = self._first = 0
 
-    def add(self, keys: Iterable[int], places: Iterable[int]) -> None:
+    def add(self, keys: ArrayLike, places: ArrayLike) -> None:
         """The next clip, with its keys and the place of each in it."""
-        number = self._next - self._first
-        for key, place in zip(keys, places, strict=True):
-            self._newest[key].append(number << PLACE_BITS | place)
-        self._next += 1
-        if self._next - self._first == _NEWEST:
+        entries = np.asarray(places, np.int64) | len(self._newest) << PLACE_BITS
+        self._newest.append((np.asarray(keys, np.int64), entries))
+        if len(self._newest) == _NEWEST:
             self._seal()
 
     def counts(self, keys: Numbers) -> Numbers:
         """How many entries each key has."""
-        found = np.array([len(self._newest.get(key, ())) for key in keys.tolist()], np.int64)
+        lists = self._lists_of_newest()
+        found = np.array([len(lists.get(key, ())) for key in keys.tolist()], np.int64)
         for segment in self._segments:
             found += segment.starts[keys + 1] - segment.starts[keys]
         return found
@@ -52,20 +54,30 @@ class Postings:
         """
         for segment in self._segments:
             yield segment.find(keys)
-        lists = [self._newest.get(key, []) for key in keys.tolist()]
+        newest = self._lists_of_newest()
+        lists = [newest.get(key, []) for key in keys.tolist()]
         entries = np.array([entry for found in lists for entry in found], np.int64)
         which = np.repeat(np.arange(len(keys)), [len(found) for found in lists])
         yield which, entries + (self._first << PLACE_BITS)
 
+    def _lists_of_newest(self) -> dict[int, list[int]]:
+        """Made as they are asked for: of many clips in a row nobody asks."""
+        for keys, entries in self._newest[self._listed :]:
+            for key, entry in zip(keys.tolist(), entries.tolist(), strict=True):
+                self._lists[key].append(entry)
+        self._listed = len(self._newest)
+        return self._lists
+
     def _seal(self) -> None:
         """Pack the newest, and join what is of one size."""
-        lists = sorted(self._newest.items())
-        keys = np.repeat([key for key, _ in lists], [len(found) for _, found in lists])
-        entries = np.array([entry for _, found in lists for entry in found], np.int64)
+        keys, entries = map(np.concatenate, zip(*self._newest, strict=True))
+        order = np.argsort(keys, kind="stable")
+        end = self._first + len(self._newest)
         self._segments.append(
-            _Segment.of(self._first, self._next, keys.astype(np.int64), entries, self._keys)
+            _Segment.of(self._first, end, keys[order], entries[order], self._keys)
         )
-        self._newest, self._first = defaultdict(list), self._next
+        self._newest, self._lists = [], defaultdict(list)
+        self._listed, self._first = 0, end
         while len(self._segments) > 1:
             one, two = self._segments[-2:]
             both = one.clips + two.clips
