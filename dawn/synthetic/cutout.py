@@ -55,25 +55,33 @@ class Cutout:
 @cache
 def cut_out(*, mirrored: bool) -> Cutout:
     """Cut the portrait (or its mirror image) into parts."""
-    source: Image = np.ascontiguousarray(skimage.data.astronaut())
+    rgb, *parts = _upright_parts()
+    if mirrored:
+        rgb = np.ascontiguousarray(rgb[:, ::-1])
+        parts = [np.ascontiguousarray(part[:, ::-1]) for part in parts]
     with FaceMesh(still=True) as finder:
-        mesh = finder.detect(source)
-        if mesh is None:
-            raise ValueError("MediaPipe finds no face in skimage.data.astronaut()")
-        upright = _upright(mesh)
-        parts = [_warp(part, upright) for part in _masks(source, mesh)]
-        rgb: Image = cv2.warpAffine(
-            source, upright, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
-        )
-        if mirrored:
-            rgb = np.ascontiguousarray(rgb[:, ::-1])
-            parts = [np.ascontiguousarray(part[:, ::-1]) for part in parts]
         fine = finder.detect(rgb)  # again: finer on the larger picture
     if fine is None:
         raise ValueError("MediaPipe loses the portrait's face once it is upright")
     head, skin, person, ring = parts
     clothes = np.clip(person - head, 0, 1)
     return Cutout(rgb, head, np.minimum(skin, head), clothes, ring, fine)
+
+
+@cache
+def _upright_parts() -> tuple[Image, Floats, Floats, Floats, Floats]:
+    """The portrait, and masks of its head, skin, person and neck ring: upright, and costly."""
+    source: Image = np.ascontiguousarray(skimage.data.astronaut())
+    with FaceMesh(still=True) as finder:
+        mesh = finder.detect(source)
+    if mesh is None:
+        raise ValueError("MediaPipe finds no face in skimage.data.astronaut()")
+    upright = _upright(mesh)
+    head, skin, person, ring = (_warp(part, upright) for part in _masks(source, mesh))
+    rgb: Image = cv2.warpAffine(
+        source, upright, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
+    return rgb, head, skin, person, ring
 
 
 def _upright(mesh: Floats) -> Floats:
