@@ -6,7 +6,7 @@ minutes of a core (docs/performance.md), far less than reading the faces did. An
 would miss pairs, and each missed pair may put one person into two splits.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def _joined(
 
 
 def near_kinds(
-    vectors: Vectors, others: Sliced, kinds: NDArray[np.int64], least: float
+    vectors: Vectors, others: Sliced, kinds: NDArray[np.integer[Any]], least: float
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """For each of (m, d) unit vectors the first of (n, d) others whose cosine reaches `least`, -1
     where none does; and which kinds (n,), numbers from 0, these others have: (m, kinds).

@@ -176,20 +176,24 @@ class Identities:
         """Whether there is somebody with clips in two splits, accepted or not."""
         return bool(((self._clips.sum(axis=1) > 0).sum(axis=1) > 1).any())
 
-    def numbered_splits(self, identities: Sequence[str]) -> NDArray[np.int64]:
+    def numbered_splits(self, identities: Sequence[str]) -> NDArray[np.uint8]:
         """Of each identity a number for `split_of`, (n,); another one for None."""
-        places = (self._places.get(identity, -1) for identity in identities)
-        place = np.fromiter(places, np.int64, len(identities))
-        place[place >= len(self._clips)] = -1  # none but excluded clips
-        some = np.concatenate([self._clips > 0, np.zeros((1, *self._clips.shape[1:]), bool)])
-        # Settled ones first, then those that are kept, then none; -1 is the row of zeros.
-        settled = np.concatenate([some[:, 1], some[:, 0], np.ones((len(some), 1), bool)], axis=1)
-        found = settled.argmax(1)[place]
-        found = np.where(found < 2 * len(_HELD_OUT_FIRST), found % len(_HELD_OUT_FIRST), -1)
+        found = np.zeros(len(identities), np.uint8)
+        for begin in range(0, len(identities) if len(self._clips) else 0, _BLOCK):
+            some = identities[begin : begin + _BLOCK]
+            places = (self._places.get(identity, -1) for identity in some)
+            place = np.fromiter(places, np.int64, len(some))
+            place[place >= len(self._clips)] = -1  # none but excluded clips
+            clips = (self._clips[place] > 0) & (place >= 0)[:, None, None]
+            # Settled ones first, then those that are kept, then none.
+            none = np.ones((len(some), 1), bool)
+            first = np.concatenate([clips[:, 1], clips[:, 0], none], axis=1).argmax(1)
+            splits = first % len(_HELD_OUT_FIRST) + 1
+            found[begin : begin + _BLOCK] = np.where(first < 2 * len(_HELD_OUT_FIRST), splits, 0)
         for i in [i for i, identity in enumerate(identities) if identity in self._asked]:
             split = self.split_of(identities[i])
-            found[i] = -1 if split is None else _HELD_OUT_FIRST.index(split)
-        return np.asarray(found + 1, np.int64)
+            found[i] = 0 if split is None else _HELD_OUT_FIRST.index(split) + 1
+        return found
 
     def _split(self, identity: str, settled: int) -> str | None:
         place = self._places.get(identity)
