@@ -9,16 +9,19 @@ import atexit
 import contextlib
 import os
 import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.safe_sql import answer, files_of, lock, parts_of, quoted, use_filesystem
+from manifests.errors import InputError
+from manifests.safe_sql import UNLIKE, answer, files_of, lock, parts_of, quoted, use_filesystem
 from manifests.schema import COLUMNS, schema
 from manifests.store import COMPACT, Dataset
+
+T = TypeVar("T")
 
 _VIDEOS = """
 SELECT {columns} FROM {files}
@@ -51,6 +54,8 @@ SEMI JOIN videos ON videos.{column} = parse_filename(part.filename)
 """
 
 _LOOKS = 5
+_MANY = 100
+"""Parts up to which it costs little to look at each for its columns."""
 _ENGINES: dict[tuple[int, str], duckdb.DuckDBPyConnection] = {}
 """By process and folder."""
 _LEAN: dict[str, str | bool | int | float | list[str]] = {
@@ -137,21 +142,28 @@ GROUP BY lower(extra.name) ORDER BY lower(extra.name)
 
 
 def add_dataset(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str = "", *, ours: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    sql: str = "",
+    *,
+    ours: bool = False,
+    alike: bool = False,
 ) -> None:
     """Give a connection the dataset's rows, and the views and macros that `sql` may use.
 
     `ours`: as the connection alone sees them, and without the columns of `clips` that there are for
-    further columns of source lists.
+    further columns of source lists. `alike`: many parts are taken to have the columns of today; see
+    `files_of`.
     """
     use_filesystem(connection, dataset.fs, local=dataset.local)
     used = _used(sql)
     columns = _NEEDED if ours and not used & {"videos", "timings"} else _ALL
-    made = _Made("TEMP " if ours else "", columns)
+    made = _Made("TEMP " if ours else "", columns, alike)
     parts = _look(connection, dataset, made)
     for table in parts.keys() & used:
         more = "" if ours or table != "clips" else _further(connection)
-        _create_view(connection, dataset, f"{made.kept}VIEW {table}", parts[table], more)
+        files = _files(dataset, table, parts[table], alike=alike) if parts[table] else None
+        _create_view(connection, f"{made.kept}VIEW {table}", table, files, more)
     if "timings" in used:
         connection.execute(f"CREATE {made.kept}VIEW timings AS {_TIMINGS}")
     for signature, (_, query) in MACROS.items():
@@ -159,25 +171,30 @@ def add_dataset(
             connection.execute(f"CREATE {made.kept}MACRO {signature} AS TABLE {query}")
 
 
-def connect(dataset: Dataset, sql: str = "", *, locked: bool = True) -> duckdb.DuckDBPyConnection:
+def connect(
+    dataset: Dataset, sql: str = "", *, locked: bool = True, alike: bool = False
+) -> duckdb.DuckDBPyConnection:
     """An in-memory connection with the dataset's views and macros, as far as `sql` uses them.
 
-    `locked` shuts everything but files under the dataset's root, for good.
+    `locked` shuts everything but files under the dataset's root, for good; `alike` as in
+    `add_dataset`.
     """
     connection = duckdb.connect()
-    add_dataset(connection, dataset, sql)
+    add_dataset(connection, dataset, sql, alike=alike)
     if locked:
         lock(connection, [dataset.uri])
     return connection
 
 
-def _ours(dataset: Dataset, sql: str, *, kept: bool = True) -> duckdb.DuckDBPyConnection:
+def _ours(
+    dataset: Dataset, sql: str, *, alike: bool, kept: bool = True
+) -> duckdb.DuckDBPyConnection:
     """The same for our own queries, where no name of a user's column can meet ours; of a disk by
     the engine that is kept for it, if it may be.
     """
     kept &= dataset.local
     connection = _engine(dataset.uri).cursor() if kept else duckdb.connect()
-    add_dataset(connection, dataset, sql, ours=True)
+    add_dataset(connection, dataset, sql, ours=True, alike=alike)
     if not kept:
         lock(connection, [dataset.uri])
     return connection
@@ -206,12 +223,22 @@ def _end_engines() -> None:
 
 def query(dataset: Dataset, sql: str) -> pa.Table:
     """Run one read-only statement of a user's. Raises InputError with DuckDB's reason."""
-    return answer(lambda: connect(dataset, sql), sql)
+    return _whatever_parts(lambda alike: answer(lambda: connect(dataset, sql, alike=alike), sql))
 
 
 def own_query(dataset: Dataset, sql: str) -> pa.Table:
     """One of our own queries."""
-    return answer(lambda: _ours(dataset, sql), sql)
+    return _whatever_parts(lambda alike: answer(lambda: _ours(dataset, sql, alike=alike), sql))
+
+
+def _whatever_parts(ask: Callable[[bool], T]) -> T:
+    """Ask as if parts were alike, and again where some are of an older version."""
+    try:
+        return ask(True)
+    except (InputError, duckdb.Error) as error:
+        if UNLIKE not in str(error):
+            raise
+    return ask(False)
 
 
 def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
@@ -224,7 +251,7 @@ def batches(dataset: Dataset, sql: str, most: int) -> Iterator[pa.RecordBatch]:
     """The same a batch at a time, of up to so many rows, while nobody else writes. What DuckDB
     keeps of memory that it needed for many rows goes at the end.
     """
-    with _ours(dataset, sql, kept=False) as connection:
+    with _whatever_parts(lambda alike: _ours(dataset, sql, alike=alike, kept=False)) as connection:
         yield from connection.sql(sql).to_arrow_reader(most)
 
 
@@ -232,10 +259,11 @@ def strays(dataset: Dataset) -> list[dict[str, Any]]:
     """The `part` of clips and `video_id` of rows whose video has no row: forgotten, or lost."""
     if not _parquet(dataset, "clips"):
         return []
+    clips = parts_of([f"{dataset.uri}/clips"], alike=True)
     return rows(
         dataset,
         "SELECT DISTINCT parse_filename(filename) AS part, video_id "  # noqa: S608 - our own path
-        f"FROM {parts_of([f'{dataset.uri}/clips'])} ANTI JOIN videos USING (video_id) ORDER BY ALL",
+        f"FROM {clips} ANTI JOIN videos USING (video_id) ORDER BY ALL",
     )
 
 
@@ -243,10 +271,11 @@ def mixed_parts(dataset: Dataset) -> set[str]:
     """Parts of `clips` with rows of videos that do not name them."""
     if not _parquet(dataset, "clips"):
         return set()
+    clips = parts_of([f"{dataset.uri}/clips"], alike=True)
     found = rows(
         dataset,
         "SELECT DISTINCT parse_filename(filename) AS part "  # noqa: S608 - our own path
-        f"FROM {parts_of([f'{dataset.uri}/clips'])} AS rows ANTI JOIN videos "
+        f"FROM {clips} AS rows ANTI JOIN videos "
         "ON videos.video_id = rows.video_id AND clips_part = parse_filename(filename)",
     )
     return {row["part"] for row in found}
@@ -292,6 +321,7 @@ class _Made(NamedTuple):
     """What SQL says before TABLE or VIEW."""
     columns: str
     """Of `videos`."""
+    alike: bool
 
 
 def _look(
@@ -328,7 +358,7 @@ def _hold(
     """All rows of `videos` as a table."""
     what = f"{made.kept}TABLE videos"
     if names:
-        files = _files(dataset, names)
+        files = _files(dataset, "videos", names, alike=made.alike)
         _make(connection, what, _VIDEOS, files=files, columns=made.columns)
         return
     connection.register("_no_videos", schema(COLUMNS["videos"]).empty_table())
@@ -340,9 +370,11 @@ def _view(
     connection: duckdb.DuckDBPyConnection, dataset: Dataset, names: list[str], made: _Made
 ) -> None:
     """Hold loose rows alone, which a writer replaces under their names."""
-    merged, (kept, columns) = _merged(names), made
-    loose, files = [name for name in names if name not in merged], _files(dataset, merged)
-    sql, some = _VIDEOS if loose else _VIDEOS + " LIMIT 0", _files(dataset, loose or merged[:1])
+    merged, (kept, columns, alike) = _merged(names), made
+    loose = [name for name in names if name not in {*merged}]
+    files = _files(dataset, "videos", merged)
+    some = _files(dataset, "videos", loose or merged[:1], alike=alike)
+    sql = _VIDEOS if loose else _VIDEOS + " LIMIT 0"
     _make(connection, f"{kept}TABLE loose_videos", sql, files=some, columns=columns)
     _make(connection, f"{kept}TABLE replaced_videos", _REPLACED, merged=files)
     _make(connection, f"{kept}VIEW videos", _OF_MANY, merged=files, columns=columns)
@@ -352,8 +384,24 @@ def _make(connection: duckdb.DuckDBPyConnection, what: str, sql: str, **names: s
     connection.execute(f"CREATE OR REPLACE {what} AS {sql.format(**names)}")
 
 
-def _files(dataset: Dataset, names: list[str]) -> str:
-    return files_of(f"{dataset.uri}/videos/{name}" for name in names)
+def _files(dataset: Dataset, table: str, names: list[str], *, alike: bool = False) -> str:
+    """A table's parts as a table expression."""
+    model = _model(dataset, table, names) if alike and len(names) > _MANY else None
+    ordered = [*({model} - {None}), *(name for name in names if name != model)]
+    paths = (f"{dataset.uri}/{table}/{name}" for name in ordered)
+    return files_of(paths, alike=model is not None)
+
+
+def _model(dataset: Dataset, table: str, names: list[str]) -> str | None:
+    """One of the first parts, if it has the columns of today."""
+    for name in names[:_LOOKS]:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            dataset.open_part(f"{table}/{name}") as file,
+        ):
+            if pq.read_schema(file).names == [column.name for column in COLUMNS[table]]:
+                return name
+    return None
 
 
 def _named(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
@@ -373,13 +421,11 @@ def _merged(names: list[str]) -> list[str]:
 
 
 def _create_view(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, what: str, parts: list[str], more: str
+    connection: duckdb.DuckDBPyConnection, what: str, table: str, files: str | None, more: str
 ) -> None:
-    table = what.rsplit(maxsplit=1)[-1]
-    if not parts:
+    if files is None:
         connection.register(f"_no_{table}", schema(COLUMNS[table]).empty_table())
         connection.execute(f"CREATE {what} AS SELECT *{more} FROM _no_{table}")  # noqa: S608
         return
-    files = files_of(f"{dataset.uri}/{table}/{part}" for part in parts)
     sql = _OF_VIDEOS.format(files=files, column=f"{table}_part")
     connection.execute(f"CREATE {what} AS SELECT *{more} FROM ({sql})")  # noqa: S608

@@ -13,6 +13,7 @@ from manifests.small_files import ReadingAhead
 
 _READ_ONLY = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _ATTEMPTS = 5
+UNLIKE = "schema mismatch in glob"
 _OF_FILES = re.compile(r"\b(FileNotFoundError|FileExpired)\b")
 
 
@@ -65,14 +66,20 @@ def lock(connection: duckdb.DuckDBPyConnection, folders: Iterable[str]) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-def parts_of(folders: Iterable[str], pattern: str = "[!.]*.parquet") -> str:
-    """The Parquet files of folders as a table expression with a column `filename`."""
-    return _table(f"{_glob(folder)}/{pattern}" for folder in folders)
+def parts_of(folders: Iterable[str], pattern: str = "[!.]*.parquet", *, alike: bool = False) -> str:
+    """The Parquet files of folders as a table expression with a column `filename`; see
+    `files_of`.
+    """
+    return _table((f"{_glob(folder)}/{pattern}" for folder in folders), alike)
 
 
-def files_of(paths: Iterable[str]) -> str:
-    """These Parquet files as a table expression with a column `filename`."""
-    return _table(_glob(path) for path in paths)
+def files_of(paths: Iterable[str], *, alike: bool = False) -> str:
+    """These Parquet files as a table expression with a column `filename`.
+
+    `alike`: with the columns of the first one, which all must have, or a query that asks for one
+    fails with `UNLIKE`. Otherwise all are looked at first, and DuckDB keeps 170 kB of each.
+    """
+    return _table(map(_glob, paths), alike)
 
 
 def quoted(text: str) -> str:
@@ -80,13 +87,14 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _table(patterns: Iterable[str]) -> str:
+def _table(patterns: Iterable[str], alike: bool) -> str:
     """Glob characters in paths are escaped, and `name=value` in a path is no column. A view takes
     no parameters, hence the quoting by hand.
     """
     files = ", ".join(map(quoted, patterns))
     return (
-        f"read_parquet([{files}], union_by_name = true, filename = true, hive_partitioning = false)"
+        f"read_parquet([{files}], union_by_name = {not alike}, filename = true, "
+        "hive_partitioning = false)"
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.manifests.rows import RECIPE, add, clip, written
 def rows_are_held_or_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of few videos and of many, the same is true."""
     if request.param == "read":
+        monkeypatch.setattr(catalog, "_MANY", 0)
         monkeypatch.setattr(catalog, "_are_few", lambda _, names: not catalog._merged(names))
 
 
@@ -49,6 +51,58 @@ def test_parts_that_no_video_names_are_invisible(tmp_path: Path) -> None:
         found = rows(session.dataset, "SELECT clip_id FROM clips")
         assert found == [{"clip_id": "a-0000000-0"}]
         assert rows(session.dataset, "SELECT count(*) AS n FROM frames") == [{"n": 4}]
+
+
+OLDER = {"videos": "transfer", "clips": "voice", "decisions": "rule"}
+"""Columns that an older version's parts lack here."""
+
+
+@pytest.mark.parametrize("old", ["none", "first", "last", "all"])
+def test_parts_of_an_older_version_are_read_with_the_others(
+    old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    whole = catalog._whatever_parts
+
+    def told(ask: Callable[[bool], object]) -> object:
+        return whole(lambda alike: (asked.append(alike), ask(alike))[1])
+
+    monkeypatch.setattr(catalog, "_whatever_parts", told)
+    monkeypatch.setattr(catalog, "_MANY", 1)
+    with written(str(tmp_path / "d")) as session:
+        dataset, found = session.dataset, {}
+        for video in ("a", "b", "c"):
+            add(session, video, [clip(video, face_px=ord(video))])
+        for table, column in OLDER.items():
+            names = sorted(name for name in dataset.names(table) if name.endswith(".parquet"))
+            older = {"none": [], "first": names[:1], "last": names[-1:], "all": names}[old]
+            for name in older:
+                part = dataset.read(f"{table}/{name}").drop_columns(column)
+                dataset.publish_table(part, f"{table}/{name}", session.scratch)
+            asked.clear()
+            found[table] = query(dataset, f"FROM {table}")
+            assert asked == ([True] if old in ("none", "all") else [True, False])
+            assert (column in found[table].column_names) == (old != "all")
+            everywhere = rows(dataset, f"SELECT video_id FROM {table} ORDER BY 1")
+            assert [row["video_id"] for row in everywhere] == ["a", "b", "c"]
+        assert [len(table) for table in found.values()] == [3, 3, 3]
+        videos = [row["video_id"] for batch in catalog.batches(dataset, "FROM videos", 1)
+                  for row in batch.to_pylist()]  # fmt: skip
+        assert sorted(videos) == ["a", "b", "c"]
+
+
+def test_of_many_parts_none_is_looked_at_before_it_is_read(tmp_path: Path) -> None:
+    """DuckDB would keep 170 kB of each."""
+    with written(str(tmp_path / "d")) as session:
+        names = [f"v{number:03d}" for number in range(catalog._MANY + 1)]
+        for name in names:
+            add(session, name, [])
+        parts = session.dataset.names("videos")
+        few = catalog._files(session.dataset, "videos", parts[:-1], alike=True)
+        many = catalog._files(session.dataset, "videos", parts, alike=True)
+        assert "union_by_name = True" in few
+        assert "union_by_name = False" in many
+        assert [row["video_id"] for row in rows(session.dataset, "FROM videos ORDER BY 1")] == names
 
 
 def test_a_redone_video_is_seen_once_as_it_is_now(tmp_path: Path) -> None:
