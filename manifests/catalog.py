@@ -223,16 +223,16 @@ def _end_engines() -> None:
 
 def query(dataset: Dataset, sql: str) -> pa.Table:
     """Run one read-only statement of a user's. Raises InputError with DuckDB's reason."""
-    return _whatever_parts(lambda alike: answer(lambda: connect(dataset, sql, alike=alike), sql))
+    return whatever_parts(lambda alike: answer(lambda: connect(dataset, sql, alike=alike), sql))
 
 
 def own_query(dataset: Dataset, sql: str) -> pa.Table:
     """One of our own queries."""
-    return _whatever_parts(lambda alike: answer(lambda: _ours(dataset, sql, alike=alike), sql))
+    return whatever_parts(lambda alike: answer(lambda: _ours(dataset, sql, alike=alike), sql))
 
 
-def _whatever_parts(ask: Callable[[bool], T]) -> T:
-    """Ask as if parts were alike, and again where some are of an older version."""
+def whatever_parts(ask: Callable[[bool], T]) -> T:
+    """Ask as if parts were `alike`, and again where some are of an older version."""
     try:
         return ask(True)
     except (InputError, duckdb.Error) as error:
@@ -251,7 +251,7 @@ def batches(dataset: Dataset, sql: str, most: int) -> Iterator[pa.RecordBatch]:
     """The same a batch at a time, of up to so many rows, while nobody else writes. What DuckDB
     keeps of memory that it needed for many rows goes at the end.
     """
-    with _whatever_parts(lambda alike: _ours(dataset, sql, alike=alike, kept=False)) as connection:
+    with whatever_parts(lambda alike: _ours(dataset, sql, alike=alike, kept=False)) as connection:
         yield from connection.sql(sql).to_arrow_reader(most)
 
 

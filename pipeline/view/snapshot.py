@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from dawn.curation.decisions import EXPLANATIONS, MARKED
-from manifests.catalog import connect
+from manifests.catalog import connect, whatever_parts
 from manifests.safe_sql import answer, quoted
 from manifests.schema import FINGERPRINTS, MEASURES
 from manifests.store import Dataset
@@ -124,20 +124,7 @@ class Snapshot:
     def _make(self) -> None:
         begin = time.monotonic()
         stamp = self._now()
-        held = duckdb.connect()
-        with connect(self.dataset, "clips decisions", locked=False) as source:
-            for table, without in (
-                ("videos", set()),
-                ("clips", {column.name for column in FINGERPRINTS} | {"extra"}),
-                ("decisions", {"video_id"}),
-            ):
-                there = source.sql(f"FROM {table} LIMIT 0").columns
-                left_out = ", ".join(sorted(without.intersection(there)))
-                exclude = f"EXCLUDE ({left_out})" if left_out else ""
-                reader = source.sql(f"SELECT * {exclude} FROM {table}").to_arrow_reader(20_000)  # noqa: S608
-                held.register("incoming", reader)
-                held.execute(f"CREATE TABLE {table} AS FROM incoming")
-                held.unregister("incoming")
+        held = whatever_parts(lambda alike: _taken(self.dataset, alike=alike))
         self.scores = _scores(held)
         self.measures, self.held = _measures(held), {}
         held.execute(_wide(list(self.scores)))
@@ -147,6 +134,25 @@ class Snapshot:
         self._connection, self._stamp = held, stamp
         self._made = self._looked = time.monotonic()
         self._took = self._made - begin
+
+
+def _taken(dataset: Dataset, *, alike: bool) -> duckdb.DuckDBPyConnection:
+    """The rows that pages show, in memory."""
+    held = duckdb.connect()
+    with connect(dataset, "clips decisions", locked=False, alike=alike) as source:
+        for table, without in (
+            ("videos", set()),
+            ("clips", {column.name for column in FINGERPRINTS} | {"extra"}),
+            ("decisions", {"video_id"}),
+        ):
+            there = source.sql(f"FROM {table} LIMIT 0").columns
+            left_out = ", ".join(sorted(without.intersection(there)))
+            exclude = f"EXCLUDE ({left_out})" if left_out else ""
+            reader = source.sql(f"SELECT * {exclude} FROM {table}").to_arrow_reader(20_000)  # noqa: S608
+            held.register("incoming", reader)
+            held.execute(f"CREATE TABLE {table} AS FROM incoming")
+            held.unregister("incoming")
+    return held
 
 
 _SCORES = """

@@ -62,12 +62,12 @@ def test_parts_of_an_older_version_are_read_with_the_others(
     old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
-    whole = catalog._whatever_parts
+    whole = catalog.whatever_parts
 
     def told(ask: Callable[[bool], object]) -> object:
         return whole(lambda alike: (asked.append(alike), ask(alike))[1])
 
-    monkeypatch.setattr(catalog, "_whatever_parts", told)
+    monkeypatch.setattr(catalog, "whatever_parts", told)
     monkeypatch.setattr(catalog, "_MANY", 1)
     with written(str(tmp_path / "d")) as session:
         dataset, found = session.dataset, {}
