@@ -9,7 +9,6 @@ splits, is `divided`: it is `excluded`, because it would leak one into the other
 """
 
 import hashlib
-import itertools
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from dawn.curation.conventions import crema_d_split, hdtf_split
 from dawn.curation.linkage import Vectors, near_kinds, single_linkage
+from dawn.curation.numbered import InOrder, Numbered
 from manifests.names import normalised
 
 EXCLUDED = "excluded"
@@ -54,45 +54,40 @@ class Centres:
     however many there are. Clusters without faces are no more.
     """
 
-    def __init__(self, places: dict[str, int] | None = None) -> None:
-        """`places` numbers identities, others than these too: it may be somebody's already."""
-        self._places = {} if places is None else places
+    def __init__(self, identities: Numbered) -> None:
+        """`identities` numbers others than these too."""
+        self._identities, self._order = identities, InOrder(identities)
         self._rows = array("i")
-        """By place: where its sum is, or -1."""
-        self._names: list[str] = []
-        """In order, but for those that came last."""
+        """By an identity's number: where its sum is, or -1."""
         self._sums: list[Vectors] = []
         """Blocks of clusters: growing copies none of them."""
         self._counts: list[NDArray[np.float32]] = []
 
     def add(self, identity: str, embedding: NDArray[np.float32], times: int = 1) -> None:
         """Count one more face, (d,), to an identity, or, -1 times, one less."""
-        place = self._places.setdefault(identity, len(self._places))
-        self._rows.extend([-1] * (place + 1 - len(self._rows)))
-        if self._rows[place] < 0:
-            self._rows[place] = len(self._names)
-            self._names.append(identity)
-            if self._rows[place] % _BLOCK == 0:
+        number = self._identities.add(identity)
+        self._rows.extend([-1] * (number + 1 - len(self._rows)))
+        if self._rows[number] < 0:
+            self._rows[number] = len(self._order)
+            self._order.add(number)
+            if self._rows[number] % _BLOCK == 0:
                 self._sums.append(np.zeros((_BLOCK, len(embedding)), np.float32))
                 self._counts.append(np.zeros(_BLOCK, np.float32))
-        block, row = divmod(self._rows[place], _BLOCK)
+        block, row = divmod(self._rows[number], _BLOCK)
         self._sums[block][row] += times * embedding
         self._counts[block][row] += times
         if self._counts[block][row] == 0:
             self._sums[block][row] = 0
 
-    def sorted(self) -> tuple[list[str], "Directions"]:
-        """The identities in order, and the directions of their means: (n, d), made when they are
-        asked for.
+    def sorted(self) -> tuple[NDArray[np.int32], "Directions"]:
+        """The numbers of the identities in the order of their names, and the directions of their
+        means: (n, d), made when they are asked for.
         """
-        self._names.sort()
-        places = np.fromiter(map(self._places.__getitem__, self._names), np.int64, len(self._names))
-        rows = (
-            np.frombuffer(self._rows, np.int32)[places].astype(np.int64) if len(places) else places
-        )
+        numbers = self._order.numbers()
+        rows = np.array(self._rows, np.int32)[numbers]
         counts = np.concatenate([np.zeros(0, np.float32), *self._counts])[rows]
-        names = self._names if counts.all() else [*itertools.compress(self._names, counts)]
-        return [*names], Directions(self._sums, counts[counts > 0], rows[counts > 0])
+        there = counts > 0
+        return numbers[there], Directions(self._sums, counts[there], rows[there])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +96,7 @@ class Directions:
 
     sums: list[Vectors]
     counts: NDArray[np.float32]
-    rows: NDArray[np.int64]
+    rows: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -125,15 +120,15 @@ class Identities:
     """Who is in the dataset so far: in which splits, by how many clips, and face clusters'
     embeddings.
 
-    An identity takes some 250 bytes, and 4 more for each number of a face's embedding.
+    An identity takes some 130 bytes, and 4 more for each number of a face's embedding.
     """
 
     def __init__(self) -> None:
-        self._places: dict[str, int] = {}
+        self._identities = Numbered()
         self._clips = np.zeros((0, 2, len(_HELD_OUT_FIRST)), np.uint32)
         """Of each identity, that are judged again (0) or settled (1), in each split."""
         self._asked: dict[str, str] = {}
-        self.faces = Centres(self._places)
+        self.faces = Centres(self._identities)
 
     def add(
         self, identity: str, split: str, embedding: Sequence[float] | None, *, settled: bool = True
@@ -176,42 +171,47 @@ class Identities:
         """Whether there is somebody with clips in two splits, accepted or not."""
         return bool(((self._clips.sum(axis=1) > 0).sum(axis=1) > 1).any())
 
-    def numbered_splits(self, identities: Sequence[str]) -> NDArray[np.uint8]:
-        """Of each identity a number for `split_of`, (n,); another one for None."""
+    def name(self, number: int) -> str:
+        """The identity of that number."""
+        return self._identities[number]
+
+    def numbered_splits(self, identities: NDArray[np.int32]) -> NDArray[np.uint8]:
+        """Of identities, given as numbers (n,), a number each for `split_of`; another for None."""
         found = np.zeros(len(identities), np.uint8)
-        for begin in range(0, len(identities) if len(self._clips) else 0, _BLOCK):
-            some = identities[begin : begin + _BLOCK]
-            places = (self._places.get(identity, -1) for identity in some)
-            place = np.fromiter(places, np.int64, len(some))
-            place[place >= len(self._clips)] = -1  # none but excluded clips
-            clips = (self._clips[place] > 0) & (place >= 0)[:, None, None]
+        for begin in range(0, len(identities), _BLOCK):
+            number = identities[begin : begin + _BLOCK]
+            known = number < len(self._clips)  # the others have none but excluded clips
+            clips = np.zeros((len(number), *self._clips.shape[1:]), bool)
+            clips[known] = self._clips[number[known]] > 0
             # Settled ones first, then those that are kept, then none.
-            none = np.ones((len(some), 1), bool)
+            none = np.ones((len(number), 1), bool)
             first = np.concatenate([clips[:, 1], clips[:, 0], none], axis=1).argmax(1)
             splits = first % len(_HELD_OUT_FIRST) + 1
             found[begin : begin + _BLOCK] = np.where(first < 2 * len(_HELD_OUT_FIRST), splits, 0)
-        for i in [i for i, identity in enumerate(identities) if identity in self._asked]:
-            split = self.split_of(identities[i])
+        asked = [self._identities.get(identity) for identity in self._asked]
+        asked_numbers = [number for number in asked if number is not None]
+        for i in np.flatnonzero(np.isin(identities, asked_numbers)).tolist():
+            split = self.split_of(self.name(identities[i]))
             found[i] = 0 if split is None else _HELD_OUT_FIRST.index(split) + 1
         return found
 
     def _split(self, identity: str, settled: int) -> str | None:
-        place = self._places.get(identity)
-        if place is None or place >= len(self._clips):
+        number = self._identities.get(identity)
+        if number is None or number >= len(self._clips):
             return None  # or none but excluded clips
-        clips = self._clips[place, settled].tolist()
+        clips = self._clips[number, settled].tolist()
         return next((split for split, n in zip(_HELD_OUT_FIRST, clips, strict=True) if n), None)
 
     def _count(self, identity: str, split: str, settled: bool, clips: int) -> None:
         if split == EXCLUDED:
             return
-        place = self._places.setdefault(identity, len(self._places))
-        if place >= len(self._clips):
-            room = max(1024, place + place // 2)
+        number = self._identities.add(identity)
+        if number >= len(self._clips):
+            room = max(1024, number + number // 2)
             grown = np.zeros((room, *self._clips.shape[1:]), np.uint32)
             grown[: len(self._clips)] = self._clips
             self._clips = grown
-        self._clips[place, int(settled), _HELD_OUT_FIRST.index(split)] += clips
+        self._clips[number, int(settled), _HELD_OUT_FIRST.index(split)] += clips
 
     def _count_face(self, identity: str, embedding: Sequence[float] | None, faces: int) -> None:
         if embedding is not None and identity.startswith("face:"):
@@ -313,9 +313,9 @@ def _name_identities(
 
 def _cluster(faces: list[dict[str, Any]], known: Identities, config: SplitConfig) -> set[str]:
     """Single-linkage clusters over the new faces and the known identities, which stay apart."""
-    names, centres = known.faces.sorted()
+    numbers, centres = known.faces.sorted()
     vectors = units(np.stack([np.asarray(c["embedding"], np.float32) for c in faces]))
-    kinds = known.numbered_splits(names)
+    kinds = known.numbered_splits(numbers)
     first, which = near_kinds(vectors, centres, kinds, config.same_face)
     clusters = single_linkage(vectors, config.same_face)
     clashes: set[str] = set()
@@ -326,7 +326,7 @@ def _cluster(faces: list[dict[str, Any]], known: Identities, config: SplitConfig
             clashes |= {clip["clip_id"] for clip in clips}
         linked = first[group][first[group] >= 0]
         named = min(clip["clip_id"] for clip in clips)
-        identity = names[linked.min()] if len(linked) else f"face:{named}"
+        identity = known.name(numbers[linked.min()]) if len(linked) else f"face:{named}"
         for clip in clips:
             clip["identity"] = identity
     return clashes
