@@ -112,7 +112,7 @@ class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
     def info(self, path: str, **options: object) -> dict[str, Any]:  # noqa: ARG002
         """Size and kind of a file. Raises FileNotFoundError."""
         path = self._fs._strip_protocol(path)
-        if path in self._listed:
+        if [*self._listed.get(path, [path])] != [path]:  # of a file a listing names that alone
             return {"name": path, "size": 0, "type": "directory"}
         found = self._listing(path.rpartition("/")[0]).get(path)
         if found is None:

@@ -107,6 +107,10 @@ def test_a_folder_is_listed_once_whatever_is_asked_about_it(fs: Counting) -> Non
         assert ahead.info("/parts/large")["size"] == 5000
     assert fs.asked == ["ls"]
     assert ahead.glob("/none/*") == []
+    assert ahead.isdir("/parts")
+    assert not ahead.isdir("/parts/07")
+    assert ahead.info("/parts/07")["size"] == 20
+    assert ahead.info("/parts")["type"] == "directory"
     assert ahead.modified("/parts/07") == fs.modified("/parts/07")
 
 
