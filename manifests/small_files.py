@@ -7,6 +7,7 @@ the whole file does.
 
 import io
 import threading
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -66,6 +67,7 @@ class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
         self._fs, self._lock = fs, threading.RLock()
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._listed: dict[str, dict[str, dict[str, Any]]] = {}
+        self._small: dict[str, list[str]] = {}
 
     def open(self, path: str, mode: str = "rb", **options: object) -> IO[bytes]:
         """A file, of what lies ready where it can be."""
@@ -81,14 +83,10 @@ class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
 
     def _fetch_from(self, path: str) -> None:
         """The file and those after it, as far as they are small."""
-        small = sorted(
-            name
-            for name, info in self._listing(path.rpartition("/")[0]).items()
-            if info["type"] == "file" and info["size"] <= SMALL
-        )
-        if path not in small:
+        small = self._small_in(path.rpartition("/")[0])
+        place = bisect_left(small, path)
+        if small[place : place + 1] != [path]:
             return
-        place = small.index(path)
         wanted = [name for name in small[place : place + AT_ONCE] if name not in self._held]
         ends = [SMALL] * len(wanted)
         found = self._fs.cat_ranges(wanted, [0] * len(wanted), ends, on_error="return")
@@ -98,6 +96,16 @@ class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
         while sum(map(len, self._held.values())) > HELD and len(self._held) > 1:
             oldest = next(name for name in self._held if name != path)
             del self._held[oldest]
+
+    def _small_in(self, folder: str) -> list[str]:
+        """A folder's small files in order."""
+        if folder not in self._small:
+            self._small[folder] = sorted(
+                name
+                for name, info in self._listing(folder).items()
+                if info["type"] == "file" and info["size"] <= SMALL
+            )
+        return self._small[folder]
 
     def _listing(self, folder: str) -> dict[str, dict[str, Any]]:
         """What was in a folder when it was first asked about, by path. Raises FileNotFoundError."""
