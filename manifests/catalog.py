@@ -17,7 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import InputError
-from manifests.safe_sql import UNLIKE, answer, files_of, lock, parts_of, quoted, use_filesystem
+from manifests.safe_sql import (
+    SCHEMA_MISMATCH,
+    answer,
+    files_of,
+    lock,
+    parts_of,
+    quoted,
+    use_filesystem,
+)
 from manifests.schema import COLUMNS, schema
 from manifests.store import COMPACT, Dataset
 
@@ -189,8 +197,8 @@ def connect(
 def _ours(
     dataset: Dataset, sql: str, *, alike: bool, kept: bool = True
 ) -> duckdb.DuckDBPyConnection:
-    """The same for our own queries, where no name of a user's column can meet ours; of a disk by
-    the engine that is kept for it, if it may be.
+    """The same for our own queries, where no name of a user's column can meet ours. A dataset on a
+    disk has an engine, which is used again unless the caller wants one that ends.
     """
     kept &= dataset.local
     connection = _engine(dataset.uri).cursor() if kept else duckdb.connect()
@@ -236,7 +244,7 @@ def whatever_parts(ask: Callable[[bool], T]) -> T:
     try:
         return ask(True)
     except (InputError, duckdb.Error) as error:
-        if UNLIKE not in str(error):
+        if SCHEMA_MISMATCH not in str(error):
             raise
     return ask(False)
 
@@ -248,11 +256,17 @@ def rows(dataset: Dataset, sql: str) -> list[dict[str, Any]]:
 
 
 def batches(dataset: Dataset, sql: str, most: int) -> Iterator[pa.RecordBatch]:
-    """The same a batch at a time, of up to so many rows, while nobody else writes. What DuckDB
-    keeps of memory that it needed for many rows goes at the end.
+    """The same a batch at a time, of up to so many rows; only while nobody else writes, since it
+    does not look again. The memory that DuckDB needed for many rows is given back at the end.
     """
-    with whatever_parts(lambda alike: _ours(dataset, sql, alike=alike, kept=False)) as connection:
-        yield from connection.sql(sql).to_arrow_reader(most)
+
+    def begun(alike: bool) -> tuple[duckdb.DuckDBPyConnection, pa.RecordBatchReader]:
+        connection = _ours(dataset, sql, alike=alike, kept=False)
+        return connection, connection.sql(sql).to_arrow_reader(most)
+
+    connection, reader = whatever_parts(begun)
+    with connection:
+        yield from reader
 
 
 def strays(dataset: Dataset) -> list[dict[str, Any]]:
@@ -322,6 +336,7 @@ class _Made(NamedTuple):
     columns: str
     """Of `videos`."""
     alike: bool
+    """Whether many parts are taken to have the columns of today."""
 
 
 def _look(
@@ -387,19 +402,21 @@ def _make(connection: duckdb.DuckDBPyConnection, what: str, sql: str, **names: s
 def _files(dataset: Dataset, table: str, names: list[str], *, alike: bool = False) -> str:
     """A table's parts as a table expression."""
     model = _model(dataset, table, names) if alike and len(names) > _MANY else None
-    ordered = [*({model} - {None}), *(name for name in names if name != model)]
-    paths = (f"{dataset.uri}/{table}/{name}" for name in ordered)
+    first = sorted(names, key=lambda name: name != model)
+    paths = (f"{dataset.uri}/{table}/{name}" for name in first)
     return files_of(paths, alike=model is not None)
 
 
 def _model(dataset: Dataset, table: str, names: list[str]) -> str | None:
-    """One of the first parts, if it has the columns of today."""
+    """One of the first parts, if it has the columns of today, their fields too: DuckDB would leave
+    out a field that the first file has not.
+    """
     for name in names[:_LOOKS]:
         with (
-            contextlib.suppress(FileNotFoundError),
+            contextlib.suppress(OSError, pa.ArrowException),  # DuckDB will name it
             dataset.open_part(f"{table}/{name}") as file,
         ):
-            if pq.read_schema(file).names == [column.name for column in COLUMNS[table]]:
+            if pq.read_schema(file).equals(schema(COLUMNS[table])):
                 return name
     return None
 

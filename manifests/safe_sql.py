@@ -13,7 +13,7 @@ from manifests.small_files import ReadingAhead
 
 _READ_ONLY = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _ATTEMPTS = 5
-UNLIKE = "schema mismatch in glob"
+SCHEMA_MISMATCH = "schema mismatch in glob"
 _OF_FILES = re.compile(r"\b(FileNotFoundError|FileExpired)\b")
 
 
@@ -76,8 +76,9 @@ def parts_of(folders: Iterable[str], pattern: str = "[!.]*.parquet", *, alike: b
 def files_of(paths: Iterable[str], *, alike: bool = False) -> str:
     """These Parquet files as a table expression with a column `filename`.
 
-    `alike`: with the columns of the first one, which all must have, or a query that asks for one
-    fails with `UNLIKE`. Otherwise all are looked at first, and DuckDB keeps 170 kB of each.
+    `alike`: with the columns of the first one and their fields. Others' further ones are left out
+    without a word; where one of these is missing, a query that asks for it fails with
+    `SCHEMA_MISMATCH`. Otherwise all are looked at first, and DuckDB keeps 170 kB of each.
     """
     return _table(map(_glob, paths), alike)
 

@@ -91,7 +91,8 @@ class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
         ends = [SMALL] * len(wanted)
         found = self._fs.cat_ranges(wanted, [0] * len(wanted), ends, on_error="return")
         for name, content in zip(wanted, found, strict=True):
-            if isinstance(content, bytes):  # no reason why it could not be read
+            # no reason why it could not be read, nor the beginning of what has grown meanwhile
+            if isinstance(content, bytes) and len(content) < SMALL:
                 self._held[name] = content
         while sum(map(len, self._held.values())) > HELD and len(self._held) > 1:
             oldest = next(name for name in self._held if name != path)
@@ -103,7 +104,7 @@ class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
             self._small[folder] = sorted(
                 name
                 for name, info in self._listing(folder).items()
-                if info["type"] == "file" and info["size"] <= SMALL
+                if info["type"] == "file" and info["size"] < SMALL
             )
         return self._small[folder]
 
@@ -120,12 +121,21 @@ class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
     def info(self, path: str, **options: object) -> dict[str, Any]:  # noqa: ARG002
         """Size and kind of a file. Raises FileNotFoundError."""
         path = self._fs._strip_protocol(path)
-        if [*self._listed.get(path, [path])] != [path]:  # of a file a listing names that alone
+        if path in self._listed and self.isdir(path):
             return {"name": path, "size": 0, "type": "directory"}
         found = self._listing(path.rpartition("/")[0]).get(path)
         if found is None:
             raise FileNotFoundError(path)
-        return found
+        content = self._held.get(path)  # of a file that was replaced since it was listed
+        return found if content is None else found | {"size": len(content)}
+
+    def exists(self, path: str, **options: object) -> bool:  # noqa: ARG002
+        """Whether a file is there. Errors of the store are errors."""
+        try:
+            self.info(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def ls(self, path: str, detail: bool = True, **options: object) -> list[Any]:  # noqa: ARG002
         """What is in a folder."""
@@ -134,8 +144,9 @@ class ReadingAhead(AbstractFileSystem):  # type: ignore[misc]
 
     def isdir(self, path: str) -> bool:
         """Whether it is a folder, which is listed for that."""
+        path = self._fs._strip_protocol(path)
         try:
-            return [*self._listing(path)] != [path]
+            return self._listing(path).keys() != {path}  # of a file a listing names that alone
         except FileNotFoundError:
             return False
 

@@ -103,9 +103,7 @@ class Nodes:
         self._run(number, f"--address=127.0.0.1:{self._port} --num-cpus=1", variables, scratch)
 
     def end(self, number: int, how: signal.Signals = signal.SIGKILL, wait: bool = True) -> None:
-        """All processes of a node end so; like a machine that is taken away, at once if it does not
-        go when told.
-        """
+        """All processes of a node end so; those that have not within a minute are killed."""
         process = self._running[number]
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, how)

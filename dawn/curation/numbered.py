@@ -31,13 +31,13 @@ class Numbered:
 
     def add(self, text: str) -> int:
         """A text's number, the next one for a text that is new."""
-        place = self._place(text)
+        encoded, place = text.encode(), self._place(text)
         number = self._table[place]
         if number >= 0:
             return number
         self._table[place] = number = len(self)
         self._hashes.append(hash(text))
-        self._texts += text.encode()
+        self._texts += encoded
         self._ends.append(len(self._texts))
         if 2 * len(self) > len(self._table):
             self._grow()

@@ -176,7 +176,9 @@ class Identities:
         return self._identities[number]
 
     def numbered_splits(self, identities: NDArray[np.int32]) -> NDArray[np.uint8]:
-        """Of identities, given as numbers (n,), a number each for `split_of`; another for None."""
+        """Of face clusters, for which nobody asks a split, given as numbers (n,): a number each for
+        `split_of`, and another for None.
+        """
         found = np.zeros(len(identities), np.uint8)
         for begin in range(0, len(identities), _BLOCK):
             number = identities[begin : begin + _BLOCK]
@@ -188,11 +190,6 @@ class Identities:
             first = np.concatenate([clips[:, 1], clips[:, 0], none], axis=1).argmax(1)
             splits = first % len(_HELD_OUT_FIRST) + 1
             found[begin : begin + _BLOCK] = np.where(first < 2 * len(_HELD_OUT_FIRST), splits, 0)
-        asked = [self._identities.get(identity) for identity in self._asked]
-        asked_numbers = [number for number in asked if number is not None]
-        for i in np.flatnonzero(np.isin(identities, asked_numbers)).tolist():
-            split = self.split_of(self.name(identities[i]))
-            found[i] = 0 if split is None else _HELD_OUT_FIRST.index(split) + 1
         return found
 
     def _split(self, identity: str, settled: int) -> str | None:

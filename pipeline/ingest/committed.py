@@ -28,7 +28,7 @@ class Committed:
         self._dataset = dataset
         found = (_packed(batch) for batch in batches(dataset, "FROM videos", _AT_ONCE))
         self._table = _joined([*found] or [_NO_ROWS])
-        pa.default_memory_pool().release_unused()  # hundreds of MB, for nobody else to use
+        pa.default_memory_pool().release_unused()  # hundreds of MB that Arrow would keep
         ids = self._table["video_id"].to_numpy().astype("S")
         self._order = np.argsort(ids, kind="stable")
         self._ids = ids[self._order]

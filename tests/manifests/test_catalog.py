@@ -53,8 +53,8 @@ def test_parts_that_no_video_names_are_invisible(tmp_path: Path) -> None:
         assert rows(session.dataset, "SELECT count(*) AS n FROM frames") == [{"n": 4}]
 
 
-OLDER = {"videos": "transfer", "clips": "voice", "decisions": "rule"}
-"""Columns that an older version's parts lack here."""
+OLDER = {"decisions": "rule", "clips": "voice", "videos": "transfer"}
+"""Columns that an older version's parts lack here; last those of what every query reads."""
 
 
 @pytest.mark.parametrize("old", ["none", "first", "last", "all"])
@@ -91,6 +91,36 @@ def test_parts_of_an_older_version_are_read_with_the_others(
         assert sorted(videos) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("older", [["a"], ["b"], ["c"], ["a", "b", "c"]])
+def test_fields_that_older_parts_lack_are_kept_of_the_others(
+    older: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Further columns of source lists are a field of `labels`: lost in a compaction, it is gone."""
+    monkeypatch.setattr(catalog, "_MANY", 1)
+    with written(str(tmp_path / "d")) as session:
+        dataset = session.dataset
+        label = dict.fromkeys(
+            field.name for field in schema(COLUMNS["videos"]).field("labels").type.value_type
+        )
+        for video in ("a", "b", "c"):
+            row = add(session, video, [])
+            label["extra"] = [{"name": "mood", "type": "VARCHAR", "value": "glad"}]
+            part = pa.Table.from_pylist([row | {"labels": [label]}], schema(COLUMNS["videos"]))
+            if video in older:
+                labels = pa.array([[{k: v for k, v in label.items() if k != "extra"}]])
+                part = part.set_column(part.column_names.index("labels"), "labels", labels)
+            dataset.publish_table(part, f"videos/{video}.parquet", session.scratch)
+    wanted = {video: None if video in older else "glad" for video in ("a", "b", "c")}
+    for _ in range(2):
+        found = {}
+        for row in rows(dataset, "SELECT video_id, labels FROM videos"):
+            (mark,) = row["labels"]
+            extra = mark.get("extra")
+            found[row["video_id"]] = extra[0]["value"] if extra else None
+        assert found == wanted
+        compact(dataset, 1000)
+
+
 def test_of_many_parts_none_is_looked_at_before_it_is_read(tmp_path: Path) -> None:
     """DuckDB would keep 170 kB of each."""
     with written(str(tmp_path / "d")) as session:
@@ -103,6 +133,19 @@ def test_of_many_parts_none_is_looked_at_before_it_is_read(tmp_path: Path) -> No
         assert "union_by_name = True" in few
         assert "union_by_name = False" in many
         assert [row["video_id"] for row in rows(session.dataset, "FROM videos ORDER BY 1")] == names
+
+
+def test_a_damaged_part_among_many_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_MANY", 1)
+    with written(str(tmp_path / "d")) as session:
+        for video in ("a", "b"):
+            add(session, video)
+        name = min(session.dataset.names("clips"))
+        (tmp_path / "d/clips" / name).write_bytes(b"")
+        with pytest.raises(InputError, match=name):
+            rows(session.dataset, "FROM clips")
 
 
 def test_a_redone_video_is_seen_once_as_it_is_now(tmp_path: Path) -> None:

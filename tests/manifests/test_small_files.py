@@ -114,6 +114,26 @@ def test_a_folder_is_listed_once_whatever_is_asked_about_it(fs: Counting) -> Non
     assert ahead.modified("/parts/07") == fs.modified("/parts/07")
 
 
+def test_what_was_replaced_since_has_the_size_of_what_is_read(fs: Counting) -> None:
+    ahead = ReadingAhead(fs)
+    assert ahead.info("/parts/07")["size"] == 20
+    fs.pipe_file("/parts/07", b"y" * 30)
+    fs.pipe_file("/parts/08", b"z" * 5000)
+    with ahead.open("/parts/07") as file:
+        assert len(file.read()) == ahead.info("/parts/07")["size"] == 30
+    with ahead.open("/parts/08") as file:
+        assert len(file.read()) == 5000
+
+
+def test_an_error_of_the_store_is_no_answer(fs: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(fs, "ls", refuses)
+    with pytest.raises(PermissionError):
+        ReadingAhead(fs).exists("/parts/07")
+
+
 def test_no_more_is_held_than_allowed(fs: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(small_files, "HELD", 100)  # five of them
     ahead = ReadingAhead(fs)

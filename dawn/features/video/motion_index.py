@@ -78,7 +78,7 @@ def _tries(signs: NDArray[np.int64], waves: NDArray[np.float64]) -> NDArray[np.i
     return signs[:, None] ^ unsure @ ways.T
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _windows(points: int) -> NDArray[np.int64]:
     """The points of each stretch of so many: (stretches, window)."""
     return np.arange(points - _WINDOW + 1)[:, None] + np.arange(_WINDOW)

@@ -1,8 +1,8 @@
 """Which of many clips hold a key, and where in them: lists of a search index, as packed arrays.
 
-The newest clips are in a table of lists, all others in arrays of up to 65,536 clips each, in which
-an entry takes 2 to 6 bytes where a list of Python's takes 40. Arrays of one size are joined, so
-that an entry is moved as many times as sizes double.
+The newest clips are kept as they come, and in a table of lists once somebody asks; all others are
+in arrays of up to 65,536 clips each, in which an entry takes 2 to 6 bytes where a list of Python's
+takes 40. Arrays of one size are joined, so that an entry is moved as many times as sizes double.
 """
 
 from collections import defaultdict
@@ -35,8 +35,11 @@ class Postings:
 
     def add(self, keys: ArrayLike, places: ArrayLike) -> None:
         """The next clip, with its keys and the place of each in it."""
+        found = np.asarray(keys, np.int64)
         entries = np.asarray(places, np.int64) | len(self._newest) << PLACE_BITS
-        self._newest.append((np.asarray(keys, np.int64), entries))
+        if found.shape != entries.shape:
+            raise ValueError(f"{len(found)} keys with {len(entries)} places")
+        self._newest.append((found, entries))
         if len(self._newest) == _NEWEST:
             self._seal()
 

@@ -116,5 +116,3 @@ def test_somebody_whose_clips_are_all_excluded_has_a_face_and_no_split() -> None
     assert people.split_of("face:0001") is None
     found = people.numbered_splits(numbers[-2:])
     assert found[0] != found[1]
-    people.ask({"face:1999": "val"})
-    assert people.numbered_splits(numbers[-2:]).tolist() == [found[1], found[1]]

@@ -31,7 +31,7 @@ def made(stage: str, precision: str = "float32") -> tuple[Objective, Any]:
     return objective, config
 
 
-def lies(value: Tensor) -> object:
+def view_key(value: Tensor) -> object:
     """What two tensors share that show the same memory alike."""
     memory = value.untyped_storage()._cdata
     return memory, value.storage_offset(), value.shape, value.stride(), value.dtype
@@ -58,11 +58,11 @@ class Recording(TorchDispatchMode):
     def _number(self, values: object) -> None:
         for value in tree_leaves(values):
             if isinstance(value, Tensor):
-                self._numbers[lies(value)] = len(self._values)
+                self._numbers[view_key(value)] = len(self._values)
             self._values.append(value)
 
     def _taken(self, value: Tensor) -> Taken:
-        return Taken(self._numbers.get(lies(value)), value)
+        return Taken(self._numbers.get(view_key(value)), value)
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -85,7 +85,7 @@ class Recording(TorchDispatchMode):
         for function, taken in self._operations:
             args, kwargs = tree_map_only(Taken, now, taken)
             values += tree_leaves(function(*args, **kwargs))
-        return [values[self._numbers[lies(value)]] for value in wanted]
+        return [values[self._numbers[view_key(value)]] for value in wanted]
 
 
 @pytest.mark.parametrize(("stage", "precision"), [("lfg", "bfloat16"), ("a2v", "float32")])
