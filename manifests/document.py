@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from manifests.catalog import MACROS
+from manifests.macros import MACROS
 from manifests.reasons import Quarantine, Rejection
 from manifests.schema import COLUMNS, Column
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from manifests.catalog import MACROS
+from manifests.macros import MACROS
 from manifests.run_catalog import names_in
 from manifests.run_macros import RUN_MACROS
 from manifests.run_search import find_runs
