@@ -1,11 +1,9 @@
 """`dawn generate` over a split: the same videos whoever makes them, rows that tell all."""
 
 import errno
-import itertools
 import json
 import os
 import shutil
-import threading
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,6 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 from PIL import Image
 from skimage.data import astronaut
 
@@ -23,7 +20,7 @@ from dawn.sampling.settings import GenerateConfig
 from manifests.errors import InputError
 from manifests.runs import RunFolder
 from manifests.store import Dataset
-from pipeline.cluster.actors import Later, OnActors, OneHere
+from pipeline.cluster.actors import OnActors, OneHere
 from pipeline.cluster.executor import Failure
 from pipeline.cluster.tasks import OnRay
 from pipeline.generate import worker as generate_worker
@@ -408,60 +405,3 @@ def test_a_disk_that_is_full(model, inputs, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"out.mp4: cannot be written: No space left"):
         generate_one(single(model, inputs, tmp_path / "out.mp4"))
     assert not list(tmp_path.iterdir())
-
-
-class Moody:
-    """A worker whose jobs say how they end."""
-
-    def do(self, job):
-        if job == "crash":
-            os._exit(1)
-        if job == "hang":
-            threading.Event().wait()
-        if job == "raise":
-            raise KeyError("lost")
-        return job, torch.get_num_threads()
-
-
-def refuses():
-    raise ValueError("no weights here")
-
-
-@pytest.mark.slow
-@pytest.mark.ray
-def test_workers_that_die_hang_or_raise(ray_session, monkeypatch):
-    workers = OnActors(OnRay(workers=2), Moody, attempts=2)
-    looks = itertools.count(1)
-
-    def clock():
-        """Leaps while the job that hangs is alone: no other is late, however busy the machine."""
-        alone = [running.job for running in workers._running.values()] == ["hang"]
-        return next(looks) * 10_000.0 if alone else 0.0
-
-    monkeypatch.setattr("pipeline.cluster.actors.monotonic", clock)
-    results = dict(workers.results(["a", "crash", "raise", "hang", "b"]))
-    workers.close()
-    assert results["a"] == ("a", 1)
-    assert results["b"] == ("b", 1)
-    assert results["crash"] == Failure("crash", "its worker died at each of 2 attempts")
-    assert results["raise"].kind == "error"
-    assert results["hang"].kind == "timeout"
-    with pytest.raises(InputError, match=r"cannot be set up: .*no weights here"):
-        OnActors(OnRay(workers=2), refuses)
-
-
-@pytest.mark.slow
-@pytest.mark.ray
-def test_no_more_workers_are_started_than_there_are_jobs(ray_session):
-    """Each loads the model, which on a large machine takes longer than a few videos."""
-    started = []
-
-    def start(jobs):
-        started.append(OnActors(OnRay(workers=2), Moody, jobs=jobs))
-        return started[0]
-
-    workers = Later(start)
-    assert list(workers.results(["a"])) == [("a", ("a", 1))]
-    (actors,) = started
-    assert len(actors._idle) + len(actors._starting) == 1
-    workers.close()
